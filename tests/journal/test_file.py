@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -246,3 +247,17 @@ def test_what_was_acknowledged_survives_a_kill_exactly_once(tmp_path: Path) -> N
         assert rounds == [record.seq for record in records]
         assert set(acknowledged) <= set(rounds)
         assert len(acknowledged) == len(set(acknowledged))
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    with Journal(tmp_path, "r-1") as journal:
+        journal.append(a_round(1))
+        journal.append(a_round(2))
+    with sqlite3.connect(tmp_path / "r-1.sqlite") as database:
+        database.execute("UPDATE record SET body = ? WHERE seq = 2", (b'{"samples": 1',))
+    database.close()
+    with (
+        Journal(tmp_path, "r-1") as journal,
+        pytest.raises(JournalError, match=r"r-1\.sqlite: record 2 is damaged"),
+    ):
+        journal.read(0, 10)

@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from fedsight.errors import JournalError
+from fedsight.journal.codec import Codec
 from fedsight.journal.ownership import Ownership
 from fedsight.journal.thinning import dropped, thinned
 from fedsight.signals import Batch
@@ -35,9 +34,6 @@ CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), ship
 CREATE TABLE IF NOT EXISTS open_run (run TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT OR IGNORE INTO cursor VALUES (1, 0);
 """
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Batch).decode
 
 
 class JournalInUseError(JournalError):
@@ -77,6 +73,8 @@ class Journal:
         self.appended = threading.Event()
         self._writing = threading.Lock()
         self._reading = threading.Lock()
+        self._codec = Codec()
+        self._read_codec = Codec()
         self._ownership = self._owned(wait)
         try:
             self._open()
@@ -164,9 +162,8 @@ class Journal:
         Raises ValueError for a batch that the collector would refuse, JournalError where the disk
         is full or the file cannot be written; in both cases nothing was added.
         """
-        body = _encode(batch)
-        _decode(body)
         with self._writing:
+            body = self._codec.encode(batch)
             if self._bytes + len(body) > self.max_bytes:
                 self._trim(len(body))
             seq = self._insert(batch, body)
@@ -201,13 +198,13 @@ class Journal:
                 room -= len(body)
                 if records and room < 0:
                     break
-                records.append(Record(seq, self._decoded(seq, body)))
+                records.append(Record(seq, self._decoded(self._read_codec, seq, body)))
         return records
 
-    def _decoded(self, seq: int, body: bytes) -> Batch:
+    def _decoded(self, codec: Codec, seq: int, body: bytes) -> Batch:
         try:
-            return _decode(body)
-        except msgspec.MsgspecError as error:
+            return codec.decode(body)
+        except ValueError as error:
             raise JournalError(f"journal {self.path}: record {seq} is damaged: {error}") from error
 
     def mark_shipped(self, seq: int) -> None:
@@ -259,9 +256,9 @@ class Journal:
                 if freed >= excess:
                     break
                 upto = seq
-                lean, gone = thinned(self._decoded(seq, body))
+                lean, gone = thinned(self._decoded(self._codec, seq, body))
                 if gone:
-                    bodies.append((_encode(lean), seq))
+                    bodies.append((self._codec.encode(lean), seq))
                     freed, samples = freed + len(body) - len(bodies[-1][0]), samples + gone
         self._thinned = upto
         if bodies:
@@ -269,7 +266,7 @@ class Journal:
 
     def _replace(self, bodies: list[tuple[bytes, int]], samples: int, freed: int) -> None:
         run = next(iter(self._open_runs)) if len(self._open_runs) == 1 else None
-        notice = _encode(dropped(self.id, run, len(bodies), samples))
+        notice = self._codec.encode(dropped(self.id, run, len(bodies), samples))
         with self._transaction():
             self._db.executemany("UPDATE record SET body = ? WHERE seq = ?", bodies)
             self._put(self._last + 1, notice)
