@@ -1,0 +1,112 @@
+"""A node's side of a round: a Flower ClientApp that trains a task on the node's own data."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, cast
+
+import torch
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedsight.federated import codec
+from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.plan import Plan
+from fedsight.tasks import Partition, Recipe, Task, load
+from fedsight.tasks.task import Scheme
+
+METRICS = "metrics"
+CONFIG = "config"
+ROUND = "server-round"
+
+#: Flower's own name for the weight of an update.
+NUM_EXAMPLES = "num-examples"
+TRAIN_LOSS = "train-loss"
+TRAIN_ACCURACY = "train-accuracy"
+TRAIN_SECONDS = "train-seconds"
+CPU_SECONDS = "cpu-seconds"
+
+_LOCAL_TRAINING = 1
+
+
+class Trainer:
+    """Trains one node's partition; many trainers in one process may share a model."""
+
+    def __init__(self, task: Task, plan: Plan, model: FlatModel, partition: int) -> None:
+        self._task = task
+        self._seed = plan.seed
+        self._model = model
+        self._index = partition
+        self._recipe = Recipe(plan.epochs, plan.lr, plan.momentum, plan.batch_size)
+        scheme = cast(Scheme, plan.partition)
+        self._partition = Partition(partition, plan.nodes, scheme, plan.alpha, plan.seed)
+        self._data: Any = None
+        self._rng = torch.Generator()
+
+    def train(self, vector: Vector, round_: int) -> tuple[Vector, dict[str, float | int]]:
+        """Train from the global model `vector`; returns the node's model and what was measured."""
+        if self._data is None:
+            self._data = self._task.data(self._partition)
+        self._model.load(vector)
+        self._rng.manual_seed(stream(self._seed, _LOCAL_TRAINING, self._index, round_))
+        started, cpu_started = time.perf_counter(), _cpu_seconds()
+        found = self._task.train(self._model.model, self._data, self._recipe, self._rng)
+        cpu, wall = _cpu_seconds() - cpu_started, time.perf_counter() - started
+        figures: dict[str, float | int] = {
+            NUM_EXAMPLES: len(self._data),
+            TRAIN_SECONDS: wall,
+            CPU_SECONDS: cpu,
+        }
+        for key, name in (("loss", TRAIN_LOSS), ("accuracy", TRAIN_ACCURACY)):
+            if key in found:
+                figures[name] = float(found[key])
+        return self._model.vector(), figures
+
+
+def client_app(trainer_of: Callable[[Context], Trainer]) -> ClientApp:
+    """A ClientApp that answers `train` messages with the trainer of the node they came to."""
+    app = ClientApp()
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        content = message.content
+        vector = codec.unpack(cast(ArrayRecord, content[codec.ARRAYS]))
+        round_ = cast(int, cast(ConfigRecord, content[CONFIG])[ROUND])
+        update, figures = trainer_of(context).train(vector, round_)
+        reply = RecordDict()
+        reply[codec.ARRAYS] = codec.pack(update)
+        reply[METRICS] = MetricRecord(cast(Any, figures))
+        return Message(reply, reply_to=message)
+
+    return app
+
+
+def stream(*names: int) -> int:
+    """The seed of a random stream of its own for each tuple of names: (run seed, purpose, ...)."""
+    packed = struct.pack(f"<{len(names)}q", *names)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little")
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this thread; of the whole process where torch itself runs on several."""
+    return time.thread_time() if torch.get_num_threads() == 1 else time.process_time()
+
+
+@lru_cache(maxsize=1)
+def _only_trainer(plan: Plan, partition: int) -> Trainer:
+    """A node process has one partition; its task, model and data stay warm between messages."""
+    task = load(plan.task)
+    return Trainer(task, plan, FlatModel(task.model(plan.seed)), partition)
+
+
+def _trainer_of_node(context: Context) -> Trainer:
+    plan = Plan.of(context.run_config)
+    return _only_trainer(plan, int(cast(int, context.node_config["partition-id"])))
+
+
+#: The ClientApp of a node in a process of its own.
+app = client_app(_trainer_of_node)

@@ -1,0 +1,201 @@
+"""Strategies that stack around any Flower strategy, each adding one thing.
+
+    Checked(Observed(Selected(FedAvg())))
+
+A wrapper leaves to the strategy inside all that it does not change. The outermost one's `start`
+runs the rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Result, Strategy
+from flwr.supercore.run import Run
+
+from fedsight.federated import codec
+from fedsight.federated.flat import Vector
+from fedsight.federated.rounds import Evaluate, run_rounds
+
+#: The code of the Error that stands in for an update which was not averaged in.
+UPDATE_REJECTED = 1001
+
+
+class Wrapper(Strategy):
+    """A strategy that leaves everything to the one inside it."""
+
+    def __init__(self, inner: Strategy) -> None:
+        self.inner = inner
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        return self.inner.configure_train(server_round, arrays, config, grid)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        return self.inner.aggregate_train(server_round, replies)
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        return self.inner.configure_evaluate(server_round, arrays, config, grid)
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        return self.inner.aggregate_evaluate(server_round, replies)
+
+    def summary(self) -> None:
+        self.inner.summary()
+
+    def evaluating(self, evaluate: Evaluate | None) -> Evaluate | None:
+        """Wrap the server's evaluation, which ends a round; inner wrappers first."""
+        return self.inner.evaluating(evaluate) if isinstance(self.inner, Wrapper) else evaluate
+
+    def start(
+        self,
+        grid: Grid,
+        initial_arrays: ArrayRecord,
+        num_rounds: int = 3,
+        timeout: float | None = 3600,
+        train_config: ConfigRecord | None = None,
+        evaluate_config: ConfigRecord | None = None,
+        evaluate_fn: Evaluate | None = None,
+    ) -> Result:
+        """Run the rounds by fedsight's own loop: `rounds.run_rounds`."""
+        return run_rounds(
+            self,
+            grid,
+            initial_arrays,
+            rounds=num_rounds,
+            timeout=timeout,
+            train_config=train_config,
+            evaluate_config=evaluate_config,
+            evaluate=self.evaluating(evaluate_fn),
+        )
+
+
+class Checked(Wrapper):
+    """Refuses updates that must not be averaged in: NaN or infinity, another shape or dtype.
+
+    A refused update becomes an Error reply with code `UPDATE_REJECTED` and the reason, so that
+    the strategies inside see a failed node. One diverged node then cannot spoil the global model.
+    """
+
+    def __init__(self, inner: Strategy) -> None:
+        super().__init__(inner)
+        self._shape: tuple[int, ...] = ()
+        self._dtype: np.dtype[np.generic] | None = None
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        vector = codec.unpack(arrays)
+        self._shape, self._dtype = vector.shape, vector.dtype
+        return self.inner.configure_train(server_round, arrays, config, grid)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        return self.inner.aggregate_train(server_round, [self._check(reply) for reply in replies])
+
+    def _check(self, reply: Message) -> Message:
+        if reply.has_error():
+            return reply
+        reason = self._fault(reply)
+        if reason is None:
+            return reply
+        refused = Message(Error(UPDATE_REJECTED, reason), reply_to=reply)
+        refused.__dict__["_metadata"] = reply.metadata
+        return refused
+
+    def _fault(self, reply: Message) -> str | None:
+        try:
+            vector = codec.unpack(cast(ArrayRecord, reply.content[codec.ARRAYS]))
+        except (KeyError, ValueError) as error:
+            return f"update not readable: {error}"
+        if vector.shape != self._shape or vector.dtype != self._dtype:
+            return (
+                f"update is {vector.dtype} of shape {vector.shape}, "
+                f"the model is {self._dtype} of shape {self._shape}"
+            )
+        return None if _finite(vector) else _not_finite(vector)
+
+
+def _finite(vector: Vector) -> bool:
+    # A sum is NaN or infinite if a term is: one pass without a temporary. It may also overflow
+    # with large finite terms, so that only then each value is looked at.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(vector.sum()):
+            return True
+    return bool(np.isfinite(vector).all())
+
+
+def _not_finite(vector: Vector) -> str:
+    return (
+        f"update holds {int(np.isnan(vector).sum())} NaN and {int(np.isinf(vector).sum())} "
+        f"infinite values of {len(vector)}"
+    )
+
+
+#: Chooses who trains: (round, all nodes in order) -> the chosen ones.
+Choose = Callable[[int, Sequence[int]], Sequence[int]]
+
+
+class Selected(Wrapper):
+    """Decides who trains: the strategy inside sees only the chosen nodes."""
+
+    def __init__(self, inner: Strategy, choose: Choose) -> None:
+        super().__init__(inner)
+        self._choose = choose
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        chosen = self._choose(server_round, list(grid.get_node_ids()))
+        return self.inner.configure_train(server_round, arrays, config, _OnlyThese(grid, chosen))
+
+
+class _OnlyThese(Grid):
+    """A grid that shows only some of its nodes; all else is the whole grid's."""
+
+    def __init__(self, grid: Grid, nodes: Sequence[int]) -> None:
+        self._grid = grid
+        self._nodes = nodes
+
+    def get_node_ids(self) -> Sequence[int]:
+        return self._nodes
+
+    def set_run(self, run: Run) -> None:
+        self._grid.set_run(run)
+
+    @property
+    def run(self) -> Run:
+        return self._grid.run
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        return self._grid.push_messages(messages)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        return self._grid.pull_messages(message_ids)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        return self._grid.send_and_receive(messages, timeout=timeout)
