@@ -47,10 +47,14 @@ class Trainer:
         self._data: Any = None
         self._rng = torch.Generator()
 
-    def train(self, vector: Vector, round_: int) -> tuple[Vector, dict[str, float | int]]:
-        """Train from the global model `vector`; returns the node's model and what was measured."""
+    def prepare(self) -> None:
+        """Load the node's data. Raises UsageError where it has none to load."""
         if self._data is None:
             self._data = self._task.data(self._partition)
+
+    def train(self, vector: Vector, round_: int) -> tuple[Vector, dict[str, float | int]]:
+        """Train from the global model `vector`; returns the node's model and what was measured."""
+        self.prepare()
         self._model.load(vector)
         self._rng.manual_seed(stream(self._seed, _LOCAL_TRAINING, self._index, round_))
         started, cpu_started = time.perf_counter(), _cpu_seconds()

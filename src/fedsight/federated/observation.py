@@ -1,0 +1,182 @@
+"""What one round gave, and the signals it becomes: pure data and pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fedsight.signals import Batch, Event, Json, Phase, SampleColumns, Series, Span
+
+SOURCE = "federated"
+
+Status = Literal["trained", "failed", "rejected", "no_reply"]
+
+_KIND: dict[Status, str] = {
+    "failed": "CLIENT_FAILED",
+    "rejected": "UPDATE_REJECTED",
+    "no_reply": "CLIENT_SILENT",
+}
+
+
+@dataclass(frozen=True)
+class Period:
+    """From `start` to `end`, Unix nanoseconds on the server's clock."""
+
+    start: int
+    end: int
+
+
+@dataclass
+class NodeRound:
+    """One selected node in one round. A figure that was not measured is None.
+
+    `busy` is when the node worked, where the grid knows; `payload_*` are bytes of serialised
+    arrays; `reason` says why a node did not contribute.
+    """
+
+    node: str
+    status: Status = "no_reply"
+    reason: str | None = None
+    busy: Period | None = None
+    samples: int | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    train_seconds: float | None = None
+    cpu_seconds: float | None = None
+    payload_down_bytes: int | None = None
+    payload_up_bytes: int | None = None
+
+
+@dataclass
+class RoundRecord:
+    """One round of a run, filled in as it goes."""
+
+    run: str
+    round: int
+    started: int
+    ended: int = 0
+    nodes: list[NodeRound] = field(default_factory=list)
+    aggregate: Period | None = None
+    evaluate: Period | None = None
+    train_loss: float | None = None
+    accuracy: float | None = None
+    loss: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """From choosing the nodes to the last evaluation."""
+        return (self.ended - self.started) / 1e9
+
+    @property
+    def trained(self) -> list[NodeRound]:
+        """Nodes whose update was averaged in."""
+        return [node for node in self.nodes if node.status == "trained"]
+
+
+class Translator:
+    """Turns rounds of one run into journal batches; keeps the series it has named before."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._series: dict[tuple[str, str | None], Series] = {}
+
+    def batch(self, record: RoundRecord) -> Batch:
+        """Everything that the round gave as one batch: one journal record."""
+        columns = SampleColumns()
+        for name, value in _round_figures(record):
+            self._add(columns, name, None, value, record)
+        for node in record.nodes:
+            for name, value in _node_figures(node, record):
+                self._add(columns, name, node.node, value, record)
+        return Batch(columns, list(_events(record)), list(_spans(record)))
+
+    def _add(
+        self,
+        columns: SampleColumns,
+        name: str,
+        node: str | None,
+        value: float | None,
+        record: RoundRecord,
+    ) -> None:
+        if value is None or not math.isfinite(value):
+            return
+        series = self._series.get((name, node))
+        if series is None:
+            labels = {"run": self._run} if node is None else {"run": self._run, "node": node}
+            series = self._series[name, node] = Series(name, labels)
+        columns.index.append(len(columns.series))
+        columns.series.append(series)
+        columns.time.append(record.ended)
+        columns.value.append(value)
+        columns.round.append(record.round)
+
+
+def _round_figures(record: RoundRecord) -> Iterator[tuple[str, float | None]]:
+    trained = record.trained
+    yield "fl_accuracy", record.accuracy
+    yield "fl_eval_loss", record.loss
+    yield "fl_train_loss", record.train_loss
+    yield "fl_round_duration_seconds", record.seconds
+    yield "fl_round_selected", len(record.nodes)
+    yield "fl_round_participants", len(trained)
+    yield "fl_round_failures", len(record.nodes) - len(trained)
+    yield "fl_samples_per_round", _total(node.samples for node in trained)
+    yield "fl_round_payload_down_bytes", _total(node.payload_down_bytes for node in record.nodes)
+    yield "fl_round_payload_up_bytes", _total(node.payload_up_bytes for node in record.nodes)
+
+
+def _node_figures(node: NodeRound, record: RoundRecord) -> Iterator[tuple[str, float | None]]:
+    yield "fl_client_train_seconds", node.train_seconds
+    yield "fl_client_cpu_seconds", node.cpu_seconds
+    if node.busy is not None:
+        yield "fl_client_queued_seconds", (node.busy.start - record.started) / 1e9
+    yield "fl_client_samples", node.samples
+    yield "fl_client_train_loss", node.train_loss
+    yield "fl_client_train_accuracy", node.train_accuracy
+    yield "fl_client_payload_down_bytes", node.payload_down_bytes
+    yield "fl_client_payload_up_bytes", node.payload_up_bytes
+
+
+def _total(values: Iterator[int | None]) -> int:
+    """The sum of what is known."""
+    return sum(value for value in values if value is not None)
+
+
+def _events(record: RoundRecord) -> Iterator[Event]:
+    def event(time: int, kind: str, details: dict[str, Json], node: str | None = None) -> Event:
+        return Event(time, SOURCE, kind, record.run, record.round, node, details)
+
+    selected: Json = [node.node for node in record.nodes]
+    yield event(record.started, "ROUND_STARTED", {"selected": selected})
+    for node in record.nodes:
+        if node.status != "trained":
+            end = record.ended if node.busy is None else node.busy.end
+            yield event(end, _KIND[node.status], {"message": node.reason or "no reply"}, node.node)
+    if record.trained:
+        yield event(record.ended, "ROUND_COMPLETED", _doubts(record))
+    else:
+        message = f"none of {len(record.nodes)} nodes returned a usable update; the model stays"
+        yield event(record.ended, "ROUND_FAILED", {"message": message})
+
+
+def _doubts(record: RoundRecord) -> dict[str, Json]:
+    if record.loss is not None and not math.isfinite(record.loss):
+        return {"message": f"held-out loss is not a finite number: {record.loss}"}
+    return {}
+
+
+def _spans(record: RoundRecord) -> Iterator[Span]:
+    def span(node: str | None, phase: Phase, start: int, end: int, ok: bool = True) -> Span:
+        return Span(record.run, record.round, node, phase, start, end, ok)
+
+    for node in record.nodes:
+        if node.busy is not None:
+            ok = node.status == "trained"
+            yield span(node.node, "queued", record.started, node.busy.start)
+            yield span(node.node, "train", node.busy.start, node.busy.end, ok)
+    if record.aggregate is not None:
+        yield span(None, "aggregate", record.aggregate.start, record.aggregate.end)
+    if record.evaluate is not None:
+        yield span(None, "evaluate", record.evaluate.start, record.evaluate.end)

@@ -1,0 +1,133 @@
+"""`Observed`: journals what every round and every node of it did, around any strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from fedsight.federated import client, codec
+from fedsight.federated.clock import Clock
+from fedsight.federated.observation import NodeRound, Period, RoundRecord
+from fedsight.federated.rounds import Evaluate
+from fedsight.federated.simulation import Timed
+from fedsight.federated.wrapping import UPDATE_REJECTED, Wrapper
+
+#: The figures of the server's evaluation that a round keeps.
+ACCURACY = "accuracy"
+LOSS = "loss"
+
+
+class Observed(Wrapper):
+    """Watches rounds go by and hands each one, whole, to `on_round`.
+
+    A round runs from choosing its nodes to the server's evaluation. Only what was measured is
+    filled in: a node that did not reply has no figures, and a grid that does not know when its
+    nodes worked gives no spans for them. `name` says what people call a node.
+    """
+
+    def __init__(
+        self,
+        inner: Strategy,
+        run: str,
+        on_round: Callable[[RoundRecord], None],
+        *,
+        name: Callable[[int], str] = str,
+        now: Callable[[], int] | None = None,
+    ) -> None:
+        super().__init__(inner)
+        self._run = run
+        self._on_round = on_round
+        self._name = name
+        self._now = now or Clock().now
+        self._grid: Grid | None = None
+        self._record: RoundRecord | None = None
+        self._asked: dict[int, NodeRound] = {}
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> list[Message]:
+        self._close()
+        started = self._now()
+        messages = list(self.inner.configure_train(server_round, arrays, config, grid))
+        self._grid = grid
+        self._asked = {message.metadata.dst_node_id: self._ask(message) for message in messages}
+        nodes = [self._asked[node_id] for node_id in sorted(self._asked)]
+        self._record = RoundRecord(self._run, server_round, started, nodes=nodes)
+        return messages
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        start = self._now()
+        answers = list(replies)
+        for reply in answers:
+            self._note(reply)
+        arrays, metrics = self.inner.aggregate_train(server_round, answers)
+        if self._record is not None:
+            self._record.aggregate = Period(start, self._now())
+            self._record.train_loss = _number(metrics, client.TRAIN_LOSS)
+        return arrays, metrics
+
+    def evaluating(self, evaluate: Evaluate | None) -> Evaluate | None:
+        """Time the server's evaluation; where it ends, the round ends."""
+        inside = super().evaluating(evaluate)
+
+        def watched(server_round: int, arrays: ArrayRecord) -> MetricRecord | None:
+            start = self._now()
+            metrics = None if inside is None else inside(server_round, arrays)
+            if self._record is not None and inside is not None:
+                self._record.evaluate = Period(start, self._now())
+                self._record.accuracy = _number(metrics, ACCURACY)
+                self._record.loss = _number(metrics, LOSS)
+            self._close()
+            return metrics
+
+        return watched
+
+    def _close(self) -> None:
+        """Hand over the round that is open, if any."""
+        record, self._record = self._record, None
+        if record is not None:
+            record.ended = self._now()
+            self._on_round(record)
+
+    def _ask(self, message: Message) -> NodeRound:
+        arrays = cast(ArrayRecord, message.content[codec.ARRAYS])
+        node = NodeRound(self._name(message.metadata.dst_node_id))
+        node.payload_down_bytes = codec.payload_bytes(arrays)
+        return node
+
+    def _note(self, reply: Message) -> None:
+        node = self._asked.get(reply.metadata.src_node_id)
+        if node is None:
+            return
+        if isinstance(self._grid, Timed):
+            turn = self._grid.turn(reply.metadata.reply_to_message_id)
+            node.busy = None if turn is None else Period(turn.start, turn.end)
+        if reply.has_error():
+            rejected = reply.error.code == UPDATE_REJECTED
+            node.status = "rejected" if rejected else "failed"
+            node.reason = reply.error.reason
+        else:
+            _fill(node, reply)
+
+
+def _fill(node: NodeRound, reply: Message) -> None:
+    """Take over what the node itself measured."""
+    metrics = cast(MetricRecord, reply.content[client.METRICS])
+    node.status = "trained"
+    node.samples = cast("int | None", metrics.get(client.NUM_EXAMPLES))
+    node.train_seconds = _number(metrics, client.TRAIN_SECONDS)
+    node.cpu_seconds = _number(metrics, client.CPU_SECONDS)
+    node.train_loss = _number(metrics, client.TRAIN_LOSS)
+    node.train_accuracy = _number(metrics, client.TRAIN_ACCURACY)
+    node.payload_up_bytes = codec.payload_bytes(cast(ArrayRecord, reply.content[codec.ARRAYS]))
+
+
+def _number(metrics: MetricRecord | None, key: str) -> float | None:
+    value = None if metrics is None else metrics.get(key)
+    return value if isinstance(value, int | float) else None

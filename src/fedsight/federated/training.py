@@ -1,0 +1,222 @@
+"""One whole run in this process: from a plan and a journal to a trained model."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol
+
+import torch
+from flwr.app import Context, RecordDict
+from flwr.serverapp.strategy import Result
+
+from fedsight.errors import FedsightError
+from fedsight.federated import codec
+from fedsight.federated.aggregation import FedAvg
+from fedsight.federated.client import Trainer, client_app, stream
+from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.observation import SOURCE, RoundRecord, Translator
+from fedsight.federated.observed import Observed
+from fedsight.federated.plan import Plan
+from fedsight.federated.selection import random_fraction
+from fedsight.federated.server import server_app
+from fedsight.federated.simulation import LocalGrid, sites
+from fedsight.federated.wrapping import Checked, Selected
+from fedsight.signals import Batch, Event, Json
+from fedsight.tasks import Task, load
+
+ENGINE = "simulation"
+STRATEGY = "fedavg"
+
+_INITIAL_WEIGHTS = 0
+
+
+class Recorder(Protocol):
+    """Where a run's signals go: a journal."""
+
+    def append(self, batch: Batch) -> int:
+        """Keep the batch; returns its sequence number once it is on disk."""
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What is told of a round as it ends. `failures` are lines "client-3: what it said"."""
+
+    round: int
+    rounds: int
+    seconds: float
+    loss: float | None
+    accuracy: float | None
+    participants: int
+    selected: int
+    failures: tuple[str, ...]
+    payload_bytes: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; `bytes_*` are model payload, `model_sha256` is of the final vector."""
+
+    run_id: str
+    state: Literal["finished", "failed", "interrupted"]
+    reason: str | None
+    rounds: int
+    loss: float | None
+    accuracy: float | None
+    seconds: float
+    bytes_up: int
+    bytes_down: int
+    model_sha256: str | None
+
+
+def new_run_id() -> str:
+    """A run id that no other run has: `r-` and eight hexadecimal digits."""
+    return f"r-{secrets.token_hex(4)}"
+
+
+def train(
+    plan: Plan,
+    journal: Recorder,
+    *,
+    run_id: str,
+    on_round: Callable[[RoundReport], None] = lambda _: None,
+) -> Outcome:
+    """Run `plan` over simulated nodes and journal it; returns how it ended.
+
+    Ctrl-C ends the run after what it is at, as `interrupted`; the run of an error that a person
+    can mend is `failed`. Raises UsageError, before anything is journaled, where the task or its
+    partition cannot be had.
+    """
+    torch.set_num_threads(1)  # faster for small models, and results do not depend on the machine
+    logging.getLogger("flwr").setLevel(logging.ERROR)
+    task = load(plan.task)
+    simulation = Simulation(plan, task)
+    return _Session(plan, journal, run_id, on_round).run(simulation)
+
+
+class Simulation:
+    """The parts of a simulated run: nodes that share one flat model, and the grid they are on."""
+
+    def __init__(self, plan: Plan, task: Task) -> None:
+        self.plan = plan
+        self.task = task
+        seed = stream(plan.seed, _INITIAL_WEIGHTS) >> 1
+        self.model = FlatModel(task.model(seed))
+        shared = FlatModel(task.model(seed))
+        nodes = sites(plan.nodes, plan.config())
+        trainers = {site.node_id: Trainer(task, plan, shared, at) for at, site in enumerate(nodes)}
+        for trainer in trainers.values():
+            trainer.prepare()
+        self.grid = LocalGrid(client_app(lambda context: trainers[context.node_id]), nodes)
+        self.names = [site.name for site in nodes]
+
+    def run(self, on_record: Callable[[RoundRecord], None], run_id: str) -> Vector:
+        """Train to the end; returns the final global model as one vector."""
+        plan, found = self.plan, list[Result]()
+        strategy = Checked(
+            Observed(
+                Selected(FedAvg(), random_fraction(plan.fraction, plan.seed)),
+                run_id,
+                on_record,
+                name=self.grid.name,
+            )
+        )
+        app = server_app(self.task, self.model, strategy, found.append)
+        app(self.grid, Context(1, 1, {}, RecordDict(), plan.config()))
+        return codec.unpack(found[0].arrays)
+
+
+class _Session:
+    """Journals one run from start to end, whatever the end is."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Recorder,
+        run_id: str,
+        on_round: Callable[[RoundReport], None],
+    ) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._run_id = run_id
+        self._on_round = on_round
+        self._translator = Translator(run_id)
+        self._last: RoundRecord | None = None
+        self._bytes_up = self._bytes_down = 0
+        self._started = time.perf_counter()
+
+    def run(self, simulation: Simulation) -> Outcome:
+        self._say("RUN_STARTED", self._opening(simulation))
+        try:
+            vector = simulation.run(self._note, self._run_id)
+        except KeyboardInterrupt:
+            return self._end("interrupted", "stopped by Ctrl-C", None)
+        except FedsightError as error:
+            return self._end("failed", str(error), None)
+        return self._end("finished", None, vector)
+
+    def _opening(self, simulation: Simulation) -> dict[str, Json]:
+        return {
+            "task": self._plan.task,
+            "engine": ENGINE,
+            "strategy": STRATEGY,
+            "rounds": self._plan.rounds,
+            "nodes": simulation.names,
+            "model_parameters": len(simulation.model),
+            "config": asdict(self._plan),
+        }
+
+    def _note(self, record: RoundRecord) -> None:
+        batch = self._translator.batch(record)
+        self._journal.append(batch)
+        self._last = record
+        down = sum(node.payload_down_bytes or 0 for node in record.nodes)
+        up = sum(node.payload_up_bytes or 0 for node in record.nodes)
+        self._bytes_down += down
+        self._bytes_up += up
+        self._on_round(_report(record, self._plan.rounds, up + down))
+
+    def _end(
+        self,
+        state: Literal["finished", "failed", "interrupted"],
+        reason: str | None,
+        vector: Vector | None,
+    ) -> Outcome:
+        digest = None if vector is None else hashlib.sha256(vector.tobytes()).hexdigest()
+        self._say("RUN_ENDED", {"state": state, "reason": reason, "model_sha256": digest})
+        last = self._last
+        return Outcome(
+            run_id=self._run_id,
+            state=state,
+            reason=reason,
+            rounds=0 if last is None else last.round,
+            loss=None if last is None else last.loss,
+            accuracy=None if last is None else last.accuracy,
+            seconds=time.perf_counter() - self._started,
+            bytes_up=self._bytes_up,
+            bytes_down=self._bytes_down,
+            model_sha256=digest,
+        )
+
+    def _say(self, kind: str, details: dict[str, Json]) -> None:
+        event = Event(time.time_ns(), SOURCE, kind, self._run_id, details=details)
+        self._journal.append(Batch(events=[event]))
+
+
+def _report(record: RoundRecord, rounds: int, payload_bytes: int) -> RoundReport:
+    failed = [node for node in record.nodes if node.status != "trained"]
+    return RoundReport(
+        round=record.round,
+        rounds=rounds,
+        seconds=record.seconds,
+        loss=record.loss,
+        accuracy=record.accuracy,
+        participants=len(record.trained),
+        selected=len(record.nodes),
+        failures=tuple(f"{node.node}: {node.reason or 'no reply'}" for node in failed),
+        payload_bytes=payload_bytes,
+    )
