@@ -1,0 +1,1 @@
+"""The collector: takes signals in from journals, keeps them, and shows them over HTTP."""

@@ -1,0 +1,212 @@
+"""Clients of a run by round: pivoted from sample batches, with what events say became of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, get_args
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from fedsight.collector.columns import Column, coded_column, figure_column, text_column
+from fedsight.collector.figures import CLIENT_FIGURES, CLIENT_OUTCOMES, REPLY_METRICS
+from fedsight.collector.prepare import ClientOutcome
+from fedsight.collector.queries import LAST_ROUND, node_order
+from fedsight.collector.rows import ClientPage, ClientRow, ClientStatus
+from fedsight.collector.samples import HotSampleReader, RunSamples, SampleReader
+
+CLIENT_FIELDS = ClientRow.__struct_fields__
+STATUSES: tuple[str, ...] = get_args(ClientStatus)
+TRAINED = STATUSES.index("trained")
+FIGURE_METRIC = {column: metric for metric, column in CLIENT_FIGURES.items()}
+
+
+class Outcome(NamedTuple):
+    """What an event says of a client in a round."""
+
+    round: int
+    node: str
+    status: int
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFilter:
+    """Which clients, both ends of the range included; None: every node."""
+
+    from_round: int = 0
+    to_round: int = LAST_ROUND
+    node: str | None = None
+    limit: int = 1000
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTable:
+    """One entry a client and round, by round and then node in the run's order.
+
+    `node` points into `nodes`, `status` into STATUSES (-1: not known); a figure is NaN where it
+    was not measured; `reasons` maps an entry to its event's message. `total` counts all entries,
+    those outside this page too.
+    """
+
+    nodes: list[str]
+    round: NDArray[np.int64]
+    node: NDArray[np.int64]
+    status: NDArray[np.int8]
+    reasons: dict[int, str]
+    figures: dict[str, NDArray[np.float64]]
+    total: int
+
+
+def client_table(
+    store: sqlite3.Connection, run: str, which: ClientFilter, fields: Sequence[str]
+) -> ClientTable:
+    """The clients that match, with the figures among `fields`."""
+    samples: SampleReader = HotSampleReader(store)
+    measured = samples.of_run(run, which.from_round, which.to_round)
+    return pivot(measured, _outcomes(store, run, which), node_order(store, run), which, fields)
+
+
+def pivot(
+    samples: RunSamples,
+    outcomes: Sequence[Outcome],
+    order: Sequence[str],
+    which: ClientFilter,
+    fields: Sequence[str],
+) -> ClientTable:
+    """Samples and outcomes as a table. Pure; where a figure came twice the later one holds."""
+    nodes = _nodes(samples, outcomes, order)
+    code = {node: at for at, node in enumerate(nodes)}
+    metric, node = _of_series(samples, code, which.node)
+    sample_metric = metric[samples.series]
+    known = (sample_metric >= 0) & (samples.round >= 0)
+    sample_metric = sample_metric[known]
+    key = samples.round[known].astype(np.int64) * len(nodes) + node[samples.series[known]]
+    told = np.array([o.round * len(nodes) + code[o.node] for o in outcomes], np.int64)
+    keys = np.unique(np.concatenate([key, told]))
+    page = keys[which.offset : which.offset + which.limit]
+    inside = np.isin(key, page) if len(page) < len(keys) else slice(None)
+    cells = _Cells(page, key[inside], sample_metric[inside], samples.value[known][inside])
+    status, reasons = _status(cells, outcomes, told)
+    figures = {name: cells.figure(FIGURE_METRIC[name]) for name in fields if name in FIGURE_METRIC}
+    width = max(1, len(nodes))
+    return ClientTable(nodes, page // width, page % width, status, reasons, figures, len(keys))
+
+
+METRICS = list(CLIENT_FIGURES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """The samples behind a page of the table; `key` is round times nodes plus node."""
+
+    page: NDArray[np.int64]
+    key: NDArray[np.int64]
+    metric: NDArray[np.int8]
+    value: NDArray[np.float64]
+
+    def figure(self, metric: str) -> NDArray[np.float64]:
+        """One figure for every entry of the page, NaN where it was not measured."""
+        found = np.full(len(self.page), np.nan)
+        mine = self.metric == METRICS.index(metric)
+        found[np.searchsorted(self.page, self.key[mine])] = self.value[mine]
+        return found
+
+    def replied(self) -> NDArray[np.bool_]:
+        """Which entries hold a figure that only a client that answered can have."""
+        found = np.zeros(len(self.page), bool)
+        for metric in REPLY_METRICS:
+            mine = self.metric == METRICS.index(metric)
+            found[np.searchsorted(self.page, self.key[mine])] = True
+        return found
+
+
+def _status(
+    cells: _Cells, outcomes: Sequence[Outcome], told: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], dict[int, str]]:
+    status = np.where(cells.replied(), np.int8(TRAINED), np.int8(-1)).astype(np.int8)
+    at = {int(key): row for row, key in enumerate(cells.page.tolist())} if outcomes else {}
+    reasons: dict[int, str] = {}
+    for outcome, key in zip(outcomes, told.tolist(), strict=True):
+        row = at.get(key)
+        if row is not None:
+            status[row] = outcome.status
+            if outcome.message is not None:
+                reasons[row] = outcome.message
+    return status, reasons
+
+
+def _nodes(samples: RunSamples, outcomes: Sequence[Outcome], order: Sequence[str]) -> list[str]:
+    """The run's nodes, then those it did not name, as they first appeared."""
+    found = dict.fromkeys(order)
+    named = zip(samples.names, samples.nodes, strict=True)
+    found.update(dict.fromkeys(n for name, n in named if n is not None and name in CLIENT_FIGURES))
+    found.update(dict.fromkeys(outcome.node for outcome in outcomes))
+    return list(found)
+
+
+def _of_series(
+    samples: RunSamples, code: dict[str, int], only: str | None
+) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """For each series its metric's place in METRICS (-1: not a client's) and its node's code."""
+    place = {name: at for at, name in enumerate(METRICS)}
+    metric = np.full(len(samples.names), -1, np.int8)
+    node = np.zeros(len(samples.names), np.int64)
+    for at, (name, which) in enumerate(zip(samples.names, samples.nodes, strict=True)):
+        if which is not None and name in place and only in (None, which):
+            metric[at], node[at] = place[name], code[which]
+    return metric, node
+
+
+def _outcomes(store: sqlite3.Connection, run: str, which: ClientFilter) -> list[Outcome]:
+    kinds = ", ".join(f"'{kind}'" for kind in CLIENT_OUTCOMES)
+    found = store.execute(
+        f"SELECT round, node, kind, details FROM events WHERE run = ? AND kind IN ({kinds})"
+        " AND round BETWEEN ? AND ? AND node IS NOT NULL ORDER BY id",
+        (run, which.from_round, which.to_round),
+    )
+    return [
+        Outcome(round_, node, STATUSES.index(CLIENT_OUTCOMES[kind]), _message(details))
+        for round_, node, kind, details in found
+        if which.node in (None, node)
+    ]
+
+
+def _message(details: str) -> str | None:
+    return msgspec.json.decode(details, type=ClientOutcome).message
+
+
+def client_columns(table: ClientTable, fields: Sequence[str]) -> dict[str, Column]:
+    """The named fields as columns."""
+    return {name: _column(table, name) for name in fields}
+
+
+def _column(table: ClientTable, name: str) -> Column:
+    if name == "round":
+        return table.round.tolist()
+    if name == "node":
+        return coded_column(table.nodes, table.node)
+    if name == "status":
+        return coded_column(STATUSES, table.status)
+    if name == "reason":
+        return text_column([table.reasons.get(row) for row in range(len(table.round))])
+    return figure_column(name, table.figures[name])
+
+
+def client_page(table: ClientTable) -> ClientPage:
+    """The table as rows; it must have been made with all fields."""
+    names = ("round", "node", "status", "reason", *FIGURE_METRIC)
+    cells = [_cells(table, name) for name in names]
+    rows = [ClientRow(**dict(zip(names, row, strict=True))) for row in zip(*cells, strict=True)]
+    return ClientPage(rows, table.total)
+
+
+def _cells(table: ClientTable, name: str) -> list[object]:
+    column = _column(table, name)
+    if isinstance(column, list):
+        return column
+    return [None if at is None else column.dictionary[at] for at in column.index]

@@ -1,0 +1,150 @@
+"""Takes shipments in: one thread writes, and all that wait share one commit."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from fedsight.collector.hotlog import Gap, HotLog, Prepared
+from fedsight.collector.refusal import BadFieldError
+from fedsight.collector.samples import HotSampleWriter
+from fedsight.collector.times import now_ns
+from fedsight.errors import StoreError
+from fedsight.signals import Event
+
+#: Shipments that share one commit at most.
+GROUP = 128
+
+#: SQLite's primary result codes for a disk that takes no more, for whatever cause.
+DISK_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
+
+
+class DiskFullError(StoreError):
+    """The store's disk takes no more; nothing of the shipment was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """One shipment or event whose answer leaves after the commit."""
+
+    work: Prepared | Event
+    answer: Future[int]
+
+
+class Ingest:
+    """The writing thread over the store's one writing connection.
+
+    `on_commit` is called from that thread after every commit that changed something. Closing
+    finishes what waits. Safe for use by any thread.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, file: str, on_commit: Callable[[], None]
+    ) -> None:
+        self._db = connection
+        self._file = file
+        self._log = HotLog(connection, HotSampleWriter(connection))
+        self._on_commit = on_commit
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="ingest", daemon=True)
+        #: Why the last commit failed; None while all is well.
+        self.error: str | None = None
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still takes shipments."""
+        return self._thread.is_alive()
+
+    def submit(self, work: Prepared | Event) -> Future[int]:
+        """Queue a shipment (the result is the seq expected next) or an own event (0).
+
+        The future raises Gap, BadFieldError, DiskFullError or StoreError; then nothing was kept.
+        """
+        answer: Future[int] = Future()
+        self._queue.put(_Waiting(work, answer))
+        return answer
+
+    def close(self) -> None:
+        """Finish what waits, then close the connection."""
+        self._queue.put(None)
+        self._thread.join()
+        self._db.close()
+
+    def _loop(self) -> None:
+        going = True
+        while going:
+            going, group = self._next_group()
+            if group:
+                self._commit(group)
+
+    def _next_group(self) -> tuple[bool, list[_Waiting]]:
+        """Wait for one shipment and take along what else is there; False at the end."""
+        group: list[_Waiting] = []
+        try:
+            item = self._queue.get()
+            while item is not None:
+                group.append(item)
+                if len(group) >= GROUP:
+                    return True, group
+                item = self._queue.get_nowait()
+        except queue.Empty:
+            return True, group
+        return False, group
+
+    def _commit(self, group: Sequence[_Waiting]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            answers = [self._apply(waiting) for waiting in group]
+            self._db.execute("COMMIT")
+        except Exception as error:  # this thread must outlive whatever one write meets
+            self._undo(group, error)
+            return
+        self.error = None
+        for waiting, answer in zip(group, answers, strict=True):
+            if isinstance(answer, int):
+                waiting.answer.set_result(answer)
+            else:
+                waiting.answer.set_exception(answer)
+        self._on_commit()
+
+    def _apply(self, waiting: _Waiting) -> int | Gap | BadFieldError:
+        """Write one shipment, or leave no trace of it and return why."""
+        self._db.execute("SAVEPOINT shipment")
+        try:
+            answer: int | Gap | BadFieldError = self._write(waiting.work)
+        except (Gap, BadFieldError) as refused:
+            self._db.execute("ROLLBACK TO shipment")
+            self._log.forget_cached()
+            answer = refused
+        self._db.execute("RELEASE shipment")
+        return answer
+
+    def _write(self, work: Prepared | Event) -> int:
+        if isinstance(work, Event):
+            self._log.append_event(work)
+            return 0
+        return self._log.apply(work, now_ns())
+
+    def _undo(self, group: Sequence[_Waiting], error: Exception) -> None:
+        """Take the whole group back and tell everyone who waits."""
+        self._log.forget_cached()
+        failure = _explained(error, self._file)
+        try:
+            self._db.rollback()
+        except sqlite3.Error as worse:
+            failure = _explained(worse, self._file)
+        self.error = str(failure)
+        for waiting in group:
+            waiting.answer.set_exception(failure)
+
+
+def _explained(error: Exception, file: str) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in DISK_CODES:
+        return DiskFullError(f"the disk takes no more: cannot write {file}: {error}")
+    return StoreError(f"cannot write {file}: {error}")

@@ -1,0 +1,109 @@
+"""The tables of the hot log, and connections to it.
+
+What happened is kept as rows (runs, rounds, events); what was measured is kept as one row for each
+batch, with its columns as little-endian blobs, since a row for each sample is many times slower to
+take in and to read (see docs/decisions/0101-batches-as-blobs.md).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+APPLICATION_ID = 0x46454453
+VERSION = 1
+FILE_NAME = "collector.sqlite"
+
+TABLES = """
+CREATE TABLE journals (
+  id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY, journal TEXT, task TEXT, strategy TEXT, engine TEXT,
+  state TEXT NOT NULL DEFAULT 'training', reason TEXT,
+  round INTEGER NOT NULL DEFAULT 0, rounds INTEGER, nodes TEXT NOT NULL DEFAULT '[]',
+  started INTEGER, ended INTEGER,
+  first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, received INTEGER NOT NULL,
+  accuracy REAL, best_accuracy REAL, loss REAL,
+  payload_down_bytes INTEGER, payload_up_bytes INTEGER, model_parameters INTEGER,
+  failures INTEGER NOT NULL DEFAULT 0, p95_seconds REAL,
+  accuracy_trend TEXT NOT NULL DEFAULT '[]', config TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+CREATE INDEX runs_newest ON runs (coalesce(started, first_seen) DESC, id);
+
+CREATE TABLE rounds (
+  run TEXT NOT NULL, round INTEGER NOT NULL, started INTEGER, seconds REAL,
+  accuracy REAL, loss REAL, train_loss REAL, selected INTEGER, participants INTEGER,
+  failures INTEGER, samples INTEGER, payload_down_bytes INTEGER, payload_up_bytes INTEGER,
+  PRIMARY KEY (run, round)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, source TEXT NOT NULL,
+  kind TEXT NOT NULL, run TEXT, round INTEGER, node TEXT, details TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_of_run ON events (run, id);
+CREATE INDEX events_of_clients ON events (run, round)
+  WHERE kind IN ('CLIENT_FAILED', 'UPDATE_REJECTED', 'CLIENT_SILENT');
+
+CREATE TABLE span_batches (
+  id INTEGER PRIMARY KEY, run TEXT NOT NULL, round INTEGER NOT NULL, n INTEGER NOT NULL,
+  first_start INTEGER NOT NULL, nodes TEXT NOT NULL,
+  node BLOB NOT NULL, phase BLOB NOT NULL, ok BLOB NOT NULL, start BLOB NOT NULL,
+  duration BLOB NOT NULL
+) STRICT;
+CREATE INDEX span_batches_of_run ON span_batches (run, round, id, n, first_start);
+
+CREATE TABLE series (
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, labels TEXT NOT NULL,
+  run TEXT, node TEXT
+) STRICT;
+CREATE INDEX series_of_run ON series (run, name);
+
+CREATE TABLE sample_batches (
+  id INTEGER PRIMARY KEY, journal TEXT NOT NULL, seq INTEGER NOT NULL, run TEXT,
+  first_round INTEGER, last_round INTEGER, n INTEGER NOT NULL,
+  series BLOB NOT NULL, round BLOB NOT NULL, value BLOB NOT NULL, time BLOB NOT NULL
+) STRICT;
+CREATE INDEX sample_batches_of_run ON sample_batches (run, first_round, last_round, n);
+"""
+
+
+def connect_writer(file: Path) -> sqlite3.Connection:
+    """The one connection that writes: every commit is on disk before it returns.
+
+    Raises sqlite3.Error where the file cannot be opened or is damaged.
+    """
+    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA cache_size=-16384")
+        connection.execute("PRAGMA wal_autocheckpoint=2000")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(file: Path) -> sqlite3.Connection:
+    """A connection that cannot change anything; may be used from any one thread at a time."""
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=10,
+    )
+    connection.execute("PRAGMA query_only=1")
+    connection.execute("PRAGMA mmap_size=268435456")
+    return connection
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables in an empty file, all or none."""
+    connection.executescript(
+        f"BEGIN IMMEDIATE;{TABLES}"
+        f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={VERSION};COMMIT;"
+    )

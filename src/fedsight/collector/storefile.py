@@ -1,0 +1,122 @@
+"""Opens the store's file; a damaged one is kept aside and a new one begins."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fedsight.collector.schema import (
+    APPLICATION_ID,
+    FILE_NAME,
+    VERSION,
+    connect_reader,
+    connect_writer,
+    create,
+)
+from fedsight.errors import StoreError
+
+#: Files up to this size are checked page by page at start (about 1 s for each 500 MB).
+CHECKED_BYTES = 256 * 2**20
+DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class _DamagedError(Exception):
+    """The file is no database, or not a whole one."""
+
+
+def open_store(directory: Path) -> tuple[sqlite3.Connection, str | None]:
+    """The writing connection, and the name under which a damaged file was kept, if one was.
+
+    Raises StoreError where the file cannot be opened, or belongs to another program or a newer
+    version of this one: such a file is left as it is.
+    """
+    file = directory / FILE_NAME
+    try:
+        return _opened(file), None
+    except _DamagedError:
+        kept = set_aside(file, datetime.now(UTC))
+    try:
+        return _opened(file), kept
+    except _DamagedError as error:
+        raise StoreError(f"cannot open a new store at {file}: {error}") from error
+
+
+def open_readonly(data: Path) -> sqlite3.Connection:
+    """A connection that only reads the store of a data directory, with or without a collector.
+
+    Raises StoreError naming the file where there is none or it cannot be read.
+    """
+    file = data / FILE_NAME
+    if not file.is_file():
+        raise StoreError(f"there is no store at {file}: nothing was collected there yet")
+    try:
+        connection = connect_reader(file)
+        _check_ours(connection, file)
+    except (sqlite3.Error, _DamagedError) as error:
+        raise StoreError(f"cannot read the store {file}: {error}") from error
+    return connection
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    try:
+        connection = connect_writer(file)
+    except sqlite3.Error as error:
+        raise _named(error, file) from error
+    try:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            create(connection)
+        _check_ours(connection, file)
+        _check_whole(connection, file)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _named(error, file) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _named(error: sqlite3.Error, file: Path) -> Exception:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE_CODES:
+        return _DamagedError(str(error))
+    return StoreError(f"cannot open the store {file}: {error}")
+
+
+def _check_ours(connection: sqlite3.Connection, file: Path) -> None:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise StoreError(f"{file} is a database of another program; it was left as it is")
+    if version != VERSION:
+        raise StoreError(
+            f"{file} has store version {version} and this fedsight reads version {VERSION};"
+            " use the fedsight that wrote it"
+        )
+
+
+def _check_whole(connection: sqlite3.Connection, file: Path) -> None:
+    if file.stat().st_size > CHECKED_BYTES:
+        return
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise _DamagedError(found)
+
+
+def set_aside(file: Path, when: datetime) -> str:
+    """Rename a damaged store with its `-wal` and `-shm`, on disk before this returns."""
+    stem = f"{file.name}.corrupt-{when:%Y%m%dT%H%M%SZ}"
+    name, again = stem, 1
+    while (file.with_name(name)).exists():
+        name, again = f"{stem}-{again}", again + 1
+    for part in ("-wal", "-shm", ""):
+        old = file.with_name(file.name + part)
+        if old.exists():
+            old.rename(file.with_name(name + part))
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return name
