@@ -261,3 +261,37 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
         pytest.raises(JournalError, match=r"r-1\.sqlite: record 2 is damaged"),
     ):
         journal.read(0, 10)
+
+
+INTERRUPTED = """
+import signal, sys, threading
+from pathlib import Path
+from fedsight.journal import Journal
+from tests.journal.test_file import a_round
+journal = Journal(Path(sys.argv[1]), "r-1")
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+acknowledged, interruptions = [], 0
+while interruptions < 200:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.00005 + 0.000003 * interruptions)
+        while True:
+            acknowledged.append(journal.append(a_round(1)))
+    except KeyboardInterrupt:
+        interruptions += 1
+journal.append(a_round(2))
+assert len(acknowledged) == len(set(acknowledged)) > 0
+assert [record.seq for record in journal.read(0, 10**6)] == list(range(1, journal.last_seq + 1))
+"""
+
+
+def test_an_append_cut_off_by_ctrl_c_does_no_harm(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", INTERRUPTED, tmp_path], check=True, timeout=60)
+
+
+def test_a_journal_without_records_can_be_discarded(tmp_path: Path) -> None:
+    Journal(tmp_path, "r-1").discard()
+    assert list(tmp_path.iterdir()) == []
+    with Journal(tmp_path, "r-2") as journal:
+        journal.append(a_round(1))
+    journal.discard()
+    assert journal.path.exists()

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from fedsight.errors import JournalError
@@ -69,13 +70,14 @@ class Journal:
         self.id = journal_id
         self.path = folder / f"{journal_id}{SUFFIX}"
         self.max_bytes = max_bytes
-        #: Set by every append; whoever waits on it clears it.
-        self.appended = threading.Event()
+        # A queue and no Event: Ctrl-C inside Event.set may leave its lock taken for good.
+        self._news: SimpleQueue[None] = SimpleQueue()
         self._writing = threading.Lock()
         self._reading = threading.Lock()
         self._codec = Codec()
         self._read_codec = Codec()
         self._ownership = self._owned(wait)
+        self._interrupted = False
         try:
             self._open()
         except BaseException:
@@ -100,6 +102,11 @@ class Journal:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(SCHEMA)
             self._reader = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            self._recall()
+
+    def _recall(self) -> None:
+        """Learn from the file what it holds."""
+        with self._named("read"):
             self._shipped: int = self._one("SELECT shipped FROM cursor")
             held = "SELECT coalesce(max(seq), 0), coalesce(sum(length(body)), 0) FROM record"
             last, self._bytes = self._db.execute(held).fetchone()
@@ -164,11 +171,31 @@ class Journal:
         """
         with self._writing:
             body = self._codec.encode(batch)
+            self._recover()
+            self._interrupted = True
             if self._bytes + len(body) > self.max_bytes:
                 self._trim(len(body))
             seq = self._insert(batch, body)
-        self.appended.set()
+            self._interrupted = False
+        self.nudge()
         return seq
+
+    def nudge(self) -> None:
+        """End a `wait_for_news`, as an append does."""
+        if self._news.empty():
+            self._news.put(None)
+
+    def wait_for_news(self) -> None:
+        """Wait until something was appended since the last time."""
+        self._news.get()
+
+    def _recover(self) -> None:
+        """After an append that Ctrl-C or an error cut off, only the file knows what it holds."""
+        if not self._interrupted:
+            return
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self._recall()
 
     def _insert(self, batch: Batch, body: bytes) -> int:
         runs = _runs_after(batch, self._open_runs)
@@ -279,6 +306,13 @@ class Journal:
             self._reader.close()
             self._db.close()
             self._ownership.release()
+
+    def discard(self) -> None:
+        """Close, and remove the file if nothing was ever appended."""
+        self.close()
+        if self._last == 0:
+            self.path.unlink(missing_ok=True)
+            self.path.with_name(f"{self.path.name}.lock").unlink(missing_ok=True)
 
     def __enter__(self) -> Journal:
         return self

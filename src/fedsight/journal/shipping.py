@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 REFUSED_PAUSE = 30.0
+POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,6 @@ class Shipper:
         self._jitter = random.Random()
         self._failures = 0
         self._health = Health()
-        self._progress = threading.Condition()
         self._hurry = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="shipper", daemon=True)
@@ -74,7 +74,7 @@ class Shipper:
 
     def start(self) -> Shipper:
         """Begin with what the journal already holds."""
-        self._journal.appended.set()
+        self._journal.nudge()
         self._thread.start()
         return self
 
@@ -82,17 +82,19 @@ class Shipper:
         """Wait until all that was appended so far is shipped; whether that came to be in time."""
         wanted = self._journal.last_seq
         self._hurry.set()
-        self._journal.appended.set()
-        with self._progress:
-            return self._progress.wait_for(
-                lambda: self._journal.shipped_seq >= wanted or not self._thread.is_alive(), timeout
-            )
+        self._journal.nudge()
+        deadline = time.monotonic() + timeout
+        while self._journal.shipped_seq < wanted:
+            if time.monotonic() >= deadline or not self._thread.is_alive():
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
 
     def close(self, timeout: float = 6.0) -> None:
         """Stop the thread, waiting for a request under way; does not flush."""
         self._stop.set()
         self._hurry.set()
-        self._journal.appended.set()
+        self._journal.nudge()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -104,11 +106,10 @@ class Shipper:
 
     def _loop(self) -> None:
         while not self._stop.is_set():
-            self._journal.appended.wait()
-            self._journal.appended.clear()
+            self._journal.wait_for_news()
             pause = self._attempt()
             if pause > self._interval:
-                self._journal.appended.set()
+                self._journal.nudge()
             self._rest(pause)
 
     def _rest(self, pause: float) -> None:
@@ -164,5 +165,3 @@ class Shipper:
     def _succeeded(self) -> None:
         self._failures = 0
         self._health = Health(last_success=time.time_ns())
-        with self._progress:
-            self._progress.notify_all()
