@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class FedsightError(Exception):
     """Something a person can mend; the message is one clear sentence. The CLI exits with 1."""
@@ -28,3 +31,11 @@ class MissingExtraError(FedsightError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} is not installed; run: pip install 'fedsight[{extra}]'")
+
+
+def told(error: BaseException) -> str:
+    """A foreign error in one line: type, message, and where in whose code it was raised."""
+    message = " ".join(str(error).split())[:500]
+    said = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{said} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else said

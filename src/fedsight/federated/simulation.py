@@ -20,6 +20,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
+from fedsight.errors import told
 from fedsight.federated.clock import Clock
 
 #: Flower's own ids are random 64-bit numbers; these tell themselves apart from the server's, 1.
@@ -161,7 +162,7 @@ class LocalGrid(Grid):
         try:
             reply = self._app(message, site.context)
         except Exception as error:  # the node's own code: its failure is an answer, not ours
-            reason = f"{type(error).__name__}: {error}"
-            reply = Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message)
+            failure = Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, told(error))
+            reply = Message(failure, reply_to=message)
         self._turns[message_id] = Turn(start, self._now())
         return reply

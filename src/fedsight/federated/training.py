@@ -14,7 +14,7 @@ import torch
 from flwr.app import Context, RecordDict
 from flwr.serverapp.strategy import Result
 
-from fedsight.errors import FedsightError
+from fedsight.errors import FedsightError, told
 from fedsight.federated import codec
 from fedsight.federated.aggregation import FedAvg
 from fedsight.federated.client import Trainer, client_app, stream
@@ -87,15 +87,27 @@ def train(
 ) -> Outcome:
     """Run `plan` over simulated nodes and journal it; returns how it ended.
 
-    Ctrl-C ends the run after what it is at, as `interrupted`; the run of an error that a person
-    can mend is `failed`. Raises UsageError, before anything is journaled, where the task or its
-    partition cannot be had.
+    Ctrl-C ends the run as `interrupted`; a run without usable updates is `failed`. An error of
+    the task's own code outside a node is journaled, then raised. Raises UsageError, before
+    anything is journaled, where the task or its partition cannot be had.
     """
     torch.set_num_threads(1)  # faster for small models, and results do not depend on the machine
     logging.getLogger("flwr").setLevel(logging.ERROR)
+    _warm_up()
     task = load(plan.task)
     simulation = Simulation(plan, task)
     return _Session(plan, journal, run_id, on_round).run(simulation)
+
+
+def _warm_up() -> None:
+    """Let torch import its compiler, as a first optimiser does: over a second on the first client.
+
+    Otherwise whoever trains first would be measured as the slowest node of round 1.
+    """
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    optimizer.zero_grad()
+    optimizer.step()
 
 
 class Simulation:
@@ -156,8 +168,16 @@ class _Session:
         except KeyboardInterrupt:
             return self._end("interrupted", "stopped by Ctrl-C", None)
         except FedsightError as error:
-            return self._end("failed", str(error), None)
+            return self._end("failed", self._with_failures(str(error)), None)
+        except Exception as error:  # the task's own code: the journal learns why before we leave
+            self._end("failed", told(error), None)
+            raise
         return self._end("finished", None, vector)
+
+    def _with_failures(self, reason: str) -> str:
+        """`reason`, and what the first node that failed in the last round said."""
+        failures = () if self._last is None else _report(self._last, 0, 0).failures
+        return f"{reason}; {failures[0]}" if failures else reason
 
     def _opening(self, simulation: Simulation) -> dict[str, Json]:
         return {
