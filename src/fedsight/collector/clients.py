@@ -187,7 +187,7 @@ def client_columns(table: ClientTable, fields: Sequence[str]) -> dict[str, Colum
 
 def _column(table: ClientTable, name: str) -> Column:
     if name == "round":
-        return table.round.tolist()
+        return list(table.round.tolist())
     if name == "node":
         return coded_column(table.nodes, table.node)
     if name == "status":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def nullable(values: NDArray[Any], missing: NDArray[np.bool_]) -> list[Any]:
     return cells
 
 
-def round_columns(page: RoundPage, fields: Sequence[str]) -> Mapping[str, Column]:
+def round_columns(page: RoundPage, fields: Sequence[str]) -> dict[str, Column]:
     """The named fields of rounds; `started` is text without a dictionary, as no two are equal."""
     return {name: [getattr(row, name) for row in page.rounds] for name in fields}
 

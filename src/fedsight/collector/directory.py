@@ -12,7 +12,7 @@ from fedsight.errors import StoreError
 
 LOCK = "collector.lock"
 STORE_ID = "store-id"
-TOKEN = "token"  # noqa: S105 -- the file's name
+TOKEN = "token"
 JOURNALS = "journals"
 
 

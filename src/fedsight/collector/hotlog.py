@@ -14,15 +14,8 @@ import msgspec
 from fedsight.collector import runlog
 from fedsight.collector.prepare import EventEntry, Record, SpanBlock, prepare
 from fedsight.collector.samples import SampleWriter
+from fedsight.journal import GapError
 from fedsight.signals import Event, Shipment
-
-
-class Gap(Exception):
-    """Records before this shipment are missing and the journal still holds them."""
-
-    def __init__(self, expected_seq: int) -> None:
-        super().__init__(f"expected record {expected_seq}")
-        self.expected_seq = expected_seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +44,14 @@ class HotLog:
     def apply(self, shipment: Prepared, received: int) -> int:
         """Store what is new and advance the journal's cursor; return the seq expected next.
 
-        Raises Gap where records are missing that could still be had, and BadFieldError where a
+        Raises GapError where records are missing that could still be had, and BadFieldError where a
         run id belongs to another journal's run; the caller then rolls back.
         """
         expected = self.next_seq(shipment.journal)
         first = shipment.first_seq
         if first > expected:
             if first != shipment.oldest_seq:
-                raise Gap(expected)
+                raise GapError(expected)
             self._note_gap(shipment, expected, received)
             expected = first
         for seq, record in enumerate(shipment.records, first):
@@ -118,9 +111,9 @@ class HotLog:
 
     def _insert_events(self, entries: Sequence[EventEntry]) -> None:
         rows = [
-            (e.event.time, e.event.source, e.event.kind, e.event.run, e.event.round, e.event.node)
-            + (e.json,)
-            for e in entries
+            (e.time, e.source, e.kind, e.run, e.round, e.node, entry.json)
+            for entry in entries
+            for e in (entry.event,)
         ]
         self._db.executemany(
             "INSERT INTO events (time, source, kind, run, round, node, details)"

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from fedsight.collector.hotlog import Gap, HotLog, Prepared
+from fedsight.collector.hotlog import HotLog, Prepared
 from fedsight.collector.refusal import BadFieldError
 from fedsight.collector.samples import HotSampleWriter
 from fedsight.collector.times import now_ns
 from fedsight.errors import StoreError
+from fedsight.journal import GapError
 from fedsight.signals import Event
 
 #: Shipments that share one commit at most.
@@ -43,7 +44,7 @@ class Ingest:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, file: str, on_commit: Callable[[], None]
+        self, connection: sqlite3.Connection, file: str, on_commit: Callable[[], object]
     ) -> None:
         self._db = connection
         self._file = file
@@ -63,7 +64,7 @@ class Ingest:
     def submit(self, work: Prepared | Event) -> Future[int]:
         """Queue a shipment (the result is the seq expected next) or an own event (0).
 
-        The future raises Gap, BadFieldError, DiskFullError or StoreError; then nothing was kept.
+        The future raises GapError, BadFieldError, DiskFullError or StoreError: nothing was kept.
         """
         answer: Future[int] = Future()
         self._queue.put(_Waiting(work, answer))
@@ -112,12 +113,12 @@ class Ingest:
                 waiting.answer.set_exception(answer)
         self._on_commit()
 
-    def _apply(self, waiting: _Waiting) -> int | Gap | BadFieldError:
+    def _apply(self, waiting: _Waiting) -> int | GapError | BadFieldError:
         """Write one shipment, or leave no trace of it and return why."""
         self._db.execute("SAVEPOINT shipment")
         try:
-            answer: int | Gap | BadFieldError = self._write(waiting.work)
-        except (Gap, BadFieldError) as refused:
+            answer: int | GapError | BadFieldError = self._write(waiting.work)
+        except (GapError, BadFieldError) as refused:
             self._db.execute("ROLLBACK TO shipment")
             self._log.forget_cached()
             answer = refused

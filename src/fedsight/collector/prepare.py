@@ -15,8 +15,8 @@ from fedsight.collector.figures import COUNT_METRICS, LARGEST_COUNT, ROUND_FIGUR
 from fedsight.collector.refusal import BadFieldError, bad_field
 from fedsight.signals import Batch, Event, Phase, SampleColumns, Series, Shipment, Span, Text
 
-PHASES: tuple[str, ...] = get_args(Phase)
-PHASE_CODE = {phase: code for code, phase in enumerate(PHASES)}
+PHASES: tuple[Phase, ...] = get_args(Phase)
+PHASE_CODE: dict[str, int] = {phase: code for code, phase in enumerate(PHASES)}
 NO_ROUND = -1
 
 Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]

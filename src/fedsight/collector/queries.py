@@ -1,7 +1,7 @@
 """Questions to the store, answered as rows. Pure but for reading: works without a collector.
 
-    with closing(open_readonly(data)) as store:
-        page = runs(store, RunFilter(limit=10), now_ns())
+with closing(open_readonly(data)) as store:
+    page = runs(store, RunFilter(limit=10), now_ns())
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ __all__ = [
     "RunFilter",
     "counts",
     "events",
+    "last_event_id",
+    "last_signal",
     "newest_run",
     "node_order",
     "now_ns",
@@ -108,6 +110,12 @@ def newest_run(store: sqlite3.Connection) -> str | None:
     return None if found is None else str(found[0])
 
 
+def last_signal(store: sqlite3.Connection, run_id: str) -> int | None:
+    """When a run's last signal happened, in Unix nanoseconds."""
+    found = store.execute("SELECT last_seen FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return None if found is None else int(found[0])
+
+
 def node_order(store: sqlite3.Connection, run_id: str) -> list[str]:
     """The run's nodes in its own order."""
     found = store.execute("SELECT nodes FROM runs WHERE id = ?", (run_id,)).fetchone()
@@ -180,12 +188,11 @@ def _summary(row: tuple[Any, ...], now: int) -> RunSummary:
     silent = silence(kept["state"], kept.pop("received"), kept.pop("p95_seconds"), now)
     started, ended, last_seen = (kept.pop(name) for name in ("started", "ended", "last_seen"))
     until = last_seen if ended is None else ended
-    state = "silent" if silent else kept.pop("state")
-    kept.pop("state", None)
+    state = kept.pop("state")
     nodes, trend, config = (kept.pop(n) for n in ("nodes", "accuracy_trend", "config"))
     return RunSummary(
         **kept,
-        state=state,
+        state="silent" if silent else state,
         silent=silent,
         started=rfc3339_or_none(started),
         ended=rfc3339_or_none(ended),
@@ -203,5 +210,6 @@ def _round(row: tuple[Any, ...]) -> RoundRow:
 
 
 def _event(row: tuple[Any, ...]) -> EventRow:
-    id_, time, *named, details = row
-    return EventRow(id_, rfc3339(time), *named, msgspec.json.decode(details, type=dict[str, Any]))
+    id_, time, source, kind, run_id, round_, node, text = row
+    details = msgspec.json.decode(text, type=dict[str, Any])
+    return EventRow(id_, rfc3339(time), source, kind, run_id, round_, node, details)

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from fedsight.collector.rows import ErrorAnswer, ErrorBody
+from fedsight.collector.rows import ErrorAnswer, ErrorBody, ErrorMessage
 
 MISSING = re.compile(r"missing required field `([^`]+)`")
 UNKNOWN = re.compile(r"contains unknown field `([^`]+)`")
 WHERE = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """Raised to answer with an error status; nothing was changed."""
 
     def __init__(
@@ -38,11 +38,16 @@ class Refusal(Exception):
 
     def body(self) -> bytes:
         """The answer's JSON."""
+        return msgspec.json.encode(ErrorAnswer(self._error()))
+
+    def message_text(self) -> str:
+        """The same as a message of the live stream."""
+        return msgspec.json.encode(ErrorMessage(self._error())).decode()
+
+    def _error(self) -> ErrorBody:
         named: str | UnsetType = UNSET if self.field is None else self.field
         expected: int | UnsetType = UNSET if self.expected_seq is None else self.expected_seq
-        return msgspec.json.encode(
-            ErrorAnswer(ErrorBody(self.code, self.message, named, expected))
-        )
+        return ErrorBody(self.code, self.message, named, expected)
 
 
 class BadFieldError(ValueError):
@@ -53,9 +58,9 @@ class BadFieldError(ValueError):
         self.field = field
 
 
-def unprocessable(error: BadFieldError) -> Refusal:
+def unprocessable(error: BadFieldError) -> RefusedError:
     """422 with the field's path in message and body."""
-    return Refusal(422, "invalid", f"{error.field}: {error}", field=error.field)
+    return RefusedError(422, "invalid", f"{error.field}: {error}", field=error.field)
 
 
 def bad_field(error: msgspec.ValidationError) -> BadFieldError:
@@ -70,7 +75,7 @@ def bad_field(error: msgspec.ValidationError) -> BadFieldError:
     return BadFieldError(path or "body", text)
 
 
-def too_many(message: str, wait_seconds: float) -> Refusal:
+def too_many(message: str, wait_seconds: float) -> RefusedError:
     """429 with the whole seconds to wait."""
     wait = max(1, -int(-wait_seconds // 1))
-    return Refusal(429, "too_many_requests", message, headers={"Retry-After": str(wait)})
+    return RefusedError(429, "too_many_requests", message, headers={"Retry-After": str(wait)})

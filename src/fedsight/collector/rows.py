@@ -166,8 +166,8 @@ class ColumnPage(Struct, frozen=True):
 class TimeRange(Struct, frozen=True):
     """From the first to the last time that an answer covers; None where there is none."""
 
-    start: str | None = msgspec.field(name="from")
-    end: str | None = msgspec.field(name="to")
+    start: str | None = msgspec.field(name="from", default=None)
+    end: str | None = msgspec.field(name="to", default=None)
 
 
 class GlobalMetrics(Struct, frozen=True):
@@ -290,5 +290,11 @@ class ErrorBody(Struct, frozen=True, omit_defaults=True):
 
 class ErrorAnswer(Struct, frozen=True):
     """The shape of every error."""
+
+    error: ErrorBody
+
+
+class ErrorMessage(Struct, frozen=True, tag_field="type", tag="error"):
+    """An error on the live stream; the connection stays."""
 
     error: ErrorBody

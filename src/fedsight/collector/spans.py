@@ -95,9 +95,7 @@ def _page(rows: Sequence[tuple[object, ...]], skip: int, limit: int, total: int)
     )
 
 
-def _nodes(
-    names: Sequence[str], blobs: Sequence[bytes]
-) -> tuple[list[str], NDArray[np.int64]]:
+def _nodes(names: Sequence[str], blobs: Sequence[bytes]) -> tuple[list[str], NDArray[np.int64]]:
     """One dictionary for all batches, and every batch's codes in it."""
     code: dict[str, int] = {}
     columns = [np.zeros(0, np.int64)]
@@ -134,7 +132,7 @@ def span_page(table: SpanTable) -> SpanPage:
         SpanRow(
             int(table.round[at]),
             None if table.node[at] < 0 else table.nodes[table.node[at]],
-            PHASES[table.phase[at]],  # type: ignore[arg-type]
+            PHASES[table.phase[at]],
             rfc3339(int(table.start[at])),
             float(table.offset[at] / 1e9),
             float(table.duration[at] / 1e9),

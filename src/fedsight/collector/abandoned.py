@@ -1,0 +1,114 @@
+"""Fetches what died producers left in their journals, and says that their runs were interrupted."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from fedsight.collector import queries
+from fedsight.collector.hotlog import prepared
+from fedsight.collector.ingest import Ingest
+from fedsight.collector.readers import Readers
+from fedsight.collector.refusal import BadFieldError
+from fedsight.collector.times import now_ns
+from fedsight.errors import FedsightError, StoreError
+from fedsight.journal import DeliveryError, Journal, JournalInUseError, Shipper, orphans
+from fedsight.signals import Batch, Event, Shipment
+
+logger = logging.getLogger(__name__)
+
+REASON = "the training process ended without a word"
+#: How long one journal may take to be fetched before the next has its turn.
+JOURNAL_SECONDS = 120.0
+
+
+class IngestSink:
+    """A journal's `Sink` inside the collector's own process."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    def send(self, shipment: Shipment) -> int:
+        """As `Sink.send`."""
+        try:
+            return self._ingest.submit(prepared(shipment)).result()
+        except BadFieldError as error:
+            raise DeliveryError(f"{error.field}: {error}", refused=True) from error
+        except StoreError as error:
+            raise DeliveryError(str(error)) from error
+
+
+class Abandoned:
+    """A thread that looks after a folder of journals at once and then every `pause` seconds."""
+
+    def __init__(self, folder: Path, ingest: Ingest, readers: Readers, pause: float) -> None:
+        self._folder = folder
+        self._sink = IngestSink(ingest)
+        self._readers = readers
+        self._pause = pause
+        self._spent: dict[Path, int] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="abandoned", daemon=True)
+        #: Why the last look failed; None while all is well.
+        self.error: str | None = None
+
+    def start(self, *, from_the_beginning: bool) -> None:
+        """Begin; `from_the_beginning` where the store is new and wants all that journals hold."""
+        if from_the_beginning:
+            take_back(self._folder)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the journal at hand."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(JOURNAL_SECONDS)
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+                self.error = None
+            except Exception as error:  # one bad journal must not end the looking
+                logger.exception("cannot fetch abandoned journals in %s", self._folder)
+                self.error = str(error)
+            self._stop.wait(self._pause)
+
+    def look(self) -> None:
+        """Fetch every journal that nobody owns, and end the runs that it left open."""
+        for journal in orphans(self._folder, self._spent):
+            if self._stop.is_set():
+                return
+            if not self._ship(journal):
+                continue
+            for run in sorted(journal.open_runs):
+                journal.append(self._interrupted(run))
+            self._ship(journal)
+
+    def _ship(self, journal: Journal) -> bool:
+        with Shipper(journal, self._sink, interval=0.01) as shipper:
+            done = shipper.flush(JOURNAL_SECONDS)
+            if not done:
+                self.error = f"journal {journal.path}: {shipper.health.last_error}"
+                logger.warning("%s", self.error)
+        return done
+
+    def _interrupted(self, run: str) -> Batch:
+        """The run ended when its last signal came, as far as anyone can tell."""
+        last = self._readers.ask_now(lambda store: queries.last_signal(store, run))
+        details = {"state": "interrupted", "reason": REASON}
+        when = now_ns() if last is None else last
+        return Batch(events=[Event(when, "federated", "RUN_ENDED", run, details=details)])
+
+
+def take_back(folder: Path) -> None:
+    """Mark every journal that nobody owns as not shipped: a new store wants all they hold."""
+    for path in sorted(folder.glob("*.sqlite")):
+        try:
+            with Journal(folder, path.stem, wait=0) as journal:
+                journal.mark_shipped(0)
+        except JournalInUseError:
+            continue
+        except (FedsightError, ValueError) as error:
+            logger.warning("%s", error)

@@ -1,0 +1,59 @@
+"""How a collector is to run: everything that it is told at its start."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedsight.errors import SettingsError
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True)
+class CollectorOptions:
+    """Settings of one collector.
+
+    `data` is its data directory. `hosts` are names, besides loopback's and `host`, under which it
+    may be addressed. `until_stdin_closes`: end when standard input reaches its end, so that a
+    child dies with its parent. Rates are requests a second for each client address. Raises
+    SettingsError naming the key, its value and what is allowed.
+    """
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8083
+    until_stdin_closes: bool = False
+    hosts: tuple[str, ...] = ()
+    body_bytes: int = 16 * 2**20
+    waiting_bytes: int = 64 * 2**20
+    ingest_rate: float = 200.0
+    ingest_burst: float = 1000.0
+    refused_rate: float = 0.5
+    refused_burst: float = 10.0
+    stream_queue: int = 1000
+    streams: int = 256
+    orphan_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise SettingsError(f"port must lie between 0 and 65535, got {self.port}")
+        if not self.host:
+            raise SettingsError("host must be an address or a name, got ''")
+        for name in ("body_bytes", "waiting_bytes", "ingest_rate", "ingest_burst", "refused_rate"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"{name} must be above 0, got {getattr(self, name)}")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the collector."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """Names that a request may address, in lower case."""
+        return LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.hosts)}

@@ -1,0 +1,156 @@
+"""The parts of one running collector, and how they begin and end together."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fedsight.collector import queries
+from fedsight.collector.abandoned import Abandoned
+from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
+from fedsight.collector.ingest import Ingest
+from fedsight.collector.limits import RateLimit
+from fedsight.collector.login import Login
+from fedsight.collector.options import CollectorOptions
+from fedsight.collector.readers import Readers
+from fedsight.collector.rows import ComponentHealth, Level
+from fedsight.collector.schema import FILE_NAME
+from fedsight.collector.storefile import open_store
+from fedsight.collector.stream import Hub
+from fedsight.collector.times import now_ns
+from fedsight.collector.watch import Watch
+from fedsight.signals import Event
+
+
+@dataclass
+class Collector:
+    """What the routes work with. `kept` names a damaged store that was set aside at the start."""
+
+    options: CollectorOptions
+    directory: DataDirectory
+    login: Login
+    readers: Readers
+    ingest: Ingest
+    hub: Hub
+    watch: Watch
+    abandoned: Abandoned
+    ingest_rate: RateLimit
+    login_rate: RateLimit
+    kept: str | None
+    waiting_bytes: int = 0
+
+    async def health(self) -> tuple[Level, dict[str, ComponentHealth]]:
+        """Reach every part; what fails says why."""
+        parts = {
+            "store": await self._store_health(),
+            "stream": part_health(None, self.hub.error),
+            "journals": part_health(None, self.abandoned.error),
+        }
+        level: Level = "healthy"
+        if any(part.status == "degraded" for part in parts.values()):
+            level = "degraded"
+        return level, parts
+
+    async def _store_health(self) -> ComponentHealth:
+        began = time.perf_counter()
+        error = self.ingest.error
+        if not self.ingest.alive:
+            error = "the writing thread has ended"
+        try:
+            await self.readers.ask(queries.last_event_id)
+        except Exception as failure:  # whatever a read meets is what health is to tell
+            error = str(failure)
+        if error is None and self.kept is not None:
+            error = f"the store was damaged and is kept as {self.kept}; a new one began"
+        return part_health((time.perf_counter() - began) * 1000, error)
+
+
+def part_health(latency_ms: float | None, error: str | None) -> ComponentHealth:
+    """Healthy unless there is an error."""
+    latency = None if latency_ms is None else round(latency_ms, 3)
+    if error is None:
+        return ComponentHealth("healthy", latency)
+    return ComponentHealth("degraded", latency, error)
+
+
+def warn(sentence: str) -> None:
+    """One line for the person at the terminal; standard output belongs to the parent."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+class Parts:
+    """What is opened before the event loop runs, so that a bad start is one clear error.
+
+    Raises StoreError where the data directory or its store cannot be used.
+    """
+
+    def __init__(self, options: CollectorOptions, address: str) -> None:
+        self.options = options
+        self.directory = open_directory(options.data)
+        try:
+            self.connection, self.kept = open_store(self.directory.path)
+        except BaseException:
+            self.directory.close()
+            raise
+        known = self.connection.execute("SELECT EXISTS (SELECT 1 FROM journals)").fetchone()[0]
+        self.new_store = not known
+        self.login = Login(
+            self.directory.token,
+            self.directory.store_id,
+            lambda code: warn(f"log in once at {address}/login?code={code}"),
+        )
+
+    @property
+    def file(self) -> str:
+        """The store's file."""
+        return str(self.directory.path / FILE_NAME)
+
+
+@asynccontextmanager
+async def collecting(parts: Parts) -> AsyncIterator[Collector]:
+    """Run a collector over opened parts; closes them at the end."""
+    loop = asyncio.get_running_loop()
+    options, folder = parts.options, parts.directory.path
+    readers = Readers(folder / FILE_NAME)
+    hub = Hub(readers)
+    ingest = Ingest(parts.connection, parts.file, lambda: loop.call_soon_threadsafe(hub.wake))
+    abandoned = Abandoned(folder / JOURNALS, ingest, readers, options.orphan_seconds)
+    watch = Watch(hub, readers, capacity=options.stream_queue, most=options.streams)
+    passing_on = asyncio.create_task(hub.run())
+    try:
+        if parts.kept is not None:
+            await _note_reset(ingest, parts.kept, parts.file)
+        abandoned.start(from_the_beginning=parts.new_store)
+        if not options.loopback:
+            parts.login.offer()
+        yield Collector(
+            options,
+            parts.directory,
+            parts.login,
+            readers,
+            ingest,
+            hub,
+            watch,
+            abandoned,
+            RateLimit(options.ingest_rate, options.ingest_burst),
+            RateLimit(options.refused_rate, options.refused_burst),
+            parts.kept,
+        )
+    finally:
+        await asyncio.to_thread(abandoned.close)
+        passing_on.cancel()
+        await asyncio.gather(passing_on, return_exceptions=True)
+        readers.close()
+        # Last, so that the one who may write folds the write-ahead log back into the store.
+        await asyncio.to_thread(ingest.close)
+        parts.directory.close()
+
+
+async def _note_reset(ingest: Ingest, kept: str, file: str) -> None:
+    warn(f"the store {file} is damaged; it is kept as {kept} and a new one begins")
+    event = Event(now_ns(), "collector", "STORE_RESET", details={"kept": kept})
+    await asyncio.wrap_future(ingest.submit(event))
