@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
@@ -82,11 +84,13 @@ class Task(Protocol):
 def load(name: str) -> Task:
     """The task called `name`: a built-in one, or `package.module:object`.
 
-    The object is a `Task` or a class that makes one without arguments. Raises UsageError where
-    there is none, naming what there is.
+    The object is a `Task` or a class that makes one without arguments; its module may lie in the
+    working directory. Raises UsageError where there is none, naming what there is.
     """
     if ":" not in name and name not in BUILT_IN:
         raise UsageError(f"no such task {name!r}; {_hint(name)}")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
     module_name, _, attribute = BUILT_IN.get(name, name).partition(":")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
