@@ -1,0 +1,44 @@
+"""The command tree: `run`, `serve`, `runs`, `doctor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fedsight import __version__
+from fedsight.cli import doctor, run, runs, serve
+
+app = typer.Typer(
+    name="fedsight",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    suggest_commands=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fedsight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Run federated learning on Flower, and see all of it.
+
+    [bold]fedsight run[/] trains a demo and shows it live; every command has its own --help.
+    """
+
+
+app.command(epilog=run.EXAMPLES)(run.run)
+app.add_typer(serve.app, name="serve")
+app.add_typer(runs.app, name="runs")
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -1,0 +1,201 @@
+"""The collector that a run sends to: one that already answers, or a child process of ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import httpx
+
+from fedsight.config import LOOPBACK, Settings
+from fedsight.errors import FedsightError
+
+SERVICE = "fedsight-collector"
+LISTENING = "listening on "
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+PROBE_SECONDS = 2.0
+LOG_BYTES = 4 * 2**20
+
+
+class PortInUseError(FedsightError):
+    """Somebody else has the port."""
+
+
+@dataclass
+class Collector:
+    """A collector that listens at `url`; `child` is None where somebody else started it."""
+
+    url: str
+    token: str
+    child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether our child is gone."""
+        return self.child is not None and self.child.poll() is not None
+
+
+@contextmanager
+def collector(settings: Settings, port: int, attach: bool) -> Iterator[Collector]:
+    """The collector that answers at `port`, or one that we start there and that ends with us.
+
+    Raises FedsightError saying why it did not start.
+    """
+    if attach:
+        host = reachable(settings.collector.host)
+        yield Collector(f"http://{host}:{port}", _token(settings.data))
+        return
+    with _child(settings, port) as child:
+        yield Collector(_first_line(child, settings), _token(settings.data), child)
+
+
+def answers(settings: Settings, port: int) -> bool:
+    """Whether a collector of this data directory answers at `port`; False where nobody does.
+
+    Raises PortInUseError where another program, or another data directory's collector, does.
+    """
+    address = f"{reachable(settings.collector.host)}:{port}"
+    try:
+        response = httpx.get(f"http://{address}/health", timeout=PROBE_SECONDS, trust_env=False)
+        health = response.json()
+        service, store = health["service"], health["store_id"]
+    except httpx.ConnectError:
+        return False
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        message = f"{address} is in use by another program; choose another port with --port"
+        raise PortInUseError(message) from error
+    if service != SERVICE or store != _store_id(settings.data):
+        raise PortInUseError(
+            f"{address} is in use by a fedsight with another data directory than {settings.data};"
+            " choose another port with --port"
+        )
+    return True
+
+
+def reachable(host: str) -> str:
+    """The address at which one reaches a server bound to `host`."""
+    if host in {"0.0.0.0", "::"}:
+        return LOOPBACK
+    return f"[{host}]" if ":" in host else host
+
+
+def make_writable(data: Path) -> None:
+    """Make the data directory; raises FedsightError where it cannot be written."""
+    try:
+        (data / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        log_file(data).touch(0o600)
+    except OSError as error:
+        raise FedsightError(
+            f"cannot write to the data directory {data}: {error.strerror};"
+            " choose another with FEDSIGHT_DATA"
+        ) from error
+
+
+def log_file(data: Path) -> Path:
+    """Where our child writes what it has to say."""
+    return data / "logs" / "collector.log"
+
+
+def _store_id(data: Path) -> str | None:
+    try:
+        return (data / "store-id").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+
+
+def _token(data: Path) -> str:
+    path = data / "token"
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise FedsightError(f"cannot read the collector's token {path}: {error.strerror}") from None
+
+
+@contextmanager
+def _child(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The collector as a process of its own session, so that Ctrl-C does not hit it.
+
+    It ends when its standard input closes: with us, however we end.
+    """
+    command = [sys.executable, "-m", "fedsight", "serve", "collector", "--until-stdin-closes"]
+    command += ["--host", settings.collector.host, "--port", str(port)]
+    environment = {
+        **os.environ,
+        "FEDSIGHT_DATA": str(settings.data),
+        "LOG_LEVEL": settings.log.level,
+    }
+    with _log(settings.data).open("ab") as log:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            env=environment,
+        )
+    try:
+        yield child
+    finally:
+        _stop(child)
+
+
+def _log(data: Path) -> Path:
+    path = log_file(data)
+    if path.stat().st_size > LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.close()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    child.stdout.close()
+
+
+def _first_line(child: subprocess.Popen[bytes], settings: Settings) -> str:
+    """The address in the child's first line."""
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    assert child.stdout is not None
+    reader = threading.Thread(target=_read_line, args=(child.stdout, lines), daemon=True)
+    reader.start()
+    line = _within(lines, START_SECONDS).decode(errors="replace").strip()
+    if line.startswith(LISTENING):
+        return line.removeprefix(LISTENING)
+    raise FedsightError(f"the collector did not start: {_last_words(settings.data)}")
+
+
+def _read_line(stream: object, lines: SimpleQueue[bytes]) -> None:
+    lines.put(stream.readline())  # type: ignore[attr-defined]
+
+
+def _within(lines: SimpleQueue[bytes], seconds: float) -> bytes:
+    """The line, or nothing; waits in short steps, so that Ctrl-C is heard."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            return lines.get(timeout=0.1)
+        except Empty:
+            continue
+    return b""
+
+
+def _last_words(data: Path) -> str:
+    """The last line of the child's log, or where to look."""
+    lines = log_file(data).read_text(encoding="utf-8", errors="replace").split("\n")
+    words = [line for line in lines if line.strip()]
+    return words[-1].removeprefix("fedsight: ") if words else f"see {log_file(data)}"

@@ -1,0 +1,136 @@
+"""`fedsight doctor`: what is installed, what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+
+from fedsight import __version__
+from fedsight.cli.attached import PortInUseError, answers
+from fedsight.cli.options import Config, size
+from fedsight.config import PORTS, Settings, load
+
+EXAMPLES = "fedsight doctor && fedsight run: it exits with 1 where a run could not work"
+
+OLDEST, NEWEST = (3, 11), (3, 12)
+FREE_BYTES = 2**30
+#: What each extra brings, by the module that is imported and the package that has it.
+EXTRAS = {
+    "federated": {"flwr": "flwr", "safetensors": "safetensors"},
+    "torch": {"torch": "torch", "mlxtend": "mlxtend", "sklearn": "scikit-learn"},
+}
+
+Verdict = Literal["ok", "note", "missing"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `mend` says what to do about it."""
+
+    what: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+def doctor(config: Config = None) -> int:
+    """Say what is installed, what is missing and how to mend it."""
+    settings = load(config)
+    findings = examined(settings)
+    console = Console(highlight=False, soft_wrap=True)
+    style = {"ok": "green", "note": "yellow", "missing": "bold red"}
+    for finding in findings:
+        mark = f"[{style[finding.verdict]}]{finding.verdict:<8}[/]"
+        mend = f"; {finding.mend}" if finding.mend else ""
+        console.print(f"{mark}{finding.what:<18}{escape(finding.found + mend)}")
+    return 1 if any(finding.verdict == "missing" for finding in findings) else 0
+
+
+def examined(settings: Settings) -> list[Finding]:
+    """Everything that `fedsight run` stands on."""
+    return [
+        Finding("fedsight", "ok", __version__),
+        _python(),
+        *(
+            _package(extra, module, package)
+            for extra, modules in EXTRAS.items()
+            for module, package in modules.items()
+        ),
+        _dashboard(),
+        _data(settings.data),
+        _space(settings.data),
+        _journals(settings.journals),
+        _port(settings),
+    ]
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return Finding("python", "ok", f"{version} at {sys.executable}")
+    return Finding("python", "missing", version, "fedsight needs Python 3.11 or 3.12")
+
+
+def _package(extra: str, module: str, package: str) -> Finding:
+    if importlib.util.find_spec(module) is None:
+        return Finding(package, "missing", "not installed", f"pip install 'fedsight[{extra}]'")
+    return Finding(package, "ok", importlib.metadata.version(package))
+
+
+def _dashboard() -> Finding:
+    page = Path(__file__).parents[1] / "dashboard" / "static" / "index.html"
+    if page.is_file():
+        return Finding("dashboard", "ok", "built; any browser shows it, none is needed to train")
+    return Finding("dashboard", "note", "its pages are not built", "make web")
+
+
+def _data(data: Path) -> Finding:
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=data, prefix=".doctor-"):
+            return Finding("data directory", "ok", str(data))
+    except OSError as error:
+        found = f"{data} cannot be written: {error.strerror}"
+        return Finding("data directory", "missing", found, "choose another with FEDSIGHT_DATA")
+
+
+def _space(data: Path) -> Finding:
+    there = next(path for path in (data, *data.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free >= FREE_BYTES:
+        return Finding("disk space", "ok", f"{size(free)} free")
+    return Finding("disk space", "note", f"only {size(free)} free", f"make room on {there}")
+
+
+def _journals(folder: Path) -> Finding:
+    files = [path for path in folder.glob("*.sqlite*") if path.is_file()]
+    runs = sum(path.suffix == ".sqlite" for path in files)
+    held = sum(path.stat().st_size for path in files)
+    return Finding("journals", "ok", f"{runs} of {size(held)} in {folder}")
+
+
+def _port(settings: Settings) -> Finding:
+    host, port = settings.collector.host, settings.collector.port
+    what = f"port {port}"
+    try:
+        if port and answers(settings, port):
+            return Finding(what, "ok", "the collector of this data directory answers")
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except PortInUseError as error:
+        return Finding(what, "note", str(error))
+    except OSError as error:
+        return Finding(what, "note", f"{host}:{port} cannot be had: {error.strerror}", "say --port")
+    return Finding(what, "ok", f"free, for the {PORTS['collector'].what}")

@@ -1,0 +1,127 @@
+"""What a run shows in the terminal: a line a round, and where it is one, a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from fedsight.cli.options import duration, figure, size
+
+if TYPE_CHECKING:
+    from fedsight.federated.plan import Plan
+    from fedsight.federated.training import Outcome, RoundReport
+
+#: Title and width of each column.
+COLUMNS = (
+    ("round", 6),
+    ("loss", 9),
+    ("accuracy", 9),
+    ("participants", 13),
+    ("seconds", 9),
+    ("payload", 10),
+)
+SHOWN_FAILURES = 5
+
+
+def heading() -> str:
+    """The titles, right-aligned over their columns."""
+    return "".join(title.rjust(width) for title, width in COLUMNS)
+
+
+def row(report: RoundReport) -> str:
+    """One round as a line under the heading."""
+    cells = (
+        str(report.round),
+        figure(report.loss),
+        figure(report.accuracy),
+        f"{report.participants}/{report.selected}",
+        f"{report.seconds:.2f}",
+        size(report.payload_bytes),
+    )
+    return "".join(cell.rjust(width) for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+
+
+def failures(report: RoundReport) -> list[str]:
+    """A line for each client that failed, up to a few."""
+    lines = [f"  round {report.round}: {failure}" for failure in report.failures[:SHOWN_FAILURES]]
+    more = len(report.failures) - SHOWN_FAILURES
+    return [*lines, f"  round {report.round}: and {more} more"] if more > 0 else lines
+
+
+def planned(plan: Plan) -> str:
+    """What is about to be trained."""
+    share = f"{plan.partition}({plan.alpha:g})" if plan.partition == "dirichlet" else plan.partition
+    chosen = "all" if plan.fraction == 1.0 else f"{plan.fraction:.0%}"
+    return (
+        f"{plan.task}: {plan.nodes} nodes, {share}, {plan.rounds} rounds of {chosen} nodes,"
+        f" {plan.epochs} local epochs"
+    )
+
+
+def summary(outcome: Outcome) -> str:
+    """How the run ended, in one line."""
+    reason = f" ({outcome.reason})" if outcome.reason else ""
+    return (
+        f"{outcome.run_id} {outcome.state}{reason} after {outcome.rounds} rounds"
+        f" in {duration(outcome.seconds)}: accuracy {figure(outcome.accuracy)},"
+        f" loss {figure(outcome.loss)}; payload {size(outcome.bytes_up)} up,"
+        f" {size(outcome.bytes_down)} down"
+    )
+
+
+class Screen:
+    """Says things to a person: on stdout, or on stderr where stdout is for a program."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        self._console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """One line, as it is."""
+        self._console.print(escape(text), style=style)
+
+    @contextmanager
+    def rounds(self, total: int) -> Iterator[Callable[[RoundReport], None]]:
+        """Show rounds as they are reported."""
+        self.say(heading(), "bold")
+        if not self._console.is_terminal:
+            yield self._show
+            return
+        with self._bar() as bar:
+            task = bar.add_task("rounds", total=total)
+
+            def advance(report: RoundReport) -> None:
+                self._show(report)
+                bar.update(task, completed=report.round)
+
+            yield advance
+
+    def _show(self, report: RoundReport) -> None:
+        self.say(row(report))
+        for line in failures(report):
+            self.say(line, "yellow")
+
+    def _bar(self) -> Progress:
+        return Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("elapsed"),
+            TimeElapsedColumn(),
+            TextColumn("remaining"),
+            TimeRemainingColumn(),
+            console=self._console,
+            refresh_per_second=2,
+            transient=True,
+        )

@@ -1,0 +1,60 @@
+"""`fedsight serve`: the services, each a process in the foreground."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from fedsight.cli.options import Config
+from fedsight.config import load
+
+app = typer.Typer(no_args_is_help=True, help="Run a service in the foreground until Ctrl-C.")
+
+
+@app.callback()
+def root() -> None:
+    """Run a service in the foreground until Ctrl-C."""
+
+
+@app.command(epilog="Example: fedsight serve collector --port 9083")
+def collector(
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on.", show_default="127.0.0.1"),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0: any free one.", show_default="8083")
+    ] = None,
+    until_stdin_closes: Annotated[
+        bool, typer.Option(help="End when standard input closes.", hidden=True)
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Run the collector: it takes signals in, keeps them and serves the dashboard.
+
+    Prints `listening on URL` once it does. Bound beyond loopback, every request needs the token of
+    the data directory, and a one-time address for a browser is printed.
+    """
+    from fedsight.collector.options import CollectorOptions
+    from fedsight.collector.service import run
+
+    settings = load(config)
+    _log_to_stderr(settings.log.level)
+    run(
+        CollectorOptions(
+            data=settings.data,
+            host=settings.collector.host if host is None else host,
+            port=settings.collector.port if port is None else port,
+            until_stdin_closes=until_stdin_closes,
+        )
+    )
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
