@@ -1,0 +1,1 @@
+"""The dashboard's built files; their source is in `web/`."""

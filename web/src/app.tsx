@@ -1,0 +1,46 @@
+// The page as a whole: rail, bar, the page that the URL names, what floats above it.
+import { GoneBanner, Problem } from './states';
+import { lazy } from './lazy';
+import { Rail, Tabs } from './shell/rail';
+import { Top } from './shell/top';
+import { Tip } from './tip';
+import { dialog, page, runId } from './view';
+
+const RunsPage = lazy(() => import('./runs/page').then(part => part.RunsPage));
+const RunPage = lazy(() => import('./run/page').then(part => part.RunPage));
+const Jump = lazy(() => import('./shell/jump').then(part => part.Jump));
+const KeysDialog = lazy(() => import('./shell/keys-dialog').then(part => part.KeysDialog));
+
+function Page() {
+  if (page.value === 'runs') return <RunsPage />;
+  if (page.value === 'run' && runId.value) return <RunPage key={runId.value} id={runId.value} />;
+  return (
+    <Problem
+      title={`There is no page “${page.value}”`}
+      action={
+        <a class="button" href="#/runs">
+          All runs
+        </a>
+      }
+    >
+      The address in the URL names no page of this dashboard.
+    </Problem>
+  );
+}
+
+export const App = () => (
+  <>
+    <div class="app">
+      <Rail />
+      <Top />
+      <main>
+        <GoneBanner />
+        <Page />
+      </main>
+      <Tabs />
+    </div>
+    <Tip />
+    {dialog.value === 'jump' && <Jump />}
+    {dialog.value === 'keys' && <KeysDialog />}
+  </>
+);

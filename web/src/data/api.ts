@@ -1,0 +1,101 @@
+// Reads from the collector. Every failure becomes an ApiError that a page can show.
+import { readColumns, type ColumnsAnswer } from './columns';
+import type { Client, Event, Health, Round, Run, Span, SystemStatus } from './contract';
+
+export const ALL_ROWS = 1_000_000;
+const RUNS_A_PAGE = 500;
+
+/** `status` is 0 where no answer came at all. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly code: string,
+    readonly field: string | null = null,
+  ) {
+    super(message);
+  }
+
+  get unreachable(): boolean {
+    return this.status === 0 || this.status === 502 || this.status === 503;
+  }
+}
+
+type Query = Record<string, string | number | null | undefined>;
+
+function address(path: string, query: Query): string {
+  const pairs = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
+  const text = new URLSearchParams(pairs.map(([key, value]) => [key, String(value)])).toString();
+  return text ? `${path}?${text}` : path;
+}
+
+async function refusal(answer: Response): Promise<ApiError> {
+  const body: unknown = await answer.json().catch(() => null);
+  const error = (body as { error?: { code?: string; message?: string; field?: string } })?.error;
+  const message = error?.message ?? `The collector answered ${answer.status} ${answer.statusText}.`;
+  return new ApiError(message, answer.status, error?.code ?? 'http', error?.field ?? null);
+}
+
+async function get<T>(path: string, query: Query = {}): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(address(path, query), { headers: { accept: 'application/json' } });
+  } catch {
+    throw new ApiError('The collector did not answer.', 0, 'unreachable');
+  }
+  if (!answer.ok) throw await refusal(answer);
+  try {
+    return (await answer.json()) as T;
+  } catch {
+    throw new ApiError('The answer of the collector was cut off.', 0, 'unreachable');
+  }
+}
+
+const of = (run: string) => `/api/v1/runs/${encodeURIComponent(run)}`;
+
+export const getHealth = () => get<Health>('/health');
+export const getStatus = () => get<SystemStatus>('/api/v1/status');
+export const getRun = (run: string) => get<Run>(of(run));
+
+/** All runs, newest first; `part` gets what has arrived after each page. */
+export async function getRuns(part: (runs: Run[], total: number) => void): Promise<void> {
+  const found: Run[] = [];
+  for (let total = Infinity; found.length < total; ) {
+    const query = { limit: found.length ? RUNS_A_PAGE : 100, offset: found.length };
+    const page = await get<{ runs: Run[]; total: number }>('/api/v1/runs', query);
+    found.push(...page.runs);
+    total = page.runs.length ? page.total : found.length;
+    part(found, total);
+  }
+}
+
+/** Rounds from `from` on, by round. */
+export async function getRounds(run: string, from: number | null): Promise<Round[]> {
+  const query = { from_round: from, layout: 'columns', limit: ALL_ROWS };
+  return readColumns<Round>(await get<ColumnsAnswer>(`${of(run)}/rounds`, query));
+}
+
+/** Client figures as columns: `round`, `node` and what `fields` names. */
+export function getClientColumns(
+  run: string,
+  fields: readonly string[],
+  from: number | null,
+): Promise<ColumnsAnswer> {
+  const names = [...new Set(['round', 'node', ...fields])].join(',');
+  const query = { from_round: from, fields: names, layout: 'columns', limit: ALL_ROWS };
+  return get<ColumnsAnswer>(`${of(run)}/clients`, query);
+}
+
+export async function getRoundClients(run: string, round: number): Promise<Client[]> {
+  const query = { from_round: round, to_round: round, layout: 'columns', limit: ALL_ROWS };
+  return readColumns<Client>(await get<ColumnsAnswer>(`${of(run)}/clients`, query));
+}
+
+export async function getRoundSpans(run: string, round: number): Promise<Span[]> {
+  const query = { from_round: round, to_round: round, layout: 'columns', limit: ALL_ROWS };
+  return readColumns<Span>(await get<ColumnsAnswer>(`${of(run)}/spans`, query));
+}
+
+export async function getRoundEvents(run: string, round: number): Promise<Event[]> {
+  return (await get<{ events: Event[] }>(`${of(run)}/events`, { round, limit: 1000 })).events;
+}

@@ -1,0 +1,56 @@
+// One WebSocket to the collector. It only says that something changed: the figures themselves are
+// read over HTTP, so that a lost message costs nothing but time.
+import { reach, suspect } from './collector';
+import type { StreamMessage } from './contract';
+import { backOff } from './pace';
+
+type Listener = (run: string | null) => void;
+
+const listeners = new Set<Listener>();
+let socket: WebSocket | null = null;
+let cursor: number | null = null;
+let store: string | null = null;
+let tries = 0;
+
+const tell = (run: string | null) => listeners.forEach(listener => listener(run));
+
+/** Be told of a run that changed, or of null: anything may have. Returns the way to stop. */
+export function onChange(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+const target = () => `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws/metrics`;
+
+function subscribe(open: WebSocket): void {
+  const known = reach.peek().health?.store_id ?? null;
+  if (store !== known) cursor = null; // cursors of another store mean nothing
+  store = known;
+  const streams = ['fl_training', 'system_events'];
+  open.send(JSON.stringify({ action: 'subscribe', streams, ...(cursor === null ? {} : { cursor }) }));
+}
+
+function receive(message: StreamMessage): void {
+  if ('cursor' in message && message.type !== 'lagging') cursor = message.cursor;
+  if (message.type === 'subscribed') tell(null);
+  if (message.type === 'fl_round_update' || message.type === 'run_update') tell(message.run);
+  if (message.type === 'event') tell(message.event.run);
+}
+
+function reconnect(): void {
+  socket = null;
+  suspect();
+  setTimeout(connect, backOff(tries++) * 1000);
+}
+
+export function connect(): void {
+  if (socket) return;
+  const open = new WebSocket(target());
+  socket = open;
+  open.onopen = () => {
+    tries = 0;
+    subscribe(open);
+  };
+  open.onmessage = event => receive(JSON.parse(String(event.data)) as StreamMessage);
+  open.onclose = reconnect;
+}

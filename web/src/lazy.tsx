@@ -1,0 +1,33 @@
+// Parts of the page that come when they are first needed, and are fetched ahead once it is idle,
+// so that they are there even when the collector no longer is.
+import { signal } from '@preact/signals';
+import type { ComponentType } from 'preact';
+import { comeback, heartbeat } from './data/collector';
+
+const ahead: (() => void)[] = [];
+
+export function lazy<Props extends object>(load: () => Promise<ComponentType<Props>>) {
+  const found = signal<{ Component: ComponentType<Props> } | null>(null);
+  let asked = false;
+  const ask = () => {
+    if (asked) return;
+    asked = true;
+    load().then(
+      Component => (found.value = { Component }),
+      () => (asked = false),
+    );
+  };
+  ahead.push(ask);
+  return function Lazy(props: Props) {
+    if (!found.value) {
+      void comeback.value, heartbeat.value; // tried again when the collector answers
+      ask();
+      return null;
+    }
+    const { Component } = found.value;
+    return <Component {...props} />;
+  };
+}
+
+/** Fetch what has not been needed yet. */
+export const fetchAhead = (): void => void setTimeout(() => ahead.forEach(ask => ask()), 1500);

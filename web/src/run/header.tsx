@@ -1,0 +1,114 @@
+// What a run is, how far it is, how long it will take.
+import { serverNow } from '../data/collector';
+import type { Run } from '../data/contract';
+import { clock, duration, plural, seconds } from '../format';
+import { Choice, Glyph, Status, Unknown } from '../parts';
+import { runName } from '../runs/filter';
+import { query, setQuery } from '../view';
+import { secondsLeft, type RoundTable } from './rounds';
+import { back, SMOOTHING, setZoom, smoothing, zoom } from './view';
+
+interface HeadProps {
+  run: Run;
+  table: RoundTable;
+}
+
+function Left({ run, table }: HeadProps) {
+  if (run.state !== 'training') return null;
+  const left = secondsLeft(table, run.rounds);
+  if (left === null) {
+    return (
+      <span>
+        <Unknown why="No round has been timed yet" /> left
+      </span>
+    );
+  }
+  return (
+    <span title="Rounds left, times the median of the last 20 measured rounds">
+      about {duration(left)} left, {clock(serverNow() + left * 1000).slice(0, 5)} UTC
+    </span>
+  );
+}
+
+const Meta = ({ run, table }: HeadProps) => (
+  <div class="meta grow">
+    <span>
+      Round <b>{table.last ?? run.round ?? 0}</b>
+      {run.rounds !== null && ` of ${run.rounds}`}
+    </span>
+    <Left run={run} table={table} />
+    {run.seconds !== null && <span class="wide-only">{duration(run.seconds)} elapsed</span>}
+    <span class="wide-only">{plural(run.nodes.length, 'node')}</span>
+    {Boolean(run.failures) && <span class="wide-only">{plural(run.failures!, 'failure')}</span>}
+  </div>
+);
+
+const Smoothing = () => (
+  <span class="row wide-only">
+    <span class="faint">Smooth</span>
+    <Choice
+      label="Smoothing"
+      value={smoothing()}
+      options={SMOOTHING.map(weight => [weight, weight === '0' ? 'Off' : weight] as const)}
+      onChange={weight => setQuery({ smooth: weight === '0' ? null : weight }, 'replace')}
+    />
+  </span>
+);
+
+export function RunHead({ run, table }: HeadProps) {
+  const range = zoom(table);
+  const done = run.rounds && table.last !== null ? table.last / run.rounds : 0;
+  return (
+    <div>
+      <div class="run-head">
+        <h1>{runName(run)}</h1>
+        <Status state={run.state} />
+        <Meta run={run} table={table} />
+        <div class="row">
+          {range && (
+            <button class="button" onClick={() => setZoom(null)}>
+              Rounds {range[0]} to {range[1]} <Glyph name="cross" />
+              <span class="unseen">Show all rounds</span>
+            </button>
+          )}
+          {query('round') !== undefined && table.last === null && (
+            <button class="button" onClick={back}>
+              Newest round
+            </button>
+          )}
+          <Smoothing />
+        </div>
+      </div>
+      <div class="progress" role="progressbar" aria-label="Rounds done" aria-valuenow={Math.round(done * 100)}>
+        <i style={{ width: `${Math.min(1, done) * 100}%` }} />
+      </div>
+    </div>
+  );
+}
+
+/** Why a run ended badly, or since when nothing was heard of it. */
+export function RunNote({ run }: { run: Run }) {
+  if (run.silent) {
+    const { seconds: quiet, p95_factor: factor } = run.silent;
+    return (
+      <p class="banner mild run-note" role="status">
+        <Glyph name="dashes" tone="warn" />
+        <span>
+          <b>Nothing was heard of this run for {seconds(quiet)}</b>
+          {factor !== null && `, ${factor.toFixed(1)} times its 95th percentile round`}. It may still
+          train: look at its terminal.
+        </span>
+      </p>
+    );
+  }
+  if (!run.reason) return null;
+  const bad = run.state === 'failed';
+  return (
+    <p class={`banner run-note ${bad ? '' : 'mild'}`} role="status">
+      <Glyph name={bad ? 'cross' : 'stop'} tone={bad ? 'bad' : 'warn'} />
+      <span>
+        {bad ? 'Failed' : 'Ended'}: {run.reason}
+      </span>
+    </p>
+  );
+}

@@ -1,0 +1,124 @@
+// The page of one run.
+import { useEffect, useMemo } from 'preact/hooks';
+import { Glyph } from '../parts';
+import { Problem, Skeleton } from '../states';
+import { runName } from '../runs/filter';
+import { lazy } from '../lazy';
+import { usePageKeys } from '../shell/keys';
+import { height, hoverNode, hoverRound, phone, query, setQuery } from '../view';
+import { RunHead, RunNote } from './header';
+import { Heat } from './heat';
+import { heatFigure } from './heat-figures';
+import { Multiples } from './multiples';
+import { Scrubber } from './scrubber';
+import { RunStore } from './store';
+import { back, inspect, inspecting, shownRound, step } from './view';
+import { WaterfallPanel } from './waterfall';
+
+const Inspector = lazy(() => import('./inspector').then(part => part.Inspector));
+
+const SMALLEST = 300;
+const LARGEST = 560;
+/** Everything on a desktop page but the canvases. */
+const OTHER = 416;
+
+function useKeys(store: RunStore): void {
+  const table = store.rounds.value;
+  usePageKeys({
+    '[': () => step(-1, table),
+    ']': () => step(1, table),
+    l: () => setQuery({ round: null }),
+    i: () => {
+      const round = shownRound(table);
+      if (inspecting()) setQuery({ inspect: null });
+      else if (round !== null) inspect(round);
+    },
+    Escape: back,
+  });
+}
+
+function Unreadable({ store }: { store: RunStore }) {
+  const error = store.error.value!;
+  const missing = error.status === 404;
+  const all = (
+    <a class="button" href="#/runs">
+      All runs
+    </a>
+  );
+  if (missing) {
+    return (
+      <Problem title={`There is no run “${store.id}”`} error={error} action={all}>
+        The collector at {location.host} holds no run with this id. It may be in another data
+        directory.
+      </Problem>
+    );
+  }
+  const again = (
+    <button class="button" onClick={() => store.retry()}>
+      Try again
+    </button>
+  );
+  return (
+    <Problem title="The run could not be read" error={error} action={[again, all]}>
+      {error.unreachable
+        ? 'The page fills by itself once the collector answers.'
+        : 'Nothing is lost: the collector holds it.'}
+    </Problem>
+  );
+}
+
+const Refused = ({ store }: { store: RunStore }) =>
+  store.error.value && (
+    <p class="banner mild run-note" role="alert">
+      <Glyph name="triangle" tone="warn" />
+      <span>
+        Not everything could be read: {store.error.value.message}
+        {store.error.value.field && ` (field ${store.error.value.field})`}. What is shown stays true;
+        it is tried again every few seconds.
+      </span>
+    </p>
+  );
+
+/** Tells tests and the performance panel when the page can be used. */
+function useMark(ready: boolean): void {
+  useEffect(() => {
+    if (ready) requestAnimationFrame(() => performance.mark('run-usable'));
+  }, [ready]);
+}
+
+export function RunPage({ id }: { id: string }) {
+  const store = useMemo(() => new RunStore(id, heatFigure()), [id]);
+  useEffect(
+    () => () => {
+      store.close();
+      hoverRound.value = hoverNode.value = null;
+    },
+    [store],
+  );
+  useKeys(store);
+  useMark(store.loaded.value);
+  const run = store.run.value;
+  if (!run) return store.error.value ? <Unreadable store={store} /> : <Skeleton rows={10} />;
+  const table = store.rounds.value;
+  document.title = `${runName(run)}, round ${table.last ?? 0} · fedsight`;
+  const round = shownRound(table);
+  const room = Math.max(SMALLEST, Math.min(LARGEST, height.value - OTHER));
+  const canvas = phone.value ? 400 : room;
+  const open = inspecting() && round !== null;
+  return (
+    <div class={`run-page ${open ? 'docked' : ''}`} data-smooth={query('smooth')}>
+      <div class="run-body">
+        <RunHead run={run} table={table} />
+        <RunNote run={run} />
+        <Refused store={store} />
+        <Multiples store={store} />
+        <div class="canvases">
+          <WaterfallPanel store={store} round={round} height={canvas} />
+          <Heat store={store} height={canvas} />
+        </div>
+      </div>
+      <Scrubber store={store} />
+      {open && <Inspector store={store} round={round} />}
+    </div>
+  );
+}

@@ -1,0 +1,121 @@
+// One run in the list.
+import { serverNow } from '../data/collector';
+import type { Run } from '../data/contract';
+import { ago, bytes, duration, fixed, percent } from '../format';
+import { Figure, Meter, Spark, Status, Unknown } from '../parts';
+import { goRun, runHref } from '../view';
+import { runName } from './filter';
+
+interface RowProps {
+  run: Run;
+  /** The row's place in the whole list, for who cannot see it. */
+  index: number;
+  current: boolean;
+  onPick: () => void;
+}
+
+const NO_EVALUATION = 'No round was evaluated yet';
+
+const tone = ({ state }: Run) => (state === 'failed' ? 'bad' : state === 'training' ? 'live' : '');
+
+function note(run: Run): [string, string] {
+  if (run.silent) {
+    const { seconds, p95_factor: factor } = run.silent;
+    const times = factor === null ? '' : `, ${factor.toFixed(1)} × the 95th percentile round`;
+    return [`nothing for ${duration(seconds)}${times}`, 'warn'];
+  }
+  if (run.reason) return [run.reason, run.state === 'failed' ? 'bad' : 'muted'];
+  if (run.failures) return [`${run.failures} client failures`, 'muted'];
+  return ['', 'muted'];
+}
+
+const sent = (run: Run): number | null =>
+  run.payload_down_bytes === null || run.payload_up_bytes === null
+    ? null
+    : run.payload_down_bytes + run.payload_up_bytes;
+
+const Rounds = ({ run }: { run: Run }) => (
+  <>
+    <Figure value={run.round} format={String} why="No round was recorded yet" />
+    <span class="faint">/{run.rounds ?? '?'}</span>
+  </>
+);
+
+function Started({ run }: { run: Run }) {
+  if (!run.started) return <Unknown why="The start of this run was not recorded" />;
+  return <span title={run.started}>{ago((serverNow() - Date.parse(run.started)) / 1000)}</span>;
+}
+
+export function RunRow({ run, index, current, onPick }: RowProps) {
+  const [text, colour] = note(run);
+  return (
+    <div
+      role="row"
+      aria-rowindex={index}
+      class={`run-row ${current ? 'current' : ''}`}
+      onClick={onPick}
+      onDblClick={() => goRun(run.id)}
+    >
+      <span role="gridcell">
+        <Status state={run.state} />
+      </span>
+      <span role="gridcell" class="mono muted ellipsis">
+        {run.id}
+      </span>
+      <span role="gridcell" class="ellipsis">
+        <a href={runHref(run.id)}>{runName(run)}</a>
+      </span>
+      <span role="gridcell" class="row">
+        <span class="rounds">
+          <Rounds run={run} />
+        </span>
+        {run.round !== null && run.rounds !== null && (
+          <Meter ratio={run.round / run.rounds} tone={tone(run)} />
+        )}
+      </span>
+      <span role="gridcell" class="row">
+        <Spark values={run.accuracy_trend} width={84} height={20} tone={tone(run)} />
+        <b>
+          <Figure value={run.accuracy} format={percent} why={NO_EVALUATION} />
+        </b>
+      </span>
+      <span role="gridcell" class="right">
+        <Figure value={run.loss} format={fixed(3)} why={NO_EVALUATION} />
+      </span>
+      <span role="gridcell" class="right muted">
+        <Figure value={run.seconds} format={duration} why="Nothing was timed yet" />
+      </span>
+      <span role="gridcell" class="right muted">
+        <Figure value={sent(run)} format={bytes} why="The payload was not counted" />
+      </span>
+      <span role="gridcell" class={`ellipsis ${colour}`} title={text}>
+        {text}
+      </span>
+      <span role="gridcell" class="right faint">
+        <Started run={run} />
+      </span>
+    </div>
+  );
+}
+
+export const RunRowPhone = ({ run, index }: RowProps) => (
+  <div role="row" aria-rowindex={index} class="run-row-phone" onClick={() => goRun(run.id)}>
+    <span role="gridcell">
+      <span class="row">
+        <Status state={run.state} />
+        <span class="mono faint ellipsis">{run.id}</span>
+      </span>
+      <a class="ellipsis" href={runHref(run.id)}>
+        {runName(run)} <Rounds run={run} />
+      </a>
+    </span>
+    <span role="gridcell">
+      <Spark values={run.accuracy_trend} width={76} height={24} tone={tone(run)} />
+    </span>
+    <span role="gridcell" class="right">
+      <b>
+        <Figure value={run.accuracy} format={percent} unit="%" why={NO_EVALUATION} />
+      </b>
+    </span>
+  </div>
+);

@@ -1,0 +1,120 @@
+// The list of runs: only the rows in sight are in the page, so ten thousand runs scroll as ten.
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { usePageKeys } from '../shell/keys';
+import { goRun, phone } from '../view';
+import type { Item } from './filter';
+import { RunRow, RunRowPhone } from './row';
+
+const ROW = 34;
+const ROW_PHONE = 64;
+const SPARE = 6;
+
+const HEADS: [string, string][] = [
+  ['State', ''],
+  ['Run', ''],
+  ['Task and strategy', ''],
+  ['Round', ''],
+  ['Accuracy, %', ''],
+  ['Loss', 'right'],
+  ['Duration', 'right'],
+  ['Payload', 'right'],
+  ['Note', ''],
+  ['Started', 'right'],
+];
+
+const Heads = () => (
+  <div role="row" class="run-row head" aria-rowindex={1}>
+    {HEADS.map(([text, side]) => (
+      <span key={text} role="columnheader" class={side}>
+        {text}
+      </span>
+    ))}
+  </div>
+);
+
+const Group = ({ name, size, index }: { name: string; size: number; index: number }) => (
+  <div role="row" class="run-group" aria-rowindex={index}>
+    <span role="gridcell">
+      {name} <span class="faint">{size}</span>
+    </span>
+  </div>
+);
+
+const Space = ({ height }: { height: number }) => (
+  <div role="presentation" style={{ height: `${height}px` }} />
+);
+
+export function RunTable({ items }: { items: Item[] }) {
+  const box = useRef<HTMLDivElement>(null);
+  const seen = useSignal(800);
+  const top = useSignal(0);
+  const cursor = useSignal(0);
+  const height = phone.value ? ROW_PHONE : ROW;
+  const runs = items.flatMap(item => ('run' in item ? [item.run] : []));
+
+  useEffect(() => {
+    const observer = new ResizeObserver(() => (seen.value = box.current!.clientHeight));
+    observer.observe(box.current!);
+    return () => observer.disconnect();
+  }, []);
+
+  const move = (step: number) => {
+    cursor.value = Math.max(0, Math.min(runs.length - 1, cursor.value + step));
+    const row = items.findIndex(item => 'run' in item && item.at === cursor.value);
+    const from = row * height;
+    const view = box.current!;
+    if (from < view.scrollTop) view.scrollTop = from;
+    const end = from + 2 * height;
+    if (end > view.scrollTop + view.clientHeight) view.scrollTop = end - view.clientHeight;
+  };
+  usePageKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    Enter: event => {
+      if (event.target instanceof Element && event.target.matches('a, button')) return;
+      const run = runs[Math.min(cursor.value, runs.length - 1)];
+      if (run) goRun(run.id);
+    },
+    '/': event => {
+      event.preventDefault();
+      document.querySelector<HTMLInputElement>('input[type=search]')?.focus();
+    },
+  });
+
+  const first = Math.max(0, Math.floor(top.value / height) - SPARE);
+  const last = Math.min(items.length, first + Math.ceil(seen.value / height) + 2 * SPARE);
+  const Row = phone.value ? RunRowPhone : RunRow;
+  return (
+    <div
+      ref={box}
+      class="run-table"
+      role="grid"
+      tabIndex={0}
+      aria-label="Runs"
+      aria-rowcount={items.length + 1}
+      onScroll={event => {
+        const at = event.currentTarget.scrollTop;
+        top.value = at - (at % height);
+      }}
+    >
+      {!phone.value && <Heads />}
+      <Space height={first * height} />
+      {items.slice(first, last).map((item, offset) => {
+        const index = first + offset + 2;
+        return 'run' in item ? (
+          <Row
+            key={item.run.id}
+            run={item.run}
+            index={index}
+            current={item.at === cursor.value}
+            onPick={() => (cursor.value = item.at)}
+          />
+        ) : (
+          <Group key={`group ${item.group}`} name={item.group} size={item.size} index={index} />
+        );
+      })}
+      <Space height={(items.length - last) * height} />
+    </div>
+  );
+}

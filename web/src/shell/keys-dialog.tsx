@@ -1,0 +1,58 @@
+// The table of keys that `?` shows.
+import { useEffect, useRef } from 'preact/hooks';
+import { dialog, page } from '../view';
+
+const ANYWHERE: [string, string][] = [
+  ['Ctrl K', 'jump to a run, a page or a round'],
+  ['?', 'show the keys'],
+];
+const RUNS: [string, string][] = [
+  ['/', 'search'],
+  ['j k', 'next and previous run'],
+  ['Enter', 'open the run'],
+];
+const RUN: [string, string][] = [
+  ['[ ]', 'previous and next round'],
+  ['l', 'back to the newest round'],
+  ['i', 'inspect the round'],
+  ['arrows', 'move in the heat map, once it has the focus'],
+  ['Enter', 'open the round of the cell'],
+  ['Esc', 'back: inspector, round, zoom'],
+];
+
+const Table = ({ title, keys }: { title: string; keys: [string, string][] }) => (
+  <>
+    <h3>{title}</h3>
+    <dl>
+      {keys.map(([key, what]) => (
+        <div key={key}>
+          <dt>
+            {key.split(' ').map(part => (
+              <kbd key={part}>{part}</kbd>
+            ))}
+          </dt>
+          <dd>{what}</dd>
+        </div>
+      ))}
+    </dl>
+  </>
+);
+
+export function KeysDialog() {
+  const box = useRef<HTMLDialogElement>(null);
+  useEffect(() => box.current!.showModal(), []);
+  const close = () => (dialog.value = null);
+  return (
+    <dialog ref={box} class="keys" aria-label="Keys" onClose={close}>
+      <header class="row">
+        <h2 class="grow">Keys</h2>
+        <button class="button ghost" onClick={close}>
+          Close
+        </button>
+      </header>
+      <Table title="Anywhere" keys={ANYWHERE} />
+      {page.value === 'runs' && <Table title="Runs" keys={RUNS} />}
+      {page.value === 'run' && <Table title="Run" keys={RUN} />}
+    </dialog>
+  );
+}
