@@ -25,7 +25,7 @@ def _run(arguments: list[str]) -> int:
     from fedsight.cli.app import app
 
     try:
-        return app(arguments, standalone_mode=False) or DONE
+        return app(arguments, prog_name="fedsight", standalone_mode=False) or DONE
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return USAGE

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -85,11 +84,13 @@ class Screen:
     """Says things to a person: on stdout, or on stderr where stdout is for a program."""
 
     def __init__(self, *, stderr: bool = False) -> None:
-        self._console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+        self._console = Console(
+            stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False
+        )
 
     def say(self, text: str, style: str | None = None) -> None:
         """One line, as it is."""
-        self._console.print(escape(text), style=style)
+        self._console.print(text, style=style)
 
     @contextmanager
     def rounds(self, total: int) -> Iterator[Callable[[RoundReport], None]]:
