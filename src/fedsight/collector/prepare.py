@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -163,10 +163,12 @@ def _check_all(good: NDArray[np.bool_], path: str, value: NDArray[np.float64], w
 
 def _blocks(columns: SampleBlock) -> Iterator[SampleBlock]:
     """Part the samples by run, in the order in which the runs first appear."""
-    runs = list(dict.fromkeys(series.labels.get("run") for series in columns.series))
-    code = {run: at for at, run in enumerate(runs)}
-    of_series = np.array([code[s.labels.get("run")] for s in columns.series], np.int32)
-    of_sample = of_series[columns.index]
+    run_of = [series.labels.get("run") for series in columns.series]
+    code = {run: at for at, run in enumerate(dict.fromkeys(run_of))}
+    if len(code) == 1:
+        yield replace(columns, run=run_of[0])
+        return
+    of_sample = np.array([code[run] for run in run_of], np.int32)[columns.index]
     for run, at in code.items():
         mine = of_sample == at
         if mine.any():

@@ -58,12 +58,11 @@ class HotSampleWriter:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._ids: dict[tuple[str, ...], int] = {}
+        self._last: tuple[list[Series], NDArray[np.int64]] = ([], np.zeros(0, np.int64))
 
     def append(self, journal: str, seq: int, block: SampleBlock) -> None:
         """As `SampleWriter.append`; the caller's cursor makes a second time impossible."""
-        ids = np.zeros(len(block.series), np.int64)
-        used = np.unique(block.index)
-        ids[used] = [self._id(block.series[at]) for at in used.tolist()]
+        ids = self._ids_of(block.series)
         self._db.execute(
             "INSERT INTO sample_batches (journal, seq, run, first_round, last_round, n, series,"
             " round, value, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -83,6 +82,15 @@ class HotSampleWriter:
     def forget_cached(self) -> None:
         """As `SampleWriter.forget_cached`."""
         self._ids.clear()
+        self._last = ([], np.zeros(0, np.int64))
+
+    def _ids_of(self, series: list[Series]) -> NDArray[np.int64]:
+        """A run's records mostly name the same series in the same order, one after another."""
+        known, ids = self._last
+        if known != series:
+            ids = np.array([self._id(each) for each in series], np.int64)
+            self._last = (series, ids)
+        return ids
 
     def _id(self, series: Series) -> int:
         labels = series.labels
