@@ -14,6 +14,8 @@ from fedsight.errors import FedsightError, UsageError
 __all__ = ["main"]
 
 DONE, FAILED, USAGE = 0, 1, 2
+#: What typer makes of a Ctrl-C that no command caught.
+TYPER_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -25,7 +27,8 @@ def _run(arguments: list[str]) -> int:
     from fedsight.cli.app import app
 
     try:
-        return app(arguments, prog_name="fedsight", standalone_mode=False) or DONE
+        code: int = app(arguments, prog_name="fedsight", standalone_mode=False) or DONE
+        return _told("interrupted", FAILED) if code == TYPER_INTERRUPTED else code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return USAGE
