@@ -15,7 +15,9 @@ def started(run: str, nodes: list[str], rounds: int = 2, **details: Any) -> Batc
     """A run begins."""
     known = {"task": "digits", "engine": "simulation", "strategy": "fedavg"}
     what = {**known, "rounds": rounds, "nodes": nodes, "model_parameters": 10, "config": {"lr": 1}}
-    return Batch(events=[Event(START, "federated", "RUN_STARTED", run, details={**what, **details})])
+    return Batch(
+        events=[Event(START, "federated", "RUN_STARTED", run, details={**what, **details})]
+    )
 
 
 def trained(run: str, number: int, nodes: list[str], accuracy: float = 0.5) -> Batch:

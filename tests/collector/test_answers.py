@@ -130,7 +130,9 @@ def test_columns_hold_what_rows_hold(known: Server) -> None:
                 words = column["dictionary"]
                 column = [None if at is None else words[at] for at in column["index"]]
             plain[name] = column
-        assert [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)] == listed
+        assert [
+            dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)
+        ] == listed
 
 
 def test_fields_choose_the_columns(known: Server) -> None:

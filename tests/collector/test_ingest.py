@@ -124,7 +124,9 @@ ACTS = st.lists(
 
 @settings(max_examples=15, deadline=None)
 @given(ACTS)
-def test_any_sequence_of_shipments_stores_each_record_once(acts: list[tuple[str, int, int]]) -> None:
+def test_any_sequence_of_shipments_stores_each_record_once(
+    acts: list[tuple[str, int, int]],
+) -> None:
     """Shipments overlap, repeat, skip ahead and meet restarts; then the rest is sent."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))

@@ -136,9 +136,9 @@ def too_large(most: int) -> RefusedError:
 
 async def _refuse(refused: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
     response = Response(refused.body(), refused.status, refused.headers, "application/json")
-    if scope["type"] == "websocket" and "websocket.http.response" not in scope["extensions"]:
-        await send({"type": "websocket.close", "code": 1008})
-        return
+    if scope["type"] == "websocket":
+        # The server states the length of a refused handshake's body itself.
+        del response.headers["Content-Length"]
     await response(scope, receive, _with_headers(send, scope["path"]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from fedsight.errors import StoreError
 
 #: Files up to this size are checked page by page at start (about 1 s for each 500 MB).
 CHECKED_BYTES = 256 * 2**20
+#: https://www.sqlite.org/fileformat.html#the_database_header
+MAGIC = b"SQLite format 3\x00"
 DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -60,22 +63,41 @@ def open_readonly(data: Path) -> sqlite3.Connection:
 
 
 def _opened(file: Path) -> sqlite3.Connection:
+    """Look first with a connection that changes nothing: one that may write folds the write-ahead
+    log into a damaged file, or turns another program's database into a WAL one."""
     try:
+        _inspect(file)
         connection = connect_writer(file)
+        try:
+            if _empty(connection):
+                create(connection)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise _named(error, file) from error
-    try:
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            create(connection)
-        _check_ours(connection, file)
-        _check_whole(connection, file)
-    except sqlite3.Error as error:
-        connection.close()
-        raise _named(error, file) from error
-    except BaseException:
-        connection.close()
-        raise
     return connection
+
+
+def _inspect(file: Path) -> None:
+    size = file.stat().st_size if file.exists() else 0
+    wal = file.with_name(f"{file.name}-wal")
+    if not size:
+        if wal.exists() and wal.stat().st_size:
+            raise _DamagedError("a write-ahead log without its database")
+        return
+    with file.open("rb") as content:
+        if content.read(len(MAGIC)) != MAGIC:
+            raise _DamagedError("no database")
+    with closing(connect_reader(file)) as connection:
+        if not _empty(connection):
+            _check_ours(connection, file)
+            _check_whole(connection, file)
+
+
+def _empty(connection: sqlite3.Connection) -> bool:
+    """No table yet: new, or its maker was killed before the first commit."""
+    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
 def _named(error: sqlite3.Error, file: Path) -> Exception:

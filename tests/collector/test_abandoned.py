@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fedsight.collector.abandoned import REASON
+from fedsight.journal import Journal
+from tests.collector.server import Server
+from tests.collector.shipments import SECOND, ended, started, trained, whole_run
+
+
+def eventually(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 15) -> Any:
+    """What `look` finds once it is as wanted."""
+    deadline = time.monotonic() + seconds
+    while not wanted(found := look()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+    return found
+
+
+def journal(data: Path, name: str) -> Journal:
+    return Journal(data / "journals", name)
+
+
+def state(server: Server, run: str) -> Any:
+    answer = server.http.get(f"/api/v1/runs/{run}")
+    return answer.json().get("state") if answer.status_code == 200 else None
+
+
+def test_a_run_whose_process_died_is_fetched_and_called_interrupted(tmp_path: Path) -> None:
+    with journal(tmp_path, "r-1") as left:
+        left.append(started("r-1", ["a"]))
+        left.append(trained("r-1", 1, ["a"]))
+    with Server(tmp_path) as running:
+        eventually(lambda: state(running, "r-1"), lambda now: now == "interrupted")
+        run = running.get("/api/v1/runs/r-1")
+        assert (run["reason"], run["round"], run["seconds"]) == (REASON, 1, 1.0)
+        assert running.get("/api/v1/runs/r-1/clients")["total"] == 1
+    with journal(tmp_path, "r-1") as after:
+        assert (after.waiting, after.open_runs) == (0, frozenset())
+
+
+def test_a_run_that_ended_is_fetched_as_it_ended(tmp_path: Path) -> None:
+    with journal(tmp_path, "r-1") as left:
+        for record in whole_run("r-1", ["a"]):
+            left.append(record)
+    with Server(tmp_path) as running:
+        eventually(lambda: state(running, "r-1"), lambda now: now == "finished")
+        assert running.get("/api/v1/runs/r-1/events")["last_id"] == 6
+
+
+def test_a_journal_abandoned_later_is_found_and_a_living_one_left_alone(tmp_path: Path) -> None:
+    with Server(tmp_path, orphan_seconds=0.05) as running:
+        with journal(tmp_path, "r-1") as living:
+            living.append(started("r-1", ["a"]))
+            with journal(tmp_path, "r-2") as other:
+                other.append(started("r-2", ["a"]))
+            eventually(lambda: state(running, "r-2"), lambda now: now == "interrupted")
+            assert state(running, "r-1") is None
+        eventually(lambda: state(running, "r-1"), lambda now: now == "interrupted")
+
+
+def test_half_shipped_records_are_not_doubled(tmp_path: Path) -> None:
+    records = [started("r-1", ["a"]), trained("r-1", 1, ["a"]), ended("r-1", at=SECOND)]
+    with journal(tmp_path, "r-1") as left:
+        for record in records:
+            left.append(record)
+    with Server(tmp_path, orphan_seconds=0.05) as running:
+        running.send("r-1", records[:2])
+        eventually(lambda: state(running, "r-1"), lambda now: now == "finished")
+        assert running.get("/api/v1/status")["signals"]["events"] == 4
+
+
+def test_a_new_store_fetches_again_what_journals_still_hold(tmp_path: Path) -> None:
+    with journal(tmp_path, "r-1") as left:
+        for record in whole_run("r-1", ["a"]):
+            left.append(record)
+    with Server(tmp_path) as running:
+        eventually(lambda: state(running, "r-1"), lambda now: now == "finished")
+        before = running.get("/api/v1/runs/r-1/clients")
+    (tmp_path / "collector.sqlite").write_bytes(b"damaged" * 1000)
+    with Server(tmp_path) as running:
+        eventually(lambda: state(running, "r-1"), lambda now: now == "finished")
+        assert running.get("/api/v1/runs/r-1/clients") == before
+
+
+def test_a_journal_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    with journal(tmp_path, "r-2") as left:
+        left.append(started("r-2", ["a"]))
+    (tmp_path / "journals" / "r-1.sqlite").write_bytes(b"no database" * 1000)
+    with Server(tmp_path) as running:
+        eventually(lambda: state(running, "r-2"), lambda now: now == "interrupted")

@@ -1,0 +1,54 @@
+"""A disk that is full: a small file system of its own where this process may mount one, else a
+limit on the size of files."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fedsight.signals import Batch, Event
+from tests.collector.server import Server
+from tests.collector.shipments import START, shipment, whole_run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)]
+    done = subprocess.run(mount, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"cannot mount a small file system: {done.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def filler(seq: int) -> bytes:
+    event = Event(START, "federated", "NOTE", "r-1", details={"x": "y" * 100_000})
+    return msgspec.json.encode(shipment("fill", [Batch(events=[event])], seq))
+
+
+def test_a_full_disk_is_507_and_nothing_is_half_done(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 600_000)
+    with Server(small_disk) as running:
+        running.send("j", whole_run("r-1", ["a"]))
+        before = running.get("/api/v1/runs/r-1/clients")
+        seq, answer = 1, running.post(filler(1))
+        while answer.status_code == 200:
+            seq, answer = seq + 1, running.post(filler(seq + 1))
+            assert seq < 50
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (507, "disk_full")
+        assert running.post(filler(seq)).status_code == 507
+        assert running.get("/api/v1/runs/r-1/clients") == before
+        assert running.get("/health")["status"] == "degraded"
+        assert running.get("/api/v1/status")["signals"]["events"] == 6 + seq - 1
+        ballast.unlink()
+        # Room is back: the same shipment is taken, once.
+        assert running.post(filler(seq)).json() == {"next_seq": seq + 1}
+        assert running.get("/health")["status"] == "healthy"
+        assert running.get("/api/v1/status")["signals"]["events"] == 6 + seq
+        assert running.end() == (0, "")
