@@ -1,0 +1,119 @@
+"""fedsight's own simulation, as the benchmarks time it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from flwr.app import Context, RecordDict
+from flwr.serverapp.strategy import Result
+
+from benchmarks.measuring import Rounds
+from benchmarks.plain import Run, Trained
+from fedsight.federated import codec
+from fedsight.federated.aggregation import FedAvg
+from fedsight.federated.flat import Vector
+from fedsight.federated.observation import RoundRecord, Translator
+from fedsight.federated.plan import Plan
+from fedsight.federated.selection import random_fraction
+from fedsight.federated.server import server_app
+from fedsight.federated.training import Simulation
+from fedsight.federated.wrapping import Checked, Selected
+from fedsight.journal import Journal
+from fedsight.tasks import Partition, Recipe, Task, load
+
+
+class WithoutEvaluation:
+    """A task that keeps nothing to evaluate on: a round is then training alone."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def model(self, seed: int) -> torch.nn.Module:
+        return self._task.model(seed)
+
+    def data(self, partition: Partition) -> Any:
+        return self._task.data(partition)
+
+    def held_out(self) -> None:
+        return None
+
+    def train(
+        self, model: torch.nn.Module, data: Any, recipe: Recipe, rng: torch.Generator
+    ) -> Mapping[str, float]:
+        return self._task.train(model, data, recipe, rng)
+
+    def evaluate(self, model: torch.nn.Module, data: Any) -> Mapping[str, float]:
+        return self._task.evaluate(model, data)
+
+
+class _Stopwatch:
+    """Times rounds: each from the end of the one before it."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._seconds: list[float] = []
+
+    def lap(self) -> None:
+        now = time.perf_counter()
+        self._seconds.append(now - self._last)
+        self._last = now
+
+    @property
+    def rounds(self) -> Rounds:
+        return Rounds(tuple(self._seconds))
+
+
+def observed_run(task: Task, plan: Plan, folder: Path) -> Run:
+    """Runs through Flower's Message, Strategy and Grid, each journaled in `folder`.
+
+    A round ends when its record is on disk. Nothing is shipped.
+    """
+    numbers = itertools.count(1)
+
+    def run() -> Trained:
+        simulation = Simulation(plan, task)
+        run_id = f"r-{next(numbers)}"
+        journal, translator = Journal(folder, run_id), Translator(run_id)
+        watch = _Stopwatch()
+
+        def note(record: RoundRecord) -> None:
+            journal.append(translator.batch(record))
+            watch.lap()
+
+        try:
+            vector = simulation.run(note, run_id)
+        finally:
+            journal.close()
+        return Trained(watch.rounds, vector)
+
+    return run
+
+
+def unobserved(simulation: Simulation) -> Result:
+    """Run a simulation with the same strategy and grid, but nobody watching: no `Observed`."""
+    plan, found = simulation.plan, list[Result]()
+    strategy = Checked(Selected(FedAvg(), random_fraction(plan.fraction, plan.seed)))
+    app = server_app(simulation.task, simulation.model, strategy, found.append)
+    app(simulation.grid, Context(1, 1, {}, RecordDict(), plan.config()))
+    return found[0]
+
+
+def final_vector(result: Result) -> Any:
+    """The model that a run ended with, shape (n,)."""
+    return codec.unpack(result.arrays)
+
+
+def held_out_losses(plan: Plan, vector: Vector) -> tuple[float, float]:
+    """Held-out loss of the plan's first weights, and of the model `vector`."""
+    task = load(plan.task)
+    simulation = Simulation(replace(plan, nodes=1), task)
+    model, held_out = simulation.model, task.held_out()
+    before = task.evaluate(model.model, held_out)["loss"]
+    model.load(vector)
+    return before, task.evaluate(model.model, held_out)["loss"]
