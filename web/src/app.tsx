@@ -8,8 +8,8 @@ import { dialog, page, runId } from './view';
 
 const RunsPage = lazy(() => import('./runs/page').then(part => part.RunsPage));
 const RunPage = lazy(() => import('./run/page').then(part => part.RunPage));
-const Jump = lazy(() => import('./shell/jump').then(part => part.Jump));
-const KeysDialog = lazy(() => import('./shell/keys-dialog').then(part => part.KeysDialog));
+const Jump = lazy(() => import('./shell/dialogs').then(part => part.Jump));
+const KeysDialog = lazy(() => import('./shell/dialogs').then(part => part.KeysDialog));
 
 function Page() {
   if (page.value === 'runs') return <RunsPage />;

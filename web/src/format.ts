@@ -1,7 +1,7 @@
 // Figures as text. Real minus signs; digits that the reader can use.
 
 export const DASH = '—';
-const THIN = ' ';
+const THIN = '\u2009';
 
 export const fixed = (digits: number) => (value: number) =>
   value.toFixed(digits).replace('-', '−');

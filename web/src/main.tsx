@@ -1,3 +1,4 @@
+import './shared';
 import { render } from 'preact';
 import { App } from './app';
 import { watchCollector } from './data/collector';

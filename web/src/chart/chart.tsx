@@ -49,11 +49,10 @@ const dataOf = ({ rounds, curves, band }: ChartProps): uPlot.AlignedData => [
   ...curves.map(curve => curve.values),
 ];
 
-/** Rounds at the ends of the x axis; a single round gets room on both sides. */
+/** Ends of the x axis: room for the last step, and around a single round. */
 export function ends({ rounds, zoom }: Pick<ChartProps, 'rounds' | 'zoom'>): Range {
-  if (zoom) return zoom;
-  const [first, last] = [rounds[0] ?? 0, rounds[rounds.length - 1] ?? 1];
-  return first === last ? [first - 1, first + 1] : [first, last];
+  const [first, last] = zoom ?? [rounds[0] ?? 0, rounds[rounds.length - 1] ?? 1];
+  return first === last ? [first - 1, first + 1] : [first, last + 0.5];
 }
 
 /** Follow the round that is hovered anywhere else. */

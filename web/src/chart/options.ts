@@ -11,6 +11,13 @@ type Latest = { current: ChartProps };
 const AXIS_WIDTH = 36;
 const DRAG_PIXELS = 6;
 
+const step = uPlot.paths.stepped!({ align: 1 });
+const lastStep = uPlot.paths.stepped!({ align: 1, extend: true });
+
+/** A step a round; the last is as wide as the axis allows, if that round is known. */
+const steps: uPlot.Series.PathBuilder = (plot, series, from, to) =>
+  (plot.data[series]!.at(-1) == null ? step : lastStep)(plot, series, from, to);
+
 function curveSeries(curve: Curve): uPlot.Series {
   const colour = faded(token(curve.colour), curve.alpha ?? 1);
   return {
@@ -19,7 +26,7 @@ function curveSeries(curve: Curve): uPlot.Series {
     width: curve.width ?? 1.5,
     dash: curve.dash,
     spanGaps: false,
-    paths: curve.stepped ? uPlot.paths.stepped!({ align: 1 }) : undefined,
+    paths: curve.stepped ? steps : undefined,
     points: {
       show: true,
       size: 4,

@@ -6,6 +6,8 @@ import type { Health } from './contract';
 import { backOff } from './pace';
 
 const POLL_SECONDS = 5;
+/** The first answer is slowed by the page's own start: soon measure again. */
+const FIRST_POLL_SECONDS = 1;
 const TICK_MS = 1000;
 
 export interface Reach {
@@ -56,7 +58,7 @@ function reached(health: Health, latency: number): void {
   reach.value = { state: 'reached', latency, health, seen, goneSince: null, nextTry: null };
   if (fresh) comeback.value++;
   else heartbeat.value++;
-  plan(POLL_SECONDS);
+  plan(before.state === 'unknown' ? FIRST_POLL_SECONDS : POLL_SECONDS);
 }
 
 function missed(): void {

@@ -7,7 +7,8 @@ import { place, type HeatFigure, type Span } from './heat-figures';
 import { FAILED, NOT_SELECTED, NO_REPLY, REJECTED, type ClientMatrix } from './matrix';
 
 const FOOT = 20;
-const LARGEST_CELL = 24;
+const TALLEST = 24;
+const WIDEST = 64;
 const LABEL = 11;
 
 export interface Geometry {
@@ -30,8 +31,8 @@ export function geometry(
   const shown = rounds[1] - rounds[0] + 1;
   return {
     left,
-    cellWidth: Math.min(LARGEST_CELL * 2, (width - left - 8) / shown),
-    cellHeight: Math.min(LARGEST_CELL, (height - FOOT) / Math.max(1, nodes)),
+    cellWidth: Math.min(WIDEST, (width - left - 8) / shown),
+    cellHeight: Math.min(TALLEST, (height - FOOT) / Math.max(1, nodes)),
     rounds,
     nodes,
     width,

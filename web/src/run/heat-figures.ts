@@ -1,6 +1,5 @@
 // The figures that the heat map can show.
 import { bytes, count, fixed, percent, seconds } from '../format';
-import { query } from '../view';
 import type { Figure } from './matrix';
 
 export interface HeatFigure {
@@ -55,10 +54,6 @@ export const HEAT_FIGURES: readonly HeatFigure[] = [
     why: 'clients of a simulation share a process',
   },
 ];
-
-/** The figure that the URL names, else the first. */
-export const heatFigure = (): Figure =>
-  HEAT_FIGURES.find(({ key }) => key === query('metric'))?.key ?? HEAT_FIGURES[0]!.key;
 
 export const figureOf = (key: Figure): HeatFigure =>
   HEAT_FIGURES.find(figure => figure.key === key)!;

@@ -5,10 +5,10 @@ import { Choice, Panel } from '../parts';
 import { hideTip, showTip } from '../tip';
 import { hoverNode, hoverRound, phone, setQuery, shade, width } from '../view';
 import { cellAt, drawCursor, drawHeat, geometry } from './heat-draw';
-import { figureOf, HEAT_FIGURES, heatFigure, spread, type HeatFigure, type Span } from './heat-figures';
+import { figureOf, HEAT_FIGURES, spread, type HeatFigure, type Span } from './heat-figures';
 import { FAILED, NOT_SELECTED, NO_REPLY, REJECTED, type Figure } from './matrix';
 import type { RunStore } from './store';
-import { inspect, inspecting, pinned, shownRound, zoom } from './view';
+import { heatFigure, inspect, inspecting, pinned, shownRound, zoom } from './view';
 
 const LEFT = 74;
 const LEFT_PHONE = 66;

@@ -1,4 +1,5 @@
 // One round told in words and figures, beside the page that draws it.
+import '../shared';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Event, Phase } from '../data/contract';
 import { bytes, clock, count, fixed, percent, plural, seconds, signed } from '../format';

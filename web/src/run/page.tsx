@@ -1,4 +1,5 @@
 // The page of one run.
+import '../shared';
 import { useEffect, useMemo } from 'preact/hooks';
 import { Glyph } from '../parts';
 import { Problem, Skeleton } from '../states';
@@ -8,19 +9,20 @@ import { usePageKeys } from '../shell/keys';
 import { height, hoverNode, hoverRound, phone, query, setQuery } from '../view';
 import { RunHead, RunNote } from './header';
 import { Heat } from './heat';
-import { heatFigure } from './heat-figures';
 import { Multiples } from './multiples';
 import { Scrubber } from './scrubber';
 import { RunStore } from './store';
-import { back, inspect, inspecting, shownRound, step } from './view';
+import { back, heatFigure, inspect, inspecting, shownRound, step } from './view';
 import { WaterfallPanel } from './waterfall';
 
 const Inspector = lazy(() => import('./inspector').then(part => part.Inspector));
 
 const SMALLEST = 300;
-const LARGEST = 560;
-/** Everything on a desktop page but the canvases. */
-const OTHER = 416;
+const LARGEST = 640;
+const PHONE = 400;
+/** Height of all but the canvases; beside the inspector their legends take two lines. */
+const OTHER = 404;
+const OTHER_DOCKED = 434;
 
 function useKeys(store: RunStore): void {
   const table = store.rounds.value;
@@ -102,9 +104,9 @@ export function RunPage({ id }: { id: string }) {
   const table = store.rounds.value;
   document.title = `${runName(run)}, round ${table.last ?? 0} · fedsight`;
   const round = shownRound(table);
-  const room = Math.max(SMALLEST, Math.min(LARGEST, height.value - OTHER));
-  const canvas = phone.value ? 400 : room;
   const open = inspecting() && round !== null;
+  const room = height.value - (open ? OTHER_DOCKED : OTHER);
+  const canvas = phone.value ? PHONE : Math.max(SMALLEST, Math.min(LARGEST, room));
   return (
     <div class={`run-page ${open ? 'docked' : ''}`} data-smooth={query('smooth')}>
       <div class="run-body">

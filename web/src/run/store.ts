@@ -80,7 +80,9 @@ export class RunStore {
 
   private onHeartbeat(): void {
     const state = this.run.peek()?.state;
-    if (state === 'training' || state === 'silent' || this.error.peek()) this.follow();
+    const error = this.error.peek();
+    const mends = error !== null && error.status !== 404; // a run that begins is announced
+    if (state === 'training' || state === 'silent' || mends) this.follow();
   }
 
   /** One piece of work after the other, so that answers never overtake each other. */

@@ -1,6 +1,8 @@
 // What the reader looks at on a run page, read from the URL.
 import { parseRange, formatRange, wholeNumber, type Range } from '../route';
 import { query, setQuery } from '../view';
+import { HEAT_FIGURES } from './heat-figures';
+import type { Figure } from './matrix';
 import type { RoundTable } from './rounds';
 
 export const SMOOTHING = ['0', '0.6', '0.9'] as const;
@@ -8,6 +10,10 @@ export type Smoothing = (typeof SMOOTHING)[number];
 
 export const smoothing = (): Smoothing =>
   SMOOTHING.find(weight => weight === query('smooth')) ?? '0';
+
+/** The figure of the heat map that the URL names, else the first. */
+export const heatFigure = (): Figure =>
+  HEAT_FIGURES.find(({ key }) => key === query('metric'))?.key ?? HEAT_FIGURES[0]!.key;
 
 /** The round that was pinned, if the run has it. */
 export function pinned(table: RoundTable): number | null {

@@ -1,4 +1,5 @@
 // The runs: a list that filters, or the first page where there are none yet.
+import '../shared';
 import { useRef } from 'preact/hooks';
 import { Choice } from '../parts';
 import { Problem, Skeleton } from '../states';

@@ -1,7 +1,7 @@
 // One run in the list.
 import { serverNow } from '../data/collector';
 import type { Run } from '../data/contract';
-import { ago, bytes, duration, fixed, percent } from '../format';
+import { ago, bytes, duration, fixed, percent, plural } from '../format';
 import { Figure, Meter, Spark, Status, Unknown } from '../parts';
 import { goRun, runHref } from '../view';
 import { runName } from './filter';
@@ -25,7 +25,7 @@ function note(run: Run): [string, string] {
     return [`nothing for ${duration(seconds)}${times}`, 'warn'];
   }
   if (run.reason) return [run.reason, run.state === 'failed' ? 'bad' : 'muted'];
-  if (run.failures) return [`${run.failures} client failures`, 'muted'];
+  if (run.failures) return [plural(run.failures, 'client failure'), 'muted'];
   return ['', 'muted'];
 }
 

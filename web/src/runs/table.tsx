@@ -54,8 +54,9 @@ export function RunTable({ items }: { items: Item[] }) {
   const runs = items.flatMap(item => ('run' in item ? [item.run] : []));
 
   useEffect(() => {
-    const observer = new ResizeObserver(() => (seen.value = box.current!.clientHeight));
-    observer.observe(box.current!);
+    const element = box.current!;
+    const observer = new ResizeObserver(() => (seen.value = element.clientHeight));
+    observer.observe(element);
     return () => observer.disconnect();
   }, []);
 
