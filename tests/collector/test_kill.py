@@ -15,6 +15,7 @@ import pytest
 from fedsight.collector.storefile import open_readonly
 from fedsight.journal import DeliveryError, GapError
 from fedsight.journal.http import HttpSink
+from fedsight.signals import Batch
 from tests.collector.server import Server
 from tests.collector.shipments import shipment, started, trained
 
@@ -44,7 +45,7 @@ class Producer(threading.Thread):
                 except DeliveryError:
                     return
 
-    def _round(self, number: int) -> object:
+    def _round(self, number: int) -> Batch:
         return trained(self.journal, number, NODES)
 
 

@@ -156,6 +156,22 @@ def test_our_own_page_can_watch(server: Server) -> None:
         assert ask(socket, action="subscribe", streams=ALL)["type"] == "subscribed"
 
 
+def test_a_collector_that_ends_closes_its_watchers(tmp_path: Path) -> None:
+    with Server(tmp_path) as running, watching(running) as socket:
+        assert running.end() == (0, "")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+
+
+def test_there_is_room_for_so_many_watchers_and_no_more(tmp_path: Path) -> None:
+    with Server(tmp_path, streams=1) as running, watching(running):
+        with pytest.raises(InvalidStatus):
+            connect(running.ws_url, proxy=None)
+        assert running.get("/health")["status"] == "healthy"
+
+
 @pytest.mark.parametrize("event", [1, 2, 500])
 def test_a_cursor_leads_back_to_its_event(event: int) -> None:
     assert event_before(cursor_of(event)) == event

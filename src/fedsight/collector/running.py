@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -62,7 +63,7 @@ class Collector:
             error = "the writing thread has ended"
         try:
             await self.readers.ask(queries.last_event_id)
-        except Exception as failure:  # whatever a read meets is what health is to tell
+        except sqlite3.Error as failure:
             error = str(failure)
         if error is None and self.kept is not None:
             error = f"the store was damaged and is kept as {self.kept}; a new one began"

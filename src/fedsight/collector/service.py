@@ -97,6 +97,7 @@ async def _serve(parts: Parts, listener: socket.socket, address: str) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         ws_max_size=MESSAGE_BYTES,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
@@ -112,6 +113,8 @@ async def _serve(parts: Parts, listener: socket.socket, address: str) -> None:
     if parts.options.until_stdin_closes:
         _call_at_end_of_input(lambda: loop.call_soon_threadsafe(stop))
     await server.serve(sockets=[listener])
+    if not server.started:
+        raise StoreError(f"the collector could not begin with the data directory {parts.file}")
 
 
 def _call_at_end_of_input(then: Callable[[], object]) -> None:
