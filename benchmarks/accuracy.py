@@ -26,7 +26,7 @@ from fedsight.tasks.mnist import MNIST
 
 #: The default run: 10 nodes, Dirichlet 0.5, 20 rounds of 5 local epochs, all nodes.
 FULL, FULL_SEEDS = Plan(task="mnist"), (0, 1, 2)
-QUICK, QUICK_SEEDS = replace(FULL, rounds=4, epochs=2), (0, 1)
+QUICK, QUICK_SEEDS = replace(FULL, rounds=3, epochs=2), (0, 1)
 
 #: The random stream that the central training draws its batches from.
 _CENTRAL = 2
