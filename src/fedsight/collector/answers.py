@@ -27,7 +27,7 @@ from fedsight.collector.guard import client_address, too_large
 from fedsight.collector.hotlog import Prepared, prepared
 from fedsight.collector.ingest import DiskFullError
 from fedsight.collector.login import COOKIE_SECONDS
-from fedsight.collector.refusal import RefusedError, bad_field, too_many
+from fedsight.collector.refusal import RefusedError, too_many
 from fedsight.collector.rows import (
     Accepted,
     ColumnPage,
@@ -48,16 +48,14 @@ from fedsight.collector.spans import (
     span_table,
 )
 from fedsight.collector.times import now_ns, rfc3339
+from fedsight.collector.wire import ShipmentDecoder
 from fedsight.errors import StoreError
 from fedsight.journal import GapError
-from fedsight.signals import Shipment
 
 #: Bodies above this are decoded in a thread: a megabyte takes some milliseconds.
 SMALL_BODY = 256 * 1024
 BODY_SECONDS = 30.0
 RETRY_SECONDS = 1.0
-
-_decode_shipment = msgspec.json.Decoder(Shipment).decode
 
 
 def json(answer: Struct, status: int = 200) -> Response:
@@ -229,9 +227,9 @@ async def read_body(request: Request, most: int) -> bytes:
 
 async def _store(collector: Collector, body: bytes) -> int:
     if len(body) > SMALL_BODY:
-        shipment = await asyncio.to_thread(checked, body)
+        shipment = await asyncio.to_thread(checked, body, ShipmentDecoder())
     else:
-        shipment = checked(body)
+        shipment = checked(body, collector.decoder)
     try:
         return await asyncio.wrap_future(collector.ingest.submit(shipment))
     except GapError as gap:
@@ -244,13 +242,11 @@ async def _store(collector: Collector, body: bytes) -> int:
         raise RefusedError(503, "store", str(error)) from error
 
 
-def checked(body: bytes) -> Prepared:
-    """The shipment in a body; refused with 400 where it does not parse, with 422 naming the
-    field where a value is out of range."""
+def checked(body: bytes, decoder: ShipmentDecoder) -> Prepared:
+    """The shipment in a body; 400 where it does not parse, BadFieldError where a value is out of
+    range."""
     try:
-        return prepared(_decode_shipment(body))
-    except msgspec.ValidationError as error:
-        raise bad_field(error) from None
+        return prepared(decoder.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RefusedError(400, "json", f"the body is not JSON: {error}") from None
     except RecursionError:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedsight.collector import queries
 from fedsight.collector.abandoned import Abandoned
@@ -24,6 +24,7 @@ from fedsight.collector.storefile import open_store
 from fedsight.collector.stream import Hub
 from fedsight.collector.times import now_ns
 from fedsight.collector.watch import Watch
+from fedsight.collector.wire import ShipmentDecoder
 from fedsight.signals import Event
 
 
@@ -43,6 +44,7 @@ class Collector:
     login_rate: RateLimit
     kept: str | None
     waiting_bytes: int = 0
+    decoder: ShipmentDecoder = field(default_factory=ShipmentDecoder)
 
     async def health(self) -> tuple[Level, dict[str, ComponentHealth]]:
         """Reach every part; what fails says why."""
