@@ -43,7 +43,7 @@ def test_a_summary_says_how_and_why_a_run_ended() -> None:
 
 def test_a_plan_is_one_line() -> None:
     assert screen.planned(Plan(fraction=0.25)) == (
-        "mnist: 10 nodes, dirichlet(0.5), 20 rounds of 25% nodes, 5 local epochs"
+        "mnist: 10 nodes, dirichlet(0.5), rounds: 20 of 25% nodes, local epochs: 5"
     )
 
 

@@ -64,8 +64,8 @@ def planned(plan: Plan) -> str:
     share = f"{plan.partition}({plan.alpha:g})" if plan.partition == "dirichlet" else plan.partition
     chosen = "all" if plan.fraction == 1.0 else f"{plan.fraction:.0%}"
     return (
-        f"{plan.task}: {plan.nodes} nodes, {share}, {plan.rounds} rounds of {chosen} nodes,"
-        f" {plan.epochs} local epochs"
+        f"{plan.task}: {plan.nodes} nodes, {share}, rounds: {plan.rounds} of {chosen} nodes,"
+        f" local epochs: {plan.epochs}"
     )
 
 

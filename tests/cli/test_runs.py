@@ -1,0 +1,100 @@
+"""`fedsight runs`: what the store holds, as a person and as a program reads it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import TINY, fedsight
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A data directory with one finished run, and the run's id."""
+    data = tmp_path_factory.mktemp("home") / "data"
+    done = fedsight(data, "run", *TINY, "--exit", "--json")
+    assert done.returncode == 0, done.stderr
+    return data, json.loads(done.stdout)["run_id"]
+
+
+def test_list_shows_a_line_a_run(trained: tuple[Path, str]) -> None:
+    data, run = trained
+    done = fedsight(data, "runs", "list")
+    title, line = done.stdout.splitlines()
+    assert title.split() == ["run", "task", "state", "round", "accuracy", "seconds", "started"]
+    assert line.split()[:4] == [run, "digits", "finished", "2/2"]
+    page = json.loads(fedsight(data, "runs", "list", "--json").stdout)
+    assert (page["total"], page["runs"][0]["id"]) == (1, run)
+
+
+def test_show_takes_the_beginning_of_an_id(trained: tuple[Path, str]) -> None:
+    data, run = trained
+    done = fedsight(data, "runs", "show", run[:-2])
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert (told["run"], told["state"], told["round"]) == (run, "finished", "2 of 2")
+    assert "nodes=3" in told["settings"]
+
+
+def test_a_run_that_is_not_there_is_usage(trained: tuple[Path, str]) -> None:
+    done = fedsight(trained[0], "runs", "show", "nothing")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "fedsight: no run 'nothing'; `fedsight runs list` shows the 1 there are\n"
+    )
+
+
+def test_export_as_json_holds_every_part(trained: tuple[Path, str]) -> None:
+    data, run = trained
+    found = json.loads(fedsight(data, "runs", "export", run).stdout)
+    assert found["run"]["id"] == run
+    assert [one["round"] for one in found["rounds"]] == [1, 2]
+    assert len(found["clients"]) == 6
+    assert {span["phase"] for span in found["spans"]} >= {"train", "aggregate", "evaluate"}
+    kinds = [event["kind"] for event in found["events"]]
+    assert (kinds[0], kinds[-1]) == ("RUN_STARTED", "RUN_ENDED")
+
+
+def test_export_as_csv_has_a_line_a_row_and_empty_cells_for_the_unknown(
+    trained: tuple[Path, str], tmp_path: Path
+) -> None:
+    data, run = trained
+    out = tmp_path / "clients.csv"
+    flags = ["--format", "csv", "--part", "clients", "-o", str(out)]
+    done = fedsight(data, "runs", "export", run, *flags)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    rows = list(csv.DictReader(io.StringIO(out.read_text())))
+    assert [row["node"] for row in rows[:3]] == ["client-0", "client-1", "client-2"]
+    assert float(rows[0]["train_seconds"]) > 0
+    assert rows[0]["upload_seconds"] == ""
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_output_that_cannot_be_written_is_named(trained: tuple[Path, str]) -> None:
+    data, run = trained
+    done = fedsight(data, "runs", "export", run, "-o", "absent/run.json")
+    assert done.returncode == 1
+    assert done.stderr == "fedsight: cannot write absent/run.json: No such file or directory\n"
+
+
+def test_doctor_finds_all_that_a_run_needs(trained: tuple[Path, str]) -> None:
+    done = fedsight(trained[0], "doctor", COLLECTOR_PORT="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {line[8:26].strip(): line[:8].strip() for line in done.stdout.splitlines()}
+    assert set(found) >= {"python", "flwr", "torch", "data directory", "disk space", "journals"}
+    assert "missing" not in found.values()
+    assert "1 of " in done.stdout
+
+
+def test_doctor_says_what_is_missing_and_how_to_mend_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = fedsight(tmp_path / "file" / "data", "doctor", COLLECTOR_PORT="0")
+    assert done.returncode == 1
+    assert "missing data directory" in " ".join(done.stdout.split())
+    assert "choose another with FEDSIGHT_DATA" in done.stdout
