@@ -16,6 +16,7 @@ interface HeadProps {
 function Left({ run, table }: HeadProps) {
   if (run.state !== 'training') return null;
   const left = secondsLeft(table, run.rounds);
+  if (left === 0) return null;
   if (left === null) {
     return (
       <span>

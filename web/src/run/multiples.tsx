@@ -141,7 +141,7 @@ export function Multiples({ store }: { store: RunStore }) {
         {chart(
           'Participants and selected clients by round',
           [
-            { label: 'selected', values: selected, colour: 'faint', width: 1, dash: [3, 3] },
+            { ...stepped('selected', selected, 'faint'), width: 1, dash: [3, 3] },
             stepped('participants', participants, 's3'),
           ],
           { high: Math.max(1, Math.ceil(largest(selected) * 1.15)) },
