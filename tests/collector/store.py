@@ -25,7 +25,7 @@ class Store:
     def _open(self) -> None:
         connection, self.kept = open_store(self.folder)
         self.commits = 0
-        self.ingest = Ingest(connection, FILE_NAME, self._committed)
+        self.ingest = Ingest(connection, self.folder / FILE_NAME, self._committed)
         self.readers = Readers(self.folder / FILE_NAME)
 
     def _committed(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fedsight.collector import queries
 from fedsight.collector.queries import EventFilter, RunFilter
 from fedsight.collector.schema import FILE_NAME
-from fedsight.collector.storefile import open_readonly, open_store
+from fedsight.collector.storefile import note_damage, open_readonly, open_store
 from fedsight.errors import StoreError
 from tests.collector.server import Server
 from tests.collector.shipments import START, shipment, whole_run
@@ -102,3 +102,25 @@ def test_a_damaged_store_cannot_be_read_and_says_so(tmp_path: Path) -> None:
     no_database(tmp_path / FILE_NAME)
     with pytest.raises(StoreError, match="cannot read the store"):
         open_readonly(tmp_path)
+
+
+def test_a_large_store_is_checked_once_a_page_was_found_damaged(tmp_path: Path) -> None:
+    torn_page(tmp_path / FILE_NAME)
+    connection, kept = open_store(tmp_path, checked_bytes=0)
+    assert kept is None
+    with pytest.raises(sqlite3.DatabaseError) as damage:
+        connection.execute("SELECT * FROM rounds, events, span_batches").fetchall()
+    connection.close()
+    note_damage(tmp_path / FILE_NAME, damage.value)
+    connection, kept = open_store(tmp_path, checked_bytes=0)
+    assert kept is not None
+    assert connection.execute("SELECT count(*) FROM rounds").fetchone() == (0,)
+    connection.close()
+    connection, kept = open_store(tmp_path, checked_bytes=0)
+    connection.close()
+    assert kept is None
+
+
+def test_an_error_that_is_no_damage_raises_no_suspicion(tmp_path: Path) -> None:
+    note_damage(tmp_path / FILE_NAME, sqlite3.OperationalError("database is locked"))
+    assert not list(tmp_path.iterdir())

@@ -100,7 +100,9 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return _answer(RefusedError(error.status_code, code, error.detail, headers=error.headers))
 
 
-async def _unreadable(_: Request, error: Exception) -> Response:
+async def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, sqlite3.Error)
+    request.app.state.collector.note_unreadable(error)
     logger.error("cannot read the store: %s", error)
     return _answer(RefusedError(503, "store", f"cannot read the store: {error}"))
 

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 from fedsight.collector.hotlog import HotLog, Prepared
 from fedsight.collector.refusal import BadFieldError
 from fedsight.collector.samples import HotSampleWriter
+from fedsight.collector.storefile import note_damage
 from fedsight.collector.times import now_ns
 from fedsight.errors import StoreError
 from fedsight.journal import GapError
@@ -44,7 +46,7 @@ class Ingest:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, file: str, on_commit: Callable[[], object]
+        self, connection: sqlite3.Connection, file: Path, on_commit: Callable[[], object]
     ) -> None:
         self._db = connection
         self._file = file
@@ -135,6 +137,7 @@ class Ingest:
         """Take the whole group back and tell everyone who waits."""
         self._log.forget_cached()
         failure = _explained(error, self._file)
+        note_damage(self._file, error)
         try:
             self._db.rollback()
         except sqlite3.Error as worse:
@@ -144,7 +147,7 @@ class Ingest:
             waiting.answer.set_exception(failure)
 
 
-def _explained(error: Exception, file: str) -> StoreError:
+def _explained(error: Exception, file: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in DISK_CODES:
         return DiskFullError(f"the disk takes no more: cannot write {file}: {error}")

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fedsight.collector import queries
 from fedsight.collector.abandoned import Abandoned
@@ -20,7 +21,7 @@ from fedsight.collector.options import CollectorOptions
 from fedsight.collector.readers import Readers
 from fedsight.collector.rows import ComponentHealth, Level
 from fedsight.collector.schema import FILE_NAME
-from fedsight.collector.storefile import open_store
+from fedsight.collector.storefile import note_damage, open_store
 from fedsight.collector.stream import Hub
 from fedsight.collector.times import now_ns
 from fedsight.collector.watch import Watch
@@ -46,6 +47,10 @@ class Collector:
     waiting_bytes: int = 0
     decoder: ShipmentDecoder = field(default_factory=ShipmentDecoder)
 
+    def note_unreadable(self, error: sqlite3.Error) -> None:
+        """A read failed: where that is for damage, the next start looks at every page."""
+        note_damage(self.directory.path / FILE_NAME, error)
+
     async def health(self) -> tuple[Level, dict[str, ComponentHealth]]:
         """Reach every part; what fails says why."""
         parts = {
@@ -66,6 +71,7 @@ class Collector:
         try:
             await self.readers.ask(queries.last_event_id)
         except sqlite3.Error as failure:
+            self.note_unreadable(failure)
             error = str(failure)
         if error is None and self.kept is not None:
             error = f"the store was damaged and is kept as {self.kept}; a new one began"
@@ -108,20 +114,20 @@ class Parts:
         )
 
     @property
-    def file(self) -> str:
+    def file(self) -> Path:
         """The store's file."""
-        return str(self.directory.path / FILE_NAME)
+        return self.directory.path / FILE_NAME
 
 
 @asynccontextmanager
 async def collecting(parts: Parts) -> AsyncIterator[Collector]:
     """Run a collector over opened parts; closes them at the end."""
     loop = asyncio.get_running_loop()
-    options, folder = parts.options, parts.directory.path
-    readers = Readers(folder / FILE_NAME)
+    options = parts.options
+    readers = Readers(parts.file)
     hub = Hub(readers)
     ingest = Ingest(parts.connection, parts.file, lambda: loop.call_soon_threadsafe(hub.wake))
-    abandoned = Abandoned(folder / JOURNALS, ingest, readers, options.orphan_seconds)
+    abandoned = Abandoned(parts.directory.path / JOURNALS, ingest, readers, options.orphan_seconds)
     watch = Watch(hub, readers, capacity=options.stream_queue, most=options.streams)
     passing_on = asyncio.create_task(hub.run())
     try:
@@ -153,7 +159,7 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
         parts.directory.close()
 
 
-async def _note_reset(ingest: Ingest, kept: str, file: str) -> None:
+async def _note_reset(ingest: Ingest, kept: str, file: Path) -> None:
     warn(f"the store {file} is damaged; it is kept as {kept} and a new one begins")
     event = Event(now_ns(), "collector", "STORE_RESET", details={"kept": kept})
     await asyncio.wrap_future(ingest.submit(event))

@@ -74,9 +74,14 @@ def event_before(cursor: int) -> int:
     return (cursor + 1) // 2 - 1
 
 
-def packets_after(store: sqlite3.Connection, event_id: int) -> tuple[list[Packet], int]:
-    """What at most PAGE events after `event_id` mean, and the last of their ids."""
-    page = queries.events(store, None, queries.EventFilter(after=event_id, limit=PAGE))
+def packets_after(
+    store: sqlite3.Connection, event_id: int, run: str | None = None
+) -> tuple[list[Packet], int]:
+    """What at most PAGE events after `event_id` mean, and the last of their ids.
+
+    Of one run, or of all where `run` is None.
+    """
+    page = queries.events(store, run, queries.EventFilter(after=event_id, limit=PAGE))
     return [packet for event in page.events for packet in _packets(store, event)], page.last_id
 
 

@@ -134,7 +134,9 @@ class Watch:
         after, end = event_before(wanted.after), event_before(wanted.upto)
         while after < end:
             known = after
-            packets, after = await self._readers.ask(partial(packets_after, event_id=known))
+            packets, after = await self._readers.ask(
+                partial(packets_after, event_id=known, run=wanted.run)
+            )
             for packet in packets:
                 if wanted.after < packet.cursor <= wanted.upto and _matches(packet, wanted):
                     await socket.send_text(packet.text)
