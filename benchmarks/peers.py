@@ -24,8 +24,9 @@ from benchmarks.measuring import Rounds
 from fedsight.errors import FedsightError, MissingExtraError
 from fedsight.federated.plan import Plan
 
-#: A peer that says nothing for this long has failed.
+#: How long a peer may take to end itself, and its children after it, before they are ended.
 EXIT_SECONDS = 30.0
+GRACE_SECONDS = 1.0
 
 
 class Ask(msgspec.Struct):
@@ -143,10 +144,10 @@ class Peer:
             self._process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.terminate()
-        psutil.wait_procs(self._living(), timeout=5)
+        psutil.wait_procs(self._living(), timeout=GRACE_SECONDS)
         for process in self._living():
             process.kill()
-        psutil.wait_procs(self._living(), timeout=5)
+        psutil.wait_procs(self._living(), timeout=GRACE_SECONDS)
         self._process.wait()
         self._errors.close()
 

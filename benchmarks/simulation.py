@@ -98,6 +98,7 @@ def measure(quick: bool, say: Say) -> Findings:
     torch.set_num_threads(1)
     logging.getLogger("flwr").setLevel(logging.ERROR)
     scale = QUICK if quick else FULL
+    plain_run(load(TINY.task), replace(TINY, rounds=1))()  # torch imports more as it first trains
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         mnist = {

@@ -6,20 +6,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.report import Report, Target
+from benchmarks.report import Report
 
 
 def on_screen(report: Report) -> list[Table | str]:
     """Targets, figures and the machine of one report, to print with rich."""
     targets = Table("target", "value", "bound", "met", title=report.name, title_justify="left")
     for target in report.targets:
-        targets.add_row(target.what, number(target.value), number(target.bound), _met(target))
+        met = "[green]yes" if target.met else "[bold red]no"
+        targets.add_row(escape(target.what), number(target.value), number(target.bound), met)
     figures = Table("figure", "value")
     for name, value in flat(msgspec.json.decode(report.json())["figures"]):
-        figures.add_row(name, value)
-    return [targets, figures, f"{_scale(report)} · {_machine(report)}"]
+        figures.add_row(name, escape(value))
+    return [targets, figures, f"{_scale(report)}\n{_machine(report)}"]
 
 
 def markdown(reports: Sequence[Report]) -> str:
@@ -46,7 +48,8 @@ def _section(report: Report) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {target.what} | {number(target.value)} | {number(target.bound)} | {_met(target)} |"
+        f"| {target.what} | {number(target.value)} | {number(target.bound)} "
+        f"| {'yes' if target.met else '**no**'} |"
         for target in report.targets
     ]
     lines += ["", "| figure | value |", "|---|---|"]
@@ -81,14 +84,10 @@ def number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _met(target: Target) -> str:
-    return "yes" if target.met else "**no**"
-
-
 def _scale(report: Report) -> str:
-    size = "Quick, a smaller scale than the targets ask for" if report.scale["quick"] else "Full"
-    details = ", ".join(f"{text} {name}" for name, text in flat(_without_quick(report.scale)))
-    return f"{size}: {details}" if details else size
+    size = "Quick, smaller than the targets ask for" if report.scale["quick"] else "Full scale"
+    details = [f"{name} {text}" for name, text in flat(_without_quick(report.scale))]
+    return f"{size}: {', '.join(details)}"
 
 
 def _without_quick(scale: dict[str, Any]) -> dict[str, Any]:
