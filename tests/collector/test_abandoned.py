@@ -5,10 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fedsight.collector.abandoned import REASON
 from fedsight.journal import Journal
 from tests.collector.server import Server
 from tests.collector.shipments import SECOND, ended, started, trained, whole_run
+
+pytestmark = pytest.mark.slow
 
 
 def eventually(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 15) -> Any:

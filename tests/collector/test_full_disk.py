@@ -14,6 +14,8 @@ from fedsight.signals import Batch, Event
 from tests.collector.server import Server
 from tests.collector.shipments import START, shipment, whole_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:

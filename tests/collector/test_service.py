@@ -81,6 +81,8 @@ def test_a_child_ends_when_its_standard_input_closes(tmp_path: Path) -> None:
 
 PARENT = """
 import subprocess, sys, time
+
+pytestmark = pytest.mark.slow
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
 time.sleep(60)
 """
