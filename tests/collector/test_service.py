@@ -15,6 +15,8 @@ from fedsight.errors import SettingsError
 from tests.collector.server import Server, command, refused
 from tests.collector.shipments import whole_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_that_it_listens_and_ends_cleanly(tmp_path: Path, number: int) -> None:
@@ -81,8 +83,6 @@ def test_a_child_ends_when_its_standard_input_closes(tmp_path: Path) -> None:
 
 PARENT = """
 import subprocess, sys, time
-
-pytestmark = pytest.mark.slow
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
 time.sleep(60)
 """
