@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import sqlite3
+import time
 from pathlib import Path
 
 import httpx
@@ -113,6 +114,18 @@ def test_a_port_of_another_program_is_one_sentence(data: Path) -> None:
     )
 
 
+def test_a_collector_that_cannot_start_says_why(data: Path) -> None:
+    with started(data, "serve", "collector", "--port", "0") as serving:
+        line_with(serving, "listening on")
+        done = fedsight(data, "run", *TINY, "--exit")
+        serving.send_signal(signal.SIGINT)
+        serving.communicate(timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("fedsight: the collector did not start: another collector")
+    assert str(serving.pid) in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -194,14 +207,20 @@ def acknowledged(data: Path, run: str) -> int:
     return int(records) - 1
 
 
+def wait_for(url: str, run: str, state: str) -> None:
+    """Until the collector says that the run is in `state`."""
+    deadline = time.monotonic() + 60
+    answer: dict[str, object] = {}
+    while answer.get("state") != state:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
+        answer = httpx.get(f"{url}/api/v1/runs/{run}").json()
+
+
 def collected(data: Path, run: str) -> None:
     """Let a new collector fetch what the dead left behind."""
     with started(data, "serve", "collector", "--port", "0") as serving:
-        url = url_in(line_with(serving, "listening on"))
-        for _ in range(100):
-            answer = httpx.get(f"{url}/api/v1/runs/{run}").json()
-            if answer.get("state") == "interrupted":
-                break
+        wait_for(url_in(line_with(serving, "listening on")), run, "interrupted")
         serving.send_signal(signal.SIGTERM)
         serving.communicate(timeout=30)
 
@@ -212,6 +231,7 @@ def assert_each_is_there_once(data: Path, run: str, rounds: int) -> None:
     assert clients == [(one, f"client-{node}") for one in range(1, rounds + 1) for node in range(3)]
 
 
+@pytest.mark.timeout(120 + 40 * KILLS)
 def test_a_killed_run_is_stored_to_its_last_acknowledged_round(data: Path) -> None:
     moments = random.Random(3)
     for _ in range(KILLS):
@@ -229,6 +249,7 @@ def test_a_killed_run_is_stored_to_its_last_acknowledged_round(data: Path) -> No
         assert shown(data, run)["state"] == "interrupted"
 
 
+@pytest.mark.timeout(120 + 40 * KILLS)
 def test_a_killed_collector_loses_and_doubles_nothing(data: Path) -> None:
     moments = random.Random(5)
     with started(data, "serve", "collector", "--port", "0") as serving:
@@ -245,9 +266,10 @@ def test_a_killed_collector_loses_and_doubles_nothing(data: Path) -> None:
                 serving.communicate(timeout=30)
                 serving = started(data, "serve", "collector", "--port", port)
                 line_with(serving, "listening on")
-            out, err = process.communicate(timeout=100)
+            out, err = process.communicate(timeout=100 + 20 * KILLS)
         assert process.returncode == 0, err
         assert f"{run} finished" in out
+        wait_for(f"{URL}{port}", run, "finished")
         serving.send_signal(signal.SIGTERM)
         serving.communicate(timeout=30)
     assert_each_is_there_once(data, run, rounds)
