@@ -1,6 +1,12 @@
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from fedsight.collector.options import CollectorOptions
 from fedsight.federated.observation import NodeRound, Period, RoundRecord, Translator
+from fedsight.federated.plan import MOST_NODES_A_ROUND
 from fedsight.signals import samples_of
 
 SECOND = 1_000_000_000
@@ -71,6 +77,16 @@ def test_a_round_becomes_its_figures_and_nothing_is_made_up() -> None:
         "fl_client_payload_up_bytes": 1000,
     }
     assert {name for name, node in found if node == "client-2"} == {"fl_client_payload_down_bytes"}
+
+
+def test_the_record_of_the_largest_round_fits_the_collectors_largest_body() -> None:
+    busy = Period(1_763_805_119_123_456_789, 1_763_805_119_223_456_789)
+    third = 1 / 3
+    node = NodeRound("x", "trained", None, busy, 10**6, third, third, third, third, 10**9, 10**9)
+    nodes = [replace(node, node=f"client-{at}") for at in range(MOST_NODES_A_ROUND)]
+    largest = RoundRecord("r-12345678", 10**6, busy.start - 10**9, busy.end, nodes)
+    body = msgspec.json.encode(Translator("r-12345678").batch(largest))
+    assert len(body) + 1000 < CollectorOptions(Path("x")).body_bytes
 
 
 def test_failures_are_told_with_their_message() -> None:

@@ -35,6 +35,12 @@ def test_a_bad_value_is_refused_with_its_name_value_and_what_is_allowed(
     assert allowed in message
 
 
+def test_a_round_has_at_most_as_many_nodes_as_fit_one_record() -> None:
+    assert Plan(nodes=100_000, fraction=0.2)
+    with pytest.raises(UsageError, match="at most 20000 nodes may train in a round"):
+        Plan(nodes=20_001)
+
+
 def test_a_plan_survives_a_flower_run_configuration() -> None:
     plan = Plan(task="digits", nodes=3, alpha=0.1, seed=9)
     assert Plan.of(plan.config() | {"someone-elses": 1}) == plan

@@ -26,7 +26,7 @@ class CollectorOptions:
     port: int = 8083
     until_stdin_closes: bool = False
     hosts: tuple[str, ...] = ()
-    body_bytes: int = 16 * 2**20
+    body_bytes: int = 32 * 2**20
     waiting_bytes: int = 64 * 2**20
     ingest_rate: float = 200.0
     ingest_burst: float = 1000.0

@@ -14,6 +14,8 @@ SCHEMES = ("iid", "dirichlet", "shards")
 #: More than this on one machine is a typing error rather than an experiment.
 MOST_NODES = 100_000
 MOST_ROUNDS = 1_000_000
+#: A round is one journal record; that of this many nodes still fits the collector's largest body.
+MOST_NODES_A_ROUND = 20_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Plan:
         _number("lr", self.lr, above=0.0)
         if not 0.0 <= self.momentum < 1.0:
             raise UsageError(f"momentum must be at least 0 and below 1, got {self.momentum}")
+        if self.nodes * self.fraction > MOST_NODES_A_ROUND:
+            raise UsageError(
+                f"at most {MOST_NODES_A_ROUND} nodes may train in a round, got {self.nodes} nodes"
+                f" at fraction {self.fraction:g}"
+            )
         if self.partition not in SCHEMES:
             raise UsageError(
                 f"partition must be one of {', '.join(SCHEMES)}, got {self.partition!r}"
