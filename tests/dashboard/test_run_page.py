@@ -55,7 +55,8 @@ def test_figures_are_those_of_the_api(reader: Browser, api: httpx.Client) -> Non
     reader.sees(".meta", "Round 12 of 20")
     assert "24 nodes" in reader.text(".meta")
     assert reader.text("h1") == "mnist/fedavg"
-    assert reader.text(".status") == "Training"
+    state = api.get(f"/api/v1/runs/{RUN}").json()["state"]
+    assert reader.text(".run-head .status") == state.capitalize()
 
 
 def test_hovering_one_chart_moves_all_of_them(reader: Browser, api: httpx.Client) -> None:
@@ -151,7 +152,7 @@ def test_the_inspector_tells_and_lists_the_round(reader: Browser, api: httpx.Cli
     asked = clients(api, 12)
     assert len(listed) == len(asked) == 18
     slow = next(row for row in asked if row["node"] == "client-2")
-    line = next(text for text in listed if text.strip().startswith("client-2"))
+    line = next(text for text in listed if text.split()[0] == "client-2")
     assert f"{slow['train_loss']:.3f}" in line
     assert f"{slow['samples']:.0f}" in line
     assert any("client-7" in text and "no reply within 30 s" in text for text in listed)

@@ -57,6 +57,14 @@ test('more samples are named only where they help to explain a long training', (
   assert.equal(same.causes.get('slow')!.samples, null);
 });
 
+test('a client that was kept from the processor is said to have been', () => {
+  const replies = steady.map(one => ({ ...one, cpu_seconds: one.train_seconds }));
+  const starved = judge([...replies, client('slow', 4.2, { cpu_seconds: 1.05 })]);
+  assert.equal(shortCause(starved.causes.get('slow')!), 'train 4.0×, CPU 25 % of it');
+  const busy = judge([...replies, client('slow', 4.2, { cpu_seconds: 4.1 })]);
+  assert.equal(busy.causes.get('slow')!.processor, null);
+});
+
 test('fewer than four replies are not judged, and silent clients are no replies', () => {
   const three = [client('a', 1), client('b', 1), client('c', 9)];
   assert.equal(judge(three).threshold, null);

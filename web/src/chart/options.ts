@@ -133,6 +133,11 @@ function zoomTo(plot: uPlot, latest: Latest): void {
   if (to! > from!) onZoom([from!, to!]);
 }
 
+function pinHovered(plot: uPlot, latest: Latest): void {
+  const at = plot.cursor.idx;
+  if (at != null) latest.current.onPin(latest.current.rounds[at]!);
+}
+
 function cursor(latest: Latest): uPlot.Cursor {
   const { band, curves } = latest.current;
   const before = band ? 3 : 1;
@@ -154,11 +159,6 @@ function cursor(latest: Latest): uPlot.Cursor {
         hoverRound.value = null;
         return leave(event);
       },
-      click: plot => () => {
-        const at = plot.cursor.idx;
-        if (at != null) latest.current.onPin(latest.current.rounds[at]!);
-        return null;
-      },
     },
   };
 }
@@ -177,6 +177,7 @@ export function plotOptions(latest: Latest, width: number): uPlot.Options {
     axes: axes(latest),
     cursor: cursor(latest),
     hooks: {
+      init: [plot => plot.over.addEventListener('click', () => pinHovered(plot, latest))],
       drawClear: [plot => hatch(plot, latest)],
       draw: [plot => pinLine(plot, latest)],
       setSelect: [plot => zoomTo(plot, latest)],

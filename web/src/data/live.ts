@@ -31,7 +31,9 @@ function subscribe(open: WebSocket): void {
 }
 
 function receive(message: StreamMessage): void {
-  if ('cursor' in message && message.type !== 'lagging') cursor = message.cursor;
+  // A subscription with a cursor is answered with the newest one before what lies between comes.
+  if (message.type === 'subscribed') cursor ??= message.cursor;
+  else if ('cursor' in message && message.type !== 'lagging') cursor = message.cursor;
   if (message.type === 'subscribed') tell(null);
   if (message.type === 'fl_round_update' || message.type === 'run_update') tell(message.run);
   if (message.type === 'event') tell(message.event.run);

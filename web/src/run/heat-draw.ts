@@ -3,11 +3,11 @@ import { cross, cut, fit, pixel, ramp, slash } from '../chart/paint';
 import { niceStep } from '../chart/ticks';
 import type { Range } from '../route';
 import { token } from '../view';
+import { TALLEST_ROW } from './waterfall-draw';
 import { place, type HeatFigure, type Span } from './heat-figures';
 import { FAILED, NOT_SELECTED, NO_REPLY, REJECTED, type ClientMatrix } from './matrix';
 
 const FOOT = 20;
-const TALLEST = 24;
 const WIDEST = 64;
 const LABEL = 11;
 
@@ -32,7 +32,7 @@ export function geometry(
   return {
     left,
     cellWidth: Math.min(WIDEST, (width - left - 8) / shown),
-    cellHeight: Math.min(TALLEST, (height - FOOT) / Math.max(1, nodes)),
+    cellHeight: Math.min(TALLEST_ROW, (height - FOOT) / Math.max(1, nodes)),
     rounds,
     nodes,
     width,

@@ -95,7 +95,11 @@ const PhaseRow = ({ phase, middle, longest, of }: PhaseProps) => (
       <b style={{ left: `${(middle / of) * 100}%` }} />
     </span>
     <span class="right">{seconds(middle)}</span>
-    <span class="right muted">{seconds(longest)}</span>
+    {SERVER_PHASES.includes(phase) ? (
+      <span class="right faint">server</span>
+    ) : (
+      <span class="right muted">{seconds(longest)}</span>
+    )}
   </>
 );
 

@@ -22,19 +22,26 @@ interface CellProps {
   format: (value: number) => string;
   why: string;
   table: RoundTable;
-  hint?: string;
+  /** Whether a band shows the clients' own figures behind the curve. */
+  banded?: boolean;
   children: ComponentChildren;
 }
 
 /** A curve under its name and the figure of the round that is hovered, pinned or newest. */
-function Cell({ title, unit, line, format, why, table, hint, children }: CellProps) {
+function Cell({ title, unit, line, format, why, table, banded, children }: CellProps) {
   const round = hoverRound.value ?? shownRound(table);
   const value = round === null ? null : line[round - table.first];
   const reason = round === null ? 'No round was recorded yet' : `${why} in round ${round}`;
   return (
-    <section class="cell" data-figure={title} title={hint}>
+    <section class="cell" data-figure={title}>
       <header>
         <h2>{title}</h2>
+        {banded && (
+          <small class="band-note" title="Lowest to highest of the clients, on their own training data">
+            band: clients
+          </small>
+        )}
+        <span class="grow" />
         <b>
           <Figure value={value} format={format} unit={unit} why={reason} />
         </b>
@@ -112,7 +119,7 @@ export function Multiples({ store }: { store: RunStore }) {
         line={accuracy}
         format={percent}
         why="Not evaluated"
-        hint={accuracyBand ? 'Held-out set; band: the clients’ training accuracy' : 'Held-out set'}
+        banded={accuracyBand !== null}
       >
         {chart('Accuracy by round', accuracyCurves, {
           band: accuracyBand,
@@ -126,7 +133,7 @@ export function Multiples({ store }: { store: RunStore }) {
         line={loss}
         format={fixed(3)}
         why="Not evaluated"
-        hint={lossBand ? 'Held-out set; band: the clients’ training loss' : 'Held-out set'}
+        banded={lossBand !== null}
       >
         {chart('Loss by round', lossCurves, { band: lossBand })}
       </Cell>

@@ -14,10 +14,11 @@ import { Scrubber } from './scrubber';
 import { RunStore } from './store';
 import { back, heatFigure, inspect, inspecting, shownRound, step } from './view';
 import { WaterfallPanel } from './waterfall';
+import { fullHeight } from './waterfall-draw';
 
 const Inspector = lazy(() => import('./inspector').then(part => part.Inspector));
 
-const SMALLEST = 300;
+const SMALLEST = 220;
 const LARGEST = 640;
 const PHONE = 400;
 /** Height of all but the canvases; beside the inspector their legends take two lines. */
@@ -105,8 +106,8 @@ export function RunPage({ id }: { id: string }) {
   document.title = `${runName(run)}, round ${table.last ?? 0} · fedsight`;
   const round = shownRound(table);
   const open = inspecting() && round !== null;
-  const room = height.value - (open ? OTHER_DOCKED : OTHER);
-  const canvas = phone.value ? PHONE : Math.max(SMALLEST, Math.min(LARGEST, room));
+  const free = phone.value ? PHONE : height.value - (open ? OTHER_DOCKED : OTHER);
+  const canvas = Math.max(SMALLEST, Math.min(LARGEST, free, fullHeight(run.nodes.length)));
   return (
     <div class={`run-page ${open ? 'docked' : ''}`} data-smooth={query('smooth')}>
       <div class="run-body">

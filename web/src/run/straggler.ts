@@ -7,6 +7,8 @@ import { median } from './rounds';
 /** Below this many replies a median and its deviation say nothing. */
 export const FEWEST = 4;
 const WORTH_NAMING = 1.25;
+/** A client that had the processor for less of its time than this was kept waiting for it. */
+const BUSY = 0.7;
 const OWN_PHASES = ['download', 'train', 'upload'] as const;
 type OwnPhase = (typeof OWN_PHASES)[number];
 
@@ -16,6 +18,8 @@ export interface Cause {
   factor: number;
   /** How many times the median samples, where that helps to explain it. */
   samples: number | null;
+  /** CPU time over wall time of training, where it is low enough to explain it. */
+  processor: number | null;
 }
 
 export interface Judgement {
@@ -48,7 +52,13 @@ function causeOf(client: Client, replies: readonly Client[]): Cause {
   const { phase, factor } = phases.reduce((a, b) => (b.excess > a.excess ? b : a));
   const samples = ratio(client.samples, median(known(replies.map(other => other.samples))));
   const explains = phase === 'train' && samples !== null && samples >= WORTH_NAMING;
-  return { phase, factor, samples: explains ? samples : null };
+  const share = phase === 'train' ? ratio(client.cpu_seconds, client.train_seconds) : null;
+  return {
+    phase,
+    factor,
+    samples: explains ? samples : null,
+    processor: share !== null && share < BUSY ? share : null,
+  };
 }
 
 /** Judge the clients that replied in one round. */
@@ -70,12 +80,19 @@ export function judge(clients: readonly Client[]): Judgement {
 
 const times = (factor: number): string => `${factor.toFixed(factor < 9.95 ? 1 : 0)}×`;
 
+const share = (ratio: number): string => `${Math.round(100 * ratio)} %`;
+
 /** `train 2.3×, 2.1× the samples`: short enough for a column. */
-export function shortCause({ phase, factor, samples }: Cause): string {
-  return `${phase} ${times(factor)}${samples === null ? '' : `, ${times(samples)} the samples`}`;
+export function shortCause({ phase, factor, samples, processor }: Cause): string {
+  const data = samples === null ? '' : `, ${times(samples)} the samples`;
+  const why = processor === null ? data : `, CPU ${share(processor)} of it`;
+  return `${phase} ${times(factor)}${why}`;
 }
 
-export function longCause({ phase, factor, samples }: Cause): string {
-  const why = samples === null ? '' : `, with ${times(samples)} the median samples`;
-  return `${phase} took ${times(factor)} the median${why}`;
+export function longCause({ phase, factor, samples, processor }: Cause): string {
+  const whys = [
+    samples === null ? '' : `, with ${times(samples)} the median samples`,
+    processor === null ? '' : `, and had a CPU for ${share(processor)} of it`,
+  ];
+  return `${phase} took ${times(factor)} the median${whys.join('')}`;
 }

@@ -8,6 +8,8 @@ import type { Bar, Row, Waterfall } from './waterfall-rows';
 
 export const HEAD = 20;
 export const LANE = 20;
+export const TALLEST_ROW = 40;
+const THICKEST_BAR = 18;
 const ROOM_FOR_CAUSE = 400;
 
 export const PHASE_COLOUR: Record<Bar['phase'], string> = {
@@ -32,7 +34,10 @@ export interface Frame {
 }
 
 export const rowHeight = (height: number, rows: number): number =>
-  Math.max(16, Math.min(24, Math.floor((height - HEAD - LANE - 18) / Math.max(1, rows))));
+  Math.max(16, Math.min(TALLEST_ROW, Math.floor((height - HEAD - LANE - 18) / Math.max(1, rows))));
+
+/** Height at which `rows` are as tall as they get. */
+export const fullHeight = (rows: number): number => rows * TALLEST_ROW + HEAD + LANE + 18;
 
 export function frame(
   fall: Waterfall,
@@ -42,7 +47,8 @@ export function frame(
   scroll: number,
 ): Frame {
   const slow = fall.judgement.causes.size > 0;
-  const explained = [...fall.judgement.causes.values()].some(cause => cause.samples !== null);
+  const causes = [...fall.judgement.causes.values()];
+  const explained = causes.some(cause => cause.samples !== null || cause.processor !== null);
   const gutter = !slow ? 8 : width <= ROOM_FOR_CAUSE ? 84 : explained && width > 560 ? 176 : 92;
   const span = width - left - gutter - 8;
   const per = span / (fall.end || 1);
@@ -117,7 +123,7 @@ function drawMessage(pen: Pen, at: Frame, row: Row, y: number): void {
 
 function drawRow(pen: Pen, at: Frame, row: Row, top: number, lit: boolean): void {
   const middle = top + at.rowHeight / 2;
-  const inset = at.rowHeight > 20 ? 4 : 3;
+  const thick = Math.min(THICKEST_BAR, at.rowHeight - (at.rowHeight > 20 ? 8 : 6));
   if (lit) {
     pen.fillStyle = `${token('text')}14`;
     pen.fillRect(0, top, at.width, at.rowHeight);
@@ -126,7 +132,7 @@ function drawRow(pen: Pen, at: Frame, row: Row, top: number, lit: boolean): void
   pen.textAlign = 'right';
   pen.fillStyle = token(row.cause ? 'warn' : back ? 'muted' : 'faint');
   pen.fillText(cut(pen, row.node, at.left - 9), at.left - 7, middle);
-  drawBars(pen, at, row.bars, top + inset, at.rowHeight - 2 * inset);
+  drawBars(pen, at, row.bars, middle - thick / 2, thick);
   drawMessage(pen, at, row, middle);
   if (row.cause && row.status === 'trained') {
     pen.fillStyle = token('warn-mark');

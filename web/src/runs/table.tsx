@@ -1,6 +1,6 @@
 // The list of runs: only the rows in sight are in the page, so ten thousand runs scroll as ten.
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { usePageKeys } from '../shell/keys';
 import { goRun, phone } from '../view';
 import type { Item } from './filter';
@@ -8,6 +8,7 @@ import { RunRow, RunRowPhone } from './row';
 
 const ROW = 34;
 const ROW_PHONE = 64;
+const GROUP = 34;
 const SPARE = 6;
 
 const HEADS: [string, string][] = [
@@ -45,12 +46,27 @@ const Space = ({ height }: { height: number }) => (
   <div role="presentation" style={{ height: `${height}px` }} />
 );
 
+/** Where each row begins, and where the last one ends. */
+function offsets(items: readonly Item[], height: number): number[] {
+  let at = 0;
+  return [0, ...items.map(item => (at += 'run' in item ? height : GROUP))];
+}
+
+/** First row to draw and the one after the last, with some to spare on both sides. */
+function inSight(tops: readonly number[], top: number, height: number): [number, number] {
+  const first = Math.max(0, tops.findLastIndex(at => at <= top));
+  const after = tops.findIndex(at => at > top + height);
+  const end = tops.length - 1;
+  return [Math.max(0, first - SPARE), Math.min(end, (after < 0 ? end : after) + SPARE)];
+}
+
 export function RunTable({ items }: { items: Item[] }) {
   const box = useRef<HTMLDivElement>(null);
   const seen = useSignal(800);
   const top = useSignal(0);
   const cursor = useSignal(0);
   const height = phone.value ? ROW_PHONE : ROW;
+  const tops = useMemo(() => offsets(items, height), [items, height]);
   const runs = items.flatMap(item => ('run' in item ? [item.run] : []));
 
   useEffect(() => {
@@ -63,7 +79,7 @@ export function RunTable({ items }: { items: Item[] }) {
   const move = (step: number) => {
     cursor.value = Math.max(0, Math.min(runs.length - 1, cursor.value + step));
     const row = items.findIndex(item => 'run' in item && item.at === cursor.value);
-    const from = row * height;
+    const from = tops[row]!;
     const view = box.current!;
     if (from < view.scrollTop) view.scrollTop = from;
     const end = from + 2 * height;
@@ -83,8 +99,7 @@ export function RunTable({ items }: { items: Item[] }) {
     },
   });
 
-  const first = Math.max(0, Math.floor(top.value / height) - SPARE);
-  const last = Math.min(items.length, first + Math.ceil(seen.value / height) + 2 * SPARE);
+  const [first, last] = inSight(tops, top.value, seen.value);
   const Row = phone.value ? RunRowPhone : RunRow;
   return (
     <div
@@ -100,7 +115,7 @@ export function RunTable({ items }: { items: Item[] }) {
       }}
     >
       {!phone.value && <Heads />}
-      <Space height={first * height} />
+      <Space height={tops[first]!} />
       {items.slice(first, last).map((item, offset) => {
         const index = first + offset + 2;
         return 'run' in item ? (
@@ -115,7 +130,7 @@ export function RunTable({ items }: { items: Item[] }) {
           <Group key={`group ${item.group}`} name={item.group} size={item.size} index={index} />
         );
       })}
-      <Space height={(items.length - last) * height} />
+      <Space height={tops[items.length]! - tops[last]!} />
     </div>
   );
 }
