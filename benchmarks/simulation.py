@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ import torch
 
 from benchmarks.command import Say, run
 from benchmarks.measuring import Rounds, Spread, ratios, taking_turns
-from benchmarks.peers import Farewell, Footprint, Peer, require
+from benchmarks.peers import Peer, require
 from benchmarks.plain import Trained, plain_run
 from benchmarks.ray_peer import RAY_CPUS
 from benchmarks.report import Findings, Target, at_least, at_most, holds
@@ -35,8 +34,8 @@ MNIST_100 = Plan(task="mnist", nodes=100, epochs=1)
 #: 100 nodes with 14 or 15 samples each: a batch of 64 makes one local step of them.
 TINY = Plan(task="digits", nodes=100, fraction=0.1, partition="iid", epochs=1, batch_size=64)
 
-#: Rounds after Ray's first that its workers still need to settle.
-RAY_WARM_UP = 5
+#: Rounds after a peer's first that are not counted: Ray's workers still settle in them.
+WARM_UP_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,13 @@ class Against:
 
 @dataclass(frozen=True)
 class PeerFigures:
-    """A peer in the tiny case. `ratio_to_plain` and `times_ours` are of a round's time."""
+    """A peer in the tiny case: its steady rounds, and their median over that of plain and ours.
+
+    `first_round_seconds` is told apart: Ray starts its workers in it.
+    """
 
     round_ms: Spread
     first_round_seconds: float
-    start_seconds: float
     ratio_to_plain: Spread
     times_ours: Spread
     held_out_loss: tuple[float, float]
@@ -83,13 +84,36 @@ class PeerFigures:
     memory_bytes: int
 
 
-@dataclass
-class _Entered:
-    """A peer that runs, and what its first round was."""
+@dataclass(frozen=True)
+class _Racer:
+    """A peer that takes part, and its first round: with it came whatever it had to start."""
 
     peer: Peer
+    rounds_a_turn: int
     first: Rounds
-    start_seconds: float
+
+    def turn(self) -> Trained:
+        """Its rounds of one block. Its model stays with it."""
+        return Trained(self.peer.turn(self.rounds_a_turn), np.empty(0, np.float32))
+
+    def figures(
+        self, theirs: list[Trained], ours: list[Trained], plain: list[Trained]
+    ) -> PeerFigures:
+        """What its turns came to; it trains no more."""
+
+        def median(run: Trained) -> float:
+            return run.rounds.median
+
+        footprint, farewell = self.peer.footprint(), self.peer.farewell()
+        return PeerFigures(
+            round_ms=Spread.of([second * 1e3 for run in theirs for second in run.rounds.seconds]),
+            first_round_seconds=self.first.total,
+            ratio_to_plain=Spread.of(ratios(theirs, plain, median)),
+            times_ours=Spread.of(ratios(theirs, ours, median)),
+            held_out_loss=(farewell.loss_before, farewell.loss_after),
+            processes=footprint.processes,
+            memory_bytes=footprint.memory_bytes,
+        )
 
 
 def measure(quick: bool, say: Say) -> Findings:
@@ -138,70 +162,26 @@ def _tiny(
 ) -> tuple[Against, dict[str, PeerFigures]]:
     with ExitStack() as stack:
         say("tiny: starting the peers")
-        ray = _enter(stack, "benchmarks.ray_peer", plan, RAY_WARM_UP)
-        pfl = _enter(stack, "benchmarks.pfl_peer", plan, 1)
-        arms = _arms(plan, folder)
-        found = taking_turns(
-            {
-                **arms,
-                "pfl-research": lambda: _turn(pfl, scale.tiny_rounds),
-                "Ray": lambda: _turn(ray, scale.ray_rounds),
-            },
-            scale.blocks,
-            _prefixed(say, plan),
-        )
-        footprints = [entered.peer.footprint() for entered in (pfl, ray)]
-        farewells = [entered.peer.farewell() for entered in (pfl, ray)]
-    peers = {
-        label: _peer_figures(entered, found, name, farewell, footprint)
-        for label, entered, name, farewell, footprint in zip(
-            ("pfl_research", "flower_ray"),
-            (pfl, ray),
-            ("pfl-research", "Ray"),
-            farewells,
-            footprints,
-            strict=True,
-        )
+        racers = _racers(stack, plan, scale)
+        turns = {name: racer.turn for name, racer in racers.items()}
+        arms = {**_arms(plan, folder), **turns}
+        found = taking_turns(arms, scale.blocks, _prefixed(say, plan))
+        ours, plain = found["fedsight"], found["plain"]
+        peers = {name: racer.figures(found[name], ours, plain) for name, racer in racers.items()}
+    return _compared(plan, ours, plain), peers
+
+
+def _racers(stack: ExitStack, plan: Plan, scale: Scale) -> dict[str, _Racer]:
+    """Both peers, started at once and warmed up: a first round, then some that do not count."""
+    ray = stack.enter_context(Peer("benchmarks.ray_peer", plan))
+    pfl = stack.enter_context(Peer("benchmarks.pfl_peer", plan))
+    racers = {
+        "flower_ray": _Racer(ray, scale.ray_rounds, ray.turn(1)),
+        "pfl_research": _Racer(pfl, scale.tiny_rounds, pfl.turn(1)),
     }
-    return _compared(plan, found["fedsight"], found["plain"]), peers
-
-
-def _enter(stack: ExitStack, module: str, plan: Plan, warm_up: int) -> _Entered:
-    """Start a peer and run its first round, which is told apart, and a few to warm up."""
-    started = time.perf_counter()
-    peer = stack.enter_context(Peer(module, plan))
-    first = peer.turn(1)
-    elapsed = time.perf_counter() - started
-    peer.turn(warm_up)
-    return _Entered(peer, first, elapsed - first.total)
-
-
-def _turn(entered: _Entered, rounds: int) -> Trained:
-    return Trained(entered.peer.turn(rounds), np.empty(0, np.float32))
-
-
-def _peer_figures(
-    entered: _Entered,
-    found: dict[str, list[Trained]],
-    name: str,
-    farewell: Farewell,
-    footprint: Footprint,
-) -> PeerFigures:
-    theirs, ours, plain = found[name], found["fedsight"], found["plain"]
-
-    def median(run: Trained) -> float:
-        return run.rounds.median
-
-    return PeerFigures(
-        round_ms=Spread.of([second * 1e3 for run in theirs for second in run.rounds.seconds]),
-        first_round_seconds=entered.first.total,
-        start_seconds=entered.start_seconds,
-        ratio_to_plain=Spread.of(ratios(theirs, plain, median)),
-        times_ours=Spread.of(ratios(theirs, ours, median)),
-        held_out_loss=(farewell.loss_before, farewell.loss_after),
-        processes=footprint.processes,
-        memory_bytes=footprint.memory_bytes,
-    )
+    for racer in racers.values():
+        racer.peer.turn(WARM_UP_ROUNDS)
+    return racers
 
 
 def _targets(
