@@ -34,6 +34,18 @@ def test_the_first_page_names_the_command_and_becomes_the_first_run_by_itself(
     assert browser.run("return window.sameDocument") is True
 
 
+def test_what_is_not_known_says_why_on_focus(browser: Browser, collector: CollectorProcess) -> None:
+    federation = Federation("r-young", 5, 6, time.time_ns())
+    with collector.client() as client:
+        ship(client, federation.shipment(federation.started()))
+    browser.open("#/run/r-young")
+    browser.sees('[data-figure="Accuracy"] header', "—")
+    assert browser.all(".tip") == []
+    browser.run("document.querySelector('[data-figure=\"Accuracy\"] .unknown').focus()")
+    browser.sees(".tip", "No round was recorded yet")
+    browser.sees(".canvases", "The first round is not over yet.")
+
+
 def test_going_back_from_the_first_run_does_not_return_to_the_empty_page(
     browser: Browser, collector: CollectorProcess
 ) -> None:

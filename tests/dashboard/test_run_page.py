@@ -183,10 +183,7 @@ def test_the_waterfall_says_whom_a_row_is_about(reader: Browser) -> None:
     assert re.search(r"queued \d\.\d\d s train \d+(\.\d)? ms", reader.text(".tip"))
 
 
-def test_what_is_not_known_says_why_on_focus(reader: Browser) -> None:
-    ready(reader)
-    reader.point('[data-figure="Accuracy"] .u-over', 0.01)
-    assert reader.all(".unknown") == []
+def test_a_run_that_does_not_exist_is_said_not_to(reader: Browser) -> None:
     reader.open("#/run/r-nowhere")
     reader.sees("h1", "There is no run “r-nowhere”")
     assert "404 not_found" in reader.text(".problem pre")

@@ -74,23 +74,91 @@ function useBand(store: RunStore, figure: 'train_accuracy' | 'train_loss', colou
   }, [version, first, round, colour]);
 }
 
-export function Multiples({ store }: { store: RunStore }) {
+interface MultipleProps {
+  store: RunStore;
+  /** What all five charts share: rounds, zoom, pin. */
+  shared: Omit<ChartProps, 'label' | 'curves'>;
+}
+
+const share = (value: number) => fixed(0)(100 * value);
+
+function Accuracy({ store, shared }: MultipleProps) {
   const table = store.rounds.value;
+  const line = table.figures.accuracy;
   const weight = Number(smoothing());
-  const { accuracy, loss, participants, selected, seconds } = table.figures;
-  const accuracyCurves = useMemo(() => curvesOf('accuracy', accuracy, 's1', weight), [accuracy, weight]);
-  const lossCurves = useMemo(() => curvesOf('loss', loss, 's2', weight), [loss, weight]);
-  const accuracyBand = useBand(store, 'train_accuracy', 's1');
-  const lossBand = useBand(store, 'train_loss', 's2');
-  const sent = useMemo(() => payload(table), [table]);
-  const byte = byteScale(largest(sent));
-  const time = timeScale(largest(seconds));
-  const sentScaled = useMemo(() => scaled(sent, byte), [sent, byte.unit]);
-  const timeScaled = useMemo(() => scaled(seconds, time), [seconds, time.unit]);
+  const curves = useMemo(() => curvesOf('accuracy', line, 's1', weight), [line, weight]);
+  const band = useBand(store, 'train_accuracy', 's1');
+  const told = { title: 'Accuracy', unit: '%', format: percent, why: 'Not evaluated' };
+  return (
+    <Cell {...told} line={line} table={table} banded={band !== null}>
+      <Chart {...shared} label="Accuracy by round" curves={curves} band={band} high={1} tick={share} />
+    </Cell>
+  );
+}
+
+function Loss({ store, shared }: MultipleProps) {
+  const table = store.rounds.value;
+  const line = table.figures.loss;
+  const weight = Number(smoothing());
+  const curves = useMemo(() => curvesOf('loss', line, 's2', weight), [line, weight]);
+  const band = useBand(store, 'train_loss', 's2');
+  const told = { title: 'Loss', format: fixed(3), why: 'Not evaluated' };
+  return (
+    <Cell {...told} line={line} table={table} banded={band !== null}>
+      <Chart {...shared} label="Loss by round" curves={curves} band={band} />
+    </Cell>
+  );
+}
+
+function Participants({ store, shared }: MultipleProps) {
+  const table = store.rounds.value;
+  const { participants, selected } = table.figures;
   const round = hoverRound.value ?? shownRound(table);
   const asked = round === null ? null : selected[round - table.first];
+  const curves: Curve[] = [
+    { label: 'selected', values: selected, colour: 'faint', width: 1, dash: [3, 3], stepped: true },
+    { label: 'participants', values: participants, colour: 's3', stepped: true },
+  ];
+  const told = {
+    title: 'Participants',
+    unit: asked == null ? undefined : `of ${asked}`,
+    format: String,
+    why: 'Not recorded',
+  };
+  const label = 'Participants and selected clients by round';
+  const high = Math.max(1, Math.ceil(largest(selected) * 1.15));
+  return (
+    <Cell {...told} line={participants} table={table}>
+      <Chart {...shared} label={label} curves={curves} high={high} />
+    </Cell>
+  );
+}
 
-  const shared: Omit<ChartProps, 'label' | 'curves'> = {
+interface ScaledProps extends MultipleProps {
+  title: string;
+  label: string;
+  line: Line;
+  scale: Scale;
+  colour: string;
+  why: string;
+}
+
+/** A stepped curve in the unit that suits its largest value. */
+function Scaled({ store, shared, title, label, line, scale, colour, why }: ScaledProps) {
+  const values = useMemo(() => scaled(line, scale), [line, scale.unit]);
+  const told = { title, unit: scale.unit, format: three, why, line: values };
+  return (
+    <Cell {...told} table={store.rounds.value}>
+      <Chart {...shared} label={label} curves={[{ label: title, values, colour, stepped: true }]} />
+    </Cell>
+  );
+}
+
+export function Multiples({ store }: { store: RunStore }) {
+  const table = store.rounds.value;
+  const sent = useMemo(() => payload(table), [table]);
+  const { seconds } = table.figures;
+  const shared: MultipleProps['shared'] = {
     rounds: table.round,
     height: phone.value ? HEIGHT_PHONE : HEIGHT,
     tick: plain,
@@ -100,66 +168,30 @@ export function Multiples({ store }: { store: RunStore }) {
     onPin: at => pin(at, table, 'push'),
     onZoom: setZoom,
   };
-  const chart = (label: string, curves: Curve[], more: Partial<ChartProps> = {}) => (
-    <Chart {...shared} label={label} curves={curves} {...more} />
-  );
-  const stepped = (label: string, values: Line, colour: string): Curve => ({
-    label,
-    values,
-    colour,
-    stepped: true,
-  });
-  const cell = { table };
+  const both = { store, shared };
   return (
     <div class="multiples">
-      <Cell
-        {...cell}
-        title="Accuracy"
-        unit="%"
-        line={accuracy}
-        format={percent}
-        why="Not evaluated"
-        banded={accuracyBand !== null}
-      >
-        {chart('Accuracy by round', accuracyCurves, {
-          band: accuracyBand,
-          high: 1,
-          tick: value => fixed(0)(100 * value),
-        })}
-      </Cell>
-      <Cell
-        {...cell}
-        title="Loss"
-        line={loss}
-        format={fixed(3)}
-        why="Not evaluated"
-        banded={lossBand !== null}
-      >
-        {chart('Loss by round', lossCurves, { band: lossBand })}
-      </Cell>
-      <Cell
-        {...cell}
-        title="Participants"
-        unit={asked == null ? undefined : `of ${asked}`}
-        line={participants}
-        format={String}
-        why="Not recorded"
-      >
-        {chart(
-          'Participants and selected clients by round',
-          [
-            { ...stepped('selected', selected, 'faint'), width: 1, dash: [3, 3] },
-            stepped('participants', participants, 's3'),
-          ],
-          { high: Math.max(1, Math.ceil(largest(selected) * 1.15)) },
-        )}
-      </Cell>
-      <Cell {...cell} title="Payload" unit={byte.unit} line={sentScaled} format={three} why="Not counted">
-        {chart('Model payload down and up by round', [stepped('payload', sentScaled, 's6')])}
-      </Cell>
-      <Cell {...cell} title="Round time" unit={time.unit} line={timeScaled} format={three} why="Not timed">
-        {chart('Seconds by round', [stepped('round time', timeScaled, 's4')])}
-      </Cell>
+      <Accuracy {...both} />
+      <Loss {...both} />
+      <Participants {...both} />
+      <Scaled
+        {...both}
+        title="Payload"
+        label="Model payload down and up by round"
+        line={sent}
+        scale={byteScale(largest(sent))}
+        colour="s6"
+        why="Not counted"
+      />
+      <Scaled
+        {...both}
+        title="Round time"
+        label="Duration of each round"
+        line={seconds}
+        scale={timeScale(largest(seconds))}
+        colour="s4"
+        why="Not timed"
+      />
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { plural, seconds } from '../format';
 import { Glyph, Panel } from '../parts';
 import { hideTip, showTip } from '../tip';
 import { hoverNode, phone, shade } from '../view';
-import { useWidth } from './heat';
+import { useWidth } from './box';
 import { figureAt } from './rounds';
 import type { RunStore } from './store';
 import { longCause } from './straggler';
