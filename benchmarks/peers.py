@@ -7,6 +7,7 @@ JSON object a line on the peer's standard input and output.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -66,6 +67,14 @@ def require(*modules: str) -> None:
             raise MissingExtraError(f"{module} (a peer of this benchmark)", "bench")
 
 
+def living(process: psutil.Process) -> bool:
+    """Whether it still runs: one that ended and that nobody has waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 class Peer:
     """The parent's side: the process of `python -m MODULE`, which trains `plan`.
 
@@ -100,7 +109,10 @@ class Peer:
     def footprint(self) -> Footprint:
         """What it takes of the machine at this moment."""
         self._remember_family()
-        own = [process.memory_full_info().uss for process in self._living()]
+        own = []
+        for process in self._living():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                own.append(process.memory_full_info().uss)
         return Footprint(len(own), sum(own))
 
     def _ask(self, rounds: int) -> None:
@@ -130,7 +142,7 @@ class Peer:
             return
 
     def _living(self) -> list[psutil.Process]:
-        return [process for process in self._family.values() if process.is_running()]
+        return [process for process in self._family.values() if living(process)]
 
     def __enter__(self) -> Peer:
         return self

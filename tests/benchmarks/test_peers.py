@@ -6,7 +6,7 @@ import time
 import psutil
 import pytest
 
-from benchmarks.peers import Farewell, Peer, PeerError, require
+from benchmarks.peers import Farewell, Peer, PeerError, living, require
 from fedsight.errors import MissingExtraError
 from fedsight.federated.plan import Plan
 from tests.benchmarks.toy_peer import ROUND_SECONDS
@@ -39,7 +39,7 @@ def test_no_process_of_a_peer_outlives_it() -> None:
         peer.turn(1)
         family = psutil.Process(os.getpid()).children(recursive=True)
         assert peer.footprint().processes == 2
-    assert not [process for process in family if process.is_running()]
+    assert not [process for process in family if living(process)]
 
 
 def test_a_peer_that_does_not_run_is_an_error_with_its_last_words() -> None:
