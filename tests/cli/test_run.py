@@ -33,6 +33,11 @@ def url_in(line: str) -> str:
     return URL + line.split(URL)[1].split("/")[0].split()[0]
 
 
+def url_port(line: str) -> str:
+    """The port of the address at the line's end."""
+    return line.strip().rsplit(":", 1)[1]
+
+
 def shown(data: Path, run: str) -> dict[str, object]:
     """The run as the store has it."""
     done = fedsight(data, "runs", "show", run, "--json")
@@ -112,6 +117,24 @@ def test_a_port_of_another_program_is_one_sentence(data: Path) -> None:
         f"fedsight: 127.0.0.1:{port} is in use by another program; choose another port with"
         " --port\n"
     )
+
+
+def test_beyond_loopback_the_way_to_log_in_is_told(data: Path) -> None:
+    done = fedsight(data, "run", *TINY, "--exit", COLLECTOR_HOST="0.0.0.0")
+    assert done.returncode == 0, done.stderr
+    log = data / "logs" / "collector.log"
+    assert f"the address to log in with is in {log}" in done.stdout
+    assert "/login?code=" in log.read_text()
+
+
+def test_a_collector_that_asks_for_a_token_is_not_given_ours(data: Path) -> None:
+    with started(data, "serve", "collector", "--host", "0.0.0.0", "--port", "0") as serving:
+        port = url_port(line_with(serving, "listening on"))
+        done = fedsight(data, "run", *TINY, "--port", port, "--exit")
+        serving.send_signal(signal.SIGINT)
+        serving.communicate(timeout=30)
+    assert done.returncode == 1
+    assert "is in use by a program that asks for a token" in done.stderr
 
 
 def test_a_collector_that_cannot_start_says_why(data: Path) -> None:

@@ -66,6 +66,12 @@ def answers(settings: Settings, port: int) -> bool:
     address = f"{reachable(settings.collector.host)}:{port}"
     try:
         response = httpx.get(f"http://{address}/health", timeout=PROBE_SECONDS, trust_env=False)
+        if response.status_code == 401:
+            # Not with our token: whoever listens there could keep it.
+            raise PortInUseError(
+                f"{address} is in use by a program that asks for a token; a run joins a collector"
+                " on loopback only: choose another port with --port"
+            )
         health = response.json()
         service, store = health["service"], health["store_id"]
     except httpx.ConnectError:

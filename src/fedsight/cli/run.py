@@ -16,6 +16,7 @@ import typer
 from fedsight.cli.attached import Collector, answers, collector, log_file, make_writable
 from fedsight.cli.options import Config
 from fedsight.cli.screen import Screen, planned, summary
+from fedsight.collector.options import LOOPBACK_NAMES
 from fedsight.config import Settings, load
 from fedsight.errors import FedsightError, UsageError
 from fedsight.journal import Journal, Shipper
@@ -109,7 +110,7 @@ class _Session:
         loading = _load_training()
         try:
             with collector(self._settings, port, attach) as reached:
-                self._screen.say(f"dashboard at {reached.url}", "bold")
+                self._welcome(reached)
                 outcome = self._train(reached, loading)
                 if as_json:
                     print(json.dumps(_printed(self._plan, outcome)), flush=True)
@@ -118,6 +119,12 @@ class _Session:
         finally:
             loading.join()
         return 0 if outcome.state == "finished" else 1
+
+    def _welcome(self, reached: Collector) -> None:
+        self._screen.say(f"dashboard at {reached.url}", "bold")
+        if self._settings.collector.host not in LOOPBACK_NAMES:
+            log = log_file(self._settings.data)
+            self._screen.say(f"bound beyond loopback: the address to log in with is in {log}")
 
     def _train(self, reached: Collector, loading: threading.Thread) -> Outcome:
         loading.join()
