@@ -78,6 +78,8 @@ def test_a_collector_that_goes_and_comes_back_leaves_nothing_missing(
     assert "Figures are from" in browser.text(".banner")
     assert "Round 4 of 30" in browser.text(".meta")
     assert browser.run("return document.documentElement.hasAttribute('data-stale')")
+    browser.find(".banner button").click()
+    browser.sees(".banner", "Collector not reachable")
     browser.press("i")
     browser.sees(".inspector h2", "Round 4")
     browser.press("i")
@@ -85,7 +87,6 @@ def test_a_collector_that_goes_and_comes_back_leaves_nothing_missing(
     collector.start()
     with collector.client() as client:
         ship_all(client, federation, 9)
-    browser.find(".banner button").click()
     browser.sees(".meta", "Round 9 of 30")
     browser.until(lambda: not browser.all(".banner"), "the banner gone")
     browser.sees(".canvases .panel + .panel .sub", "10 × 9")

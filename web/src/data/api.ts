@@ -5,7 +5,7 @@ import type { Client, Event, Health, Round, Run, Span, SystemStatus } from './co
 export const ALL_ROWS = 1_000_000;
 const RUNS_A_PAGE = 500;
 
-/** `status` is 0 where no answer came at all. */
+/** `status` is 0 where no answer came at all; 502 and 504 are a proxy's way to say so. */
 export class ApiError extends Error {
   constructor(
     message: string,
@@ -17,7 +17,7 @@ export class ApiError extends Error {
   }
 
   get unreachable(): boolean {
-    return this.status === 0 || this.status === 502 || this.status === 503;
+    return this.status === 0 || this.status === 502 || this.status === 504;
   }
 }
 

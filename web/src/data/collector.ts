@@ -11,7 +11,7 @@ const FIRST_POLL_SECONDS = 1;
 const TICK_MS = 1000;
 
 export interface Reach {
-  state: 'unknown' | 'reached' | 'gone';
+  state: 'unknown' | 'reached' | 'refused' | 'gone';
   /** Milliseconds that the last answer took to come. */
   latency: number | null;
   health: Health | null;
@@ -19,15 +19,18 @@ export interface Reach {
   seen: number | null;
   goneSince: number | null;
   nextTry: number | null;
+  /** The HTTP status with which it refused to tell. */
+  refusal: number | null;
 }
+
+const silence = { goneSince: null, nextTry: null, refusal: null };
 
 export const reach = signal<Reach>({
   state: 'unknown',
   latency: null,
   health: null,
   seen: null,
-  goneSince: null,
-  nextTry: null,
+  ...silence,
 });
 export const gone = computed(() => reach.value.state === 'gone');
 /** Grows whenever the collector answers after silence, or has another store. */
@@ -55,7 +58,7 @@ function reached(health: Health, latency: number): void {
   tries = 0;
   skew = Date.parse(health.timestamp) - Date.now() || 0;
   const seen = Date.now();
-  reach.value = { state: 'reached', latency, health, seen, goneSince: null, nextTry: null };
+  reach.value = { state: 'reached', latency, health, seen, ...silence };
   if (fresh) comeback.value++;
   else heartbeat.value++;
   plan(before.state === 'unknown' ? FIRST_POLL_SECONDS : POLL_SECONDS);
@@ -68,10 +71,18 @@ function missed(): void {
     ...before,
     state: 'gone',
     latency: null,
+    refusal: null,
     goneSince: before.goneSince ?? Date.now(),
     nextTry: Date.now() + wait * 1000,
   };
   plan(wait);
+}
+
+/** It answers, but not this reader: pages show what they are told. */
+function refused(refusal: number): void {
+  tries = 0;
+  reach.value = { ...reach.peek(), ...silence, state: 'refused', latency: null, refusal };
+  plan(POLL_SECONDS);
 }
 
 /** Ask once, now. */
@@ -81,7 +92,8 @@ export async function poll(): Promise<void> {
     reached(await getHealth(), performance.now() - start);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    missed();
+    if (error.unreachable) missed();
+    else refused(error.status);
   }
 }
 

@@ -1,6 +1,6 @@
 // One WebSocket to the collector. It only says that something changed: the figures themselves are
 // read over HTTP, so that a lost message costs nothing but time.
-import { reach, suspect } from './collector';
+import { gone, poll, reach, suspect } from './collector';
 import type { StreamMessage } from './contract';
 import { backOff } from './pace';
 
@@ -51,6 +51,7 @@ export function connect(): void {
   socket = open;
   open.onopen = () => {
     tries = 0;
+    if (gone.peek()) void poll();
     subscribe(open);
   };
   open.onmessage = event => receive(JSON.parse(String(event.data)) as StreamMessage);

@@ -1,6 +1,7 @@
 // The list of runs: only the rows in sight are in the page, so ten thousand runs scroll as ten.
-import { useSignal } from '@preact/signals';
+import { useSignal, type Signal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import type { Run } from '../data/contract';
 import { usePageKeys } from '../shell/keys';
 import { goRun, phone } from '../view';
 import type { Item } from './filter';
@@ -60,29 +61,23 @@ function inSight(tops: readonly number[], top: number, height: number): [number,
   return [Math.max(0, first - SPARE), Math.min(end, (after < 0 ? end : after) + SPARE)];
 }
 
-export function RunTable({ items }: { items: Item[] }) {
-  const box = useRef<HTMLDivElement>(null);
-  const seen = useSignal(800);
-  const top = useSignal(0);
-  const cursor = useSignal(0);
-  const height = phone.value ? ROW_PHONE : ROW;
-  const tops = useMemo(() => offsets(items, height), [items, height]);
-  const runs = items.flatMap(item => ('run' in item ? [item.run] : []));
+interface Keyed {
+  box: { current: HTMLDivElement | null };
+  runs: Run[];
+  tops: number[];
+  items: Item[];
+  cursor: Signal<number>;
+  height: number;
+}
 
-  useEffect(() => {
-    const element = box.current!;
-    const observer = new ResizeObserver(() => (seen.value = element.clientHeight));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-
+/** Keys of the list: j and k move, Enter opens, / searches. */
+function useListKeys({ box, runs, tops, items, cursor, height }: Keyed): void {
   const move = (step: number) => {
     cursor.value = Math.max(0, Math.min(runs.length - 1, cursor.value + step));
-    const row = items.findIndex(item => 'run' in item && item.at === cursor.value);
-    const from = tops[row]!;
+    const from = tops[items.findIndex(item => 'run' in item && item.at === cursor.value)] ?? 0;
     const view = box.current!;
     if (from < view.scrollTop) view.scrollTop = from;
-    const end = from + 2 * height;
+    const end = from + 2 * height; // the heading stays above the rows
     if (end > view.scrollTop + view.clientHeight) view.scrollTop = end - view.clientHeight;
   };
   usePageKeys({
@@ -98,9 +93,46 @@ export function RunTable({ items }: { items: Item[] }) {
       document.querySelector<HTMLInputElement>('input[type=search]')?.focus();
     },
   });
+}
+
+interface RowsProps {
+  items: Item[];
+  first: number;
+  last: number;
+  cursor: Signal<number>;
+}
+
+function Rows({ items, first, last, cursor }: RowsProps) {
+  const Row = phone.value ? RunRowPhone : RunRow;
+  const rows = items.slice(first, last).map((item, offset) => {
+    const index = first + offset + 2;
+    if ('group' in item) {
+      return <Group key={`group ${item.group}`} name={item.group} size={item.size} index={index} />;
+    }
+    const current = item.at === cursor.value;
+    const pick = () => (cursor.value = item.at);
+    return <Row key={item.run.id} run={item.run} index={index} current={current} onPick={pick} />;
+  });
+  return <>{rows}</>;
+}
+
+export function RunTable({ items }: { items: Item[] }) {
+  const box = useRef<HTMLDivElement>(null);
+  const seen = useSignal(800);
+  const top = useSignal(0);
+  const cursor = useSignal(0);
+  const height = phone.value ? ROW_PHONE : ROW;
+  const tops = useMemo(() => offsets(items, height), [items, height]);
+  const runs = items.flatMap(item => ('run' in item ? [item.run] : []));
+  useListKeys({ box, runs, tops, items, cursor, height });
+  useEffect(() => {
+    const element = box.current!;
+    const observer = new ResizeObserver(() => (seen.value = element.clientHeight));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
 
   const [first, last] = inSight(tops, top.value, seen.value);
-  const Row = phone.value ? RunRowPhone : RunRow;
   return (
     <div
       ref={box}
@@ -116,20 +148,7 @@ export function RunTable({ items }: { items: Item[] }) {
     >
       {!phone.value && <Heads />}
       <Space height={tops[first]!} />
-      {items.slice(first, last).map((item, offset) => {
-        const index = first + offset + 2;
-        return 'run' in item ? (
-          <Row
-            key={item.run.id}
-            run={item.run}
-            index={index}
-            current={item.at === cursor.value}
-            onPick={() => (cursor.value = item.at)}
-          />
-        ) : (
-          <Group key={`group ${item.group}`} name={item.group} size={item.size} index={index} />
-        );
-      })}
+      <Rows items={items} first={first} last={last} cursor={cursor} />
       <Space height={tops[items.length]! - tops[last]!} />
     </div>
   );

@@ -32,8 +32,18 @@ const onRuns = () => page.value === 'runs' || page.value === 'run';
 const current = () => (onRuns() ? 'page' : undefined);
 
 function CollectorLine(): JSX.Element {
-  const { state, latency, health, goneSince } = reach.value;
+  const { state, latency, health, goneSince, refusal } = reach.value;
   if (state === 'unknown') return <div>asking the collector</div>;
+  if (state === 'refused') {
+    return (
+      <>
+        <div class="row tight">
+          <Glyph name="cross" tone="bad" /> collector answers {refusal}
+        </div>
+        <div>{location.host}</div>
+      </>
+    );
+  }
   if (state === 'gone') {
     const since = duration(Math.max(0, (now.value - (goneSince ?? now.value)) / 1000));
     return (
