@@ -263,6 +263,7 @@ def test_a_killed_run_is_stored_to_its_last_acknowledged_round(data: Path) -> No
             line_with(process, "round     loss")
             for _ in range(moments.randint(1, 60)):
                 line_with(process, "3/3")
+            time.sleep(moments.uniform(0, 0.1))
             process.kill()
             process.communicate(timeout=60)
         rounds = acknowledged(data, run)
@@ -285,6 +286,7 @@ def test_a_killed_collector_loses_and_doubles_nothing(data: Path) -> None:
             for _ in range(KILLS):
                 for _ in range(moments.randint(1, 60)):
                     line_with(process, "3/3")
+                time.sleep(moments.uniform(0, 0.1))
                 serving.kill()
                 serving.communicate(timeout=30)
                 serving = started(data, "serve", "collector", "--port", port)
