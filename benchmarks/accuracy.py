@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from benchmarks.command import Say, run
+from benchmarks.plain import first_weights
 from benchmarks.report import Findings, Target, at_least, holds
 from fedsight.federated.client import stream
 from fedsight.federated.plan import Plan
@@ -99,7 +100,7 @@ def central_accuracy(task: Classification, plan: Plan) -> float:
 
     The same first weights, optimiser, learning rate and batch size.
     """
-    model = task.model(stream(plan.seed, 0) >> 1)
+    model = task.model(first_weights(plan))
     recipe = Recipe(plan.rounds * plan.epochs, plan.lr, plan.momentum, plan.batch_size)
     rng = torch.Generator().manual_seed(stream(plan.seed, _CENTRAL))
     task.train(model, task.pooled().training, recipe, rng)

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.peers import NoMoreTurnsError, Turns, plan_of
-from benchmarks.plain import partition
+from benchmarks.plain import first_weights, partition
 from fedsight.federated.plan import Plan
 from fedsight.tasks import Task, load
 
@@ -44,7 +44,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     turns, plan = Turns(), plan_of(sys.argv)
     task = load(plan.task)
-    module = task.model(plan.seed)
+    module = task.model(first_weights(plan))
     before = task.evaluate(module, task.held_out())["loss"]
     _train(plan, task, module, turns)
     turns.farewell(before, task.evaluate(module, task.held_out())["loss"])

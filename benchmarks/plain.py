@@ -42,7 +42,7 @@ class PlainLoop:
     def __init__(self, task: Task, plan: Plan) -> None:
         self._task = task
         self._plan = plan
-        self._model = task.model(stream(plan.seed, _INITIAL_WEIGHTS) >> 1)
+        self._model = task.model(first_weights(plan))
         self._data = [task.data(partition(plan, index)) for index in range(plan.nodes)]
         self._recipe = Recipe(plan.epochs, plan.lr, plan.momentum, plan.batch_size)
         self._choose = random_fraction(plan.fraction, plan.seed)
@@ -75,6 +75,11 @@ class PlainLoop:
                     total[name] = value * len(data)
             samples += len(data)
         return {name: value / samples for name, value in total.items()}
+
+
+def first_weights(plan: Plan) -> int:
+    """The seed of the weights that a run of the plan starts from."""
+    return stream(plan.seed, _INITIAL_WEIGHTS) >> 1
 
 
 def partition(plan: Plan, index: int) -> Partition:

@@ -19,6 +19,7 @@ from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
 from benchmarks.peers import NoMoreTurnsError, Turns, plan_of
+from benchmarks.plain import first_weights
 from benchmarks.ray_client import app_of
 from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel
@@ -49,7 +50,7 @@ def main() -> None:
 def _server_app(plan: Plan, turns: Turns) -> ServerApp:
     app = ServerApp()
     task = load(plan.task)
-    model = FlatModel(task.model(plan.seed))
+    model = FlatModel(task.model(first_weights(plan)))
     held_out = task.held_out()
     losses: list[float] = []
 
