@@ -37,14 +37,14 @@ def run(name: str, measure: Measure, arguments: Sequence[str] | None = None) -> 
     is missed.
     """
     asked = _parser(name, measure.__doc__ or "").parse_args(arguments)
-    machine = this_machine()
+    machine, measured = this_machine(), commit()
     try:
         findings = measure(asked.quick, lambda line: print(f"{name}: {line}", file=sys.stderr))
     except FedsightError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     scale = {"quick": asked.quick, **findings.scale}
-    report = Report(name, commit(), machine, scale, findings.figures, findings.targets)
+    report = Report(name, measured, machine, scale, findings.figures, findings.targets)
     if not asked.quick:
         _keep(report)
     _show(report, asked.json)
