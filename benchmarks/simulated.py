@@ -26,6 +26,7 @@ from fedsight.federated.training import Simulation
 from fedsight.federated.wrapping import Checked, Selected
 from fedsight.journal import Journal
 from fedsight.tasks import Partition, Recipe, Task, load
+from fedsight.tasks.classification import Classification, Labelled, Pooled
 
 
 class WithoutEvaluation:
@@ -50,6 +51,19 @@ class WithoutEvaluation:
 
     def evaluate(self, model: torch.nn.Module, data: Any) -> Mapping[str, float]:
         return self._task.evaluate(model, data)
+
+
+def thinned(task: Classification, every: int) -> Classification:
+    """The task with only every so many of its training samples."""
+    if every == 1:
+        return task
+
+    def load_some() -> Pooled:
+        pooled = task.pooled()
+        inputs, labels = pooled.training.inputs[::every], pooled.training.labels[::every]
+        return Pooled(Labelled(inputs, labels), pooled.held_out)
+
+    return Classification(load_some, task.build)
 
 
 class _Stopwatch:

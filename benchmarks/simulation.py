@@ -25,9 +25,10 @@ from benchmarks.peers import Peer, require
 from benchmarks.plain import Trained, plain_run
 from benchmarks.ray_peer import RAY_CPUS
 from benchmarks.report import Findings, Target, at_least, at_most, holds
-from benchmarks.simulated import WithoutEvaluation, held_out_losses, observed_run
+from benchmarks.simulated import WithoutEvaluation, held_out_losses, observed_run, thinned
 from fedsight.federated.plan import Plan
-from fedsight.tasks import load
+from fedsight.tasks import Task, load
+from fedsight.tasks.mnist import MNIST
 
 MNIST_10 = Plan(task="mnist", nodes=10, epochs=1)
 MNIST_100 = Plan(task="mnist", nodes=100, epochs=1)
@@ -40,16 +41,17 @@ WARM_UP_ROUNDS = 5
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is run: blocks, and rounds of each engine in a block."""
+    """How much is run: blocks, rounds of each engine in a block, and every which mnist sample."""
 
     blocks: int
+    mnist_every: int
     mnist_rounds: int
     tiny_rounds: int
     ray_rounds: int
 
 
-FULL = Scale(blocks=12, mnist_rounds=2, tiny_rounds=100, ray_rounds=10)
-QUICK = Scale(blocks=5, mnist_rounds=1, tiny_rounds=20, ray_rounds=4)
+FULL = Scale(blocks=12, mnist_every=1, mnist_rounds=2, tiny_rounds=100, ray_rounds=10)
+QUICK = Scale(blocks=5, mnist_every=2, mnist_rounds=1, tiny_rounds=20, ray_rounds=4)
 
 
 @dataclass(frozen=True)
@@ -123,24 +125,30 @@ def measure(quick: bool, say: Say) -> Findings:
     logging.getLogger("flwr").setLevel(logging.ERROR)
     scale = QUICK if quick else FULL
     plain_run(load(TINY.task), replace(TINY, rounds=1))()  # torch imports more as it first trains
-    with tempfile.TemporaryDirectory() as name:
+    plan = replace(TINY, rounds=scale.tiny_rounds)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
+        # Within 50 s there is no time to wait for Ray: it starts while mnist is measured.
+        peers = _launched(stack, plan) if quick else None
         mnist = {
-            label: _against_plain(replace(plan, rounds=scale.mnist_rounds), scale, folder, say)
-            for label, plan in (("mnist_10_nodes", MNIST_10), ("mnist_100_nodes", MNIST_100))
+            label: _against_plain(replace(case, rounds=scale.mnist_rounds), scale, folder, say)
+            for label, case in (("mnist_10_nodes", MNIST_10), ("mnist_100_nodes", MNIST_100))
         }
-        tiny, peers = _tiny(replace(TINY, rounds=scale.tiny_rounds), scale, folder, say)
-    figures: dict[str, Any] = {**mnist, "tiny": tiny, **peers}
-    return Findings(_described(scale), figures, _targets(mnist, tiny, peers))
+        racers = _racers(peers or _launched(stack, plan), scale, say)
+        tiny, raced = _tiny(plan, racers, scale, folder, say)
+    figures: dict[str, Any] = {**mnist, "tiny": tiny, **raced}
+    return Findings(_described(scale), figures, _targets(mnist, tiny, raced))
 
 
 def _against_plain(plan: Plan, scale: Scale, folder: Path, say: Say) -> Against:
-    found = taking_turns(_arms(plan, folder), scale.blocks, _prefixed(say, plan))
+    found = taking_turns(
+        _arms(thinned(MNIST, scale.mnist_every), plan, folder), scale.blocks, _prefixed(say, plan)
+    )
     return _compared(plan, found["fedsight"], found["plain"])
 
 
-def _arms(plan: Plan, folder: Path) -> dict[str, Callable[[], Trained]]:
-    task = WithoutEvaluation(load(plan.task))
+def _arms(whole: Task, plan: Plan, folder: Path) -> dict[str, Callable[[], Trained]]:
+    task = WithoutEvaluation(whole)
     journals = folder / f"{plan.task}-{plan.nodes}"
     return {"plain": plain_run(task, plan), "fedsight": observed_run(task, plan, journals)}
 
@@ -158,27 +166,27 @@ def _compared(plan: Plan, ours: list[Trained], plain: list[Trained]) -> Against:
 
 
 def _tiny(
-    plan: Plan, scale: Scale, folder: Path, say: Say
+    plan: Plan, racers: dict[str, _Racer], scale: Scale, folder: Path, say: Say
 ) -> tuple[Against, dict[str, PeerFigures]]:
-    with ExitStack() as stack:
-        say("tiny: starting the peers")
-        racers = _racers(stack, plan, scale)
-        turns = {name: racer.turn for name, racer in racers.items()}
-        arms = {**_arms(plan, folder), **turns}
-        found = taking_turns(arms, scale.blocks, _prefixed(say, plan))
-        ours, plain = found["fedsight"], found["plain"]
-        peers = {name: racer.figures(found[name], ours, plain) for name, racer in racers.items()}
-    return _compared(plan, ours, plain), peers
+    turns = {name: racer.turn for name, racer in racers.items()}
+    arms = {**_arms(load(plan.task), plan, folder), **turns}
+    found = taking_turns(arms, scale.blocks, _prefixed(say, plan))
+    ours, plain = found["fedsight"], found["plain"]
+    raced = {name: racer.figures(found[name], ours, plain) for name, racer in racers.items()}
+    return _compared(plan, ours, plain), raced
 
 
-def _racers(stack: ExitStack, plan: Plan, scale: Scale) -> dict[str, _Racer]:
-    """Both peers, started at once and warmed up: a first round, then some that do not count."""
-    ray = stack.enter_context(Peer("benchmarks.ray_peer", plan))
-    pfl = stack.enter_context(Peer("benchmarks.pfl_peer", plan))
-    racers = {
-        "flower_ray": _Racer(ray, scale.ray_rounds, ray.turn(1)),
-        "pfl_research": _Racer(pfl, scale.tiny_rounds, pfl.turn(1)),
-    }
+def _launched(stack: ExitStack, plan: Plan) -> dict[str, Peer]:
+    """Both peers, starting; leaving `stack` ends them."""
+    modules = {"flower_ray": "benchmarks.ray_peer", "pfl_research": "benchmarks.pfl_peer"}
+    return {name: stack.enter_context(Peer(module, plan)) for name, module in modules.items()}
+
+
+def _racers(peers: dict[str, Peer], scale: Scale, say: Say) -> dict[str, _Racer]:
+    """The peers, warmed up: a first round, then some that do not count."""
+    say("tiny: waiting for the peers")
+    rounds = {"flower_ray": scale.ray_rounds, "pfl_research": scale.tiny_rounds}
+    racers = {name: _Racer(peer, rounds[name], peer.turn(1)) for name, peer in peers.items()}
     for racer in racers.values():
         racer.peer.turn(WARM_UP_ROUNDS)
     return racers
@@ -218,6 +226,7 @@ def _prefixed(say: Say, plan: Plan) -> Callable[[str], None]:
 def _described(scale: Scale) -> dict[str, Any]:
     return {
         "blocks": scale.blocks,
+        "mnist_every_which_sample": scale.mnist_every,
         "mnist_rounds_a_block": scale.mnist_rounds,
         "tiny_rounds_a_block": scale.tiny_rounds,
         "ray_rounds_a_block": scale.ray_rounds,
