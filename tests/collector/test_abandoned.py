@@ -96,3 +96,20 @@ def test_a_journal_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "journals" / "r-1.sqlite").write_bytes(b"no database" * 1000)
     with Server(tmp_path) as running:
         eventually(lambda: state(running, "r-2"), lambda now: now == "interrupted")
+
+
+def test_a_journal_that_is_refused_is_told_and_holds_up_nobody(tmp_path: Path) -> None:
+    with journal(tmp_path, "r-1") as left:
+        left.append(started("r-1", ["a"], rounds=-1))
+    with journal(tmp_path, "r-2") as left:
+        left.append(started("r-2", ["a"]))
+    with Server(tmp_path) as running:
+        eventually(lambda: state(running, "r-2"), lambda now: now == "interrupted")
+        health = eventually(
+            lambda: running.get("/health")["components"]["journals"],
+            lambda now: now["status"] == "degraded",
+        )
+        assert "r-1.sqlite: records[0].events[0].details.rounds" in health["error"]
+        assert running.end()[0] == 0
+    with journal(tmp_path, "r-1") as after:
+        assert after.waiting == 1

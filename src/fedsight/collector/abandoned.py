@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from pathlib import Path
 
 from fedsight.collector import queries
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 REASON = "the training process ended without a word"
 #: How long one journal may take to be fetched before the next has its turn.
 JOURNAL_SECONDS = 120.0
+#: How often to look whether it will come to anything.
+GLANCE_SECONDS = 0.5
+#: Longer than one shipment takes.
+STOP_SECONDS = 8.0
 
 
 class IngestSink:
@@ -50,7 +55,7 @@ class Abandoned:
         self._spent: dict[Path, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="abandoned", daemon=True)
-        #: Why the last look failed; None while all is well.
+        #: Why a journal could not be fetched at the last look; None while all is well.
         self.error: str | None = None
 
     def start(self, *, from_the_beginning: bool) -> None:
@@ -63,36 +68,50 @@ class Abandoned:
         """Stop after the journal at hand."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(JOURNAL_SECONDS)
+            self._thread.join(STOP_SECONDS)
 
     def _loop(self) -> None:
         while not self._stop.is_set():
             try:
-                self.look()
-                self.error = None
+                self.error = self.look()
             except Exception as error:  # one bad journal must not end the looking
                 logger.exception("cannot fetch abandoned journals in %s", self._folder)
                 self.error = str(error)
             self._stop.wait(self._pause)
 
-    def look(self) -> None:
-        """Fetch every journal that nobody owns, and end the runs that it left open."""
+    def look(self) -> str | None:
+        """Fetch every journal that nobody owns, and end the runs that it left open.
+
+        Returns why one of them could not be fetched, None where all were.
+        """
+        problem = None
         for journal in orphans(self._folder, self._spent):
             if self._stop.is_set():
-                return
-            if not self._ship(journal):
-                continue
+                break
+            problem = self._fetch(journal) or problem
+        return problem
+
+    def _fetch(self, journal: Journal) -> str | None:
+        problem = self._ship(journal)
+        if problem is None and journal.open_runs:
             for run in sorted(journal.open_runs):
                 journal.append(self._interrupted(run))
-            self._ship(journal)
+            problem = self._ship(journal)
+        return problem
 
-    def _ship(self, journal: Journal) -> bool:
+    def _ship(self, journal: Journal) -> str | None:
+        """Send what waits; why that did not come about, None where it did.
+
+        Gives up at a refusal, which sending again does not mend, and when told to stop.
+        """
+        deadline = time.monotonic() + JOURNAL_SECONDS
         with Shipper(journal, self._sink, interval=0.01) as shipper:
-            done = shipper.flush(JOURNAL_SECONDS)
-            if not done:
-                self.error = f"journal {journal.path}: {shipper.health.last_error}"
-                logger.warning("%s", self.error)
-        return done
+            while not shipper.flush(GLANCE_SECONDS):
+                health = shipper.health
+                over = self._stop.is_set() or time.monotonic() >= deadline
+                if health.refused or over:
+                    return f"journal {journal.path}: {health.last_error or 'not fetched yet'}"
+        return None
 
     def _interrupted(self, run: str) -> Batch:
         """The run ended when its last signal came, as far as anyone can tell."""
