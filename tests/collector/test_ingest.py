@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,11 @@ from hypothesis import strategies as st
 
 from fedsight.collector import queries
 from fedsight.collector.hotlog import prepared
+from fedsight.collector.ingest import Ingest
 from fedsight.collector.queries import EventFilter, RunFilter
 from fedsight.collector.refusal import BadFieldError
+from fedsight.collector.schema import FILE_NAME
+from fedsight.collector.storefile import open_store
 from fedsight.journal import GapError
 from fedsight.signals import Event
 from tests.collector.shipments import (
@@ -161,3 +165,21 @@ def test_an_own_event_is_stored(store: Store) -> None:
     assert [(event.kind, event.run, event.details) for event in found] == [
         ("STORE_RESET", None, {"kept": "x"})
     ]
+
+
+def test_whoever_gave_up_waiting_leaves_the_writing_to_others(tmp_path: Path) -> None:
+    connection, _ = open_store(tmp_path)
+    reached, go_on = threading.Event(), threading.Event()
+
+    def held() -> None:
+        reached.set()
+        go_on.wait(10)
+
+    ingest = Ingest(connection, tmp_path / FILE_NAME, held)
+    ingest.submit(prepared(shipment("j", RECORDS[:1])))
+    assert reached.wait(10)
+    gone = ingest.submit(prepared(shipment("j", RECORDS[1:2], first_seq=2)))
+    assert gone.cancel()
+    go_on.set()
+    assert ingest.submit(prepared(shipment("j", RECORDS[2:3], first_seq=3))).result(10) == 4
+    ingest.close()

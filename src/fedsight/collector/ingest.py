@@ -37,6 +37,15 @@ class _Waiting:
     work: Prepared | Event
     answer: Future[int]
 
+    def tell(self, outcome: int | Exception) -> None:
+        """Answer; harmless where whoever asked has gone, as at a shutdown."""
+        if not self.answer.set_running_or_notify_cancel():
+            return
+        if isinstance(outcome, int):
+            self.answer.set_result(outcome)
+        else:
+            self.answer.set_exception(outcome)
+
 
 class Ingest:
     """The writing thread over the store's one writing connection.
@@ -109,10 +118,7 @@ class Ingest:
             return
         self.error = None
         for waiting, answer in zip(group, answers, strict=True):
-            if isinstance(answer, int):
-                waiting.answer.set_result(answer)
-            else:
-                waiting.answer.set_exception(answer)
+            waiting.tell(answer)
         self._on_commit()
 
     def _apply(self, waiting: _Waiting) -> int | GapError | BadFieldError:
@@ -144,7 +150,7 @@ class Ingest:
             failure = _explained(worse, self._file)
         self.error = str(failure)
         for waiting in group:
-            waiting.answer.set_exception(failure)
+            waiting.tell(failure)
 
 
 def _explained(error: Exception, file: Path) -> StoreError:

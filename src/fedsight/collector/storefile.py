@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -139,7 +139,8 @@ def _suspicion(file: Path) -> Path:
 def note_damage(file: Path, error: Exception) -> None:
     """Where an error says that a page is damaged, have the whole file checked at the next start."""
     if is_damage(error):
-        _suspicion(file).touch()
+        with suppress(OSError):  # where the disk takes nothing, whoever met the error must go on
+            _suspicion(file).touch()
 
 
 def is_damage(error: Exception) -> bool:
