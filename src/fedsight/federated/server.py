@@ -29,6 +29,7 @@ def server_app(
             grid,
             codec.pack(model.vector()),
             num_rounds=plan.rounds,
+            timeout=None,  # a node that waits for its turn, however long, is not silent
             evaluate_fn=held_out_evaluation(task, model),
         )
         on_result(result)
