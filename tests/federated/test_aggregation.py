@@ -59,6 +59,16 @@ def test_models_and_figures_are_averaged_and_failed_nodes_left_out() -> None:
     assert dict(metrics) == {"train-loss": 5.0}
 
 
+def test_a_figure_that_only_a_node_without_samples_reports_is_left_out() -> None:
+    empty = reply([9, 9], 0, 1.0)
+    empty.content["metrics"]["train-accuracy"] = 0.5  # type: ignore[index]
+    arrays, metrics = FedAvg().aggregate_train(1, [reply([1, 2], 4, 2.0), empty])
+    assert arrays is not None
+    assert metrics is not None
+    assert codec.unpack(arrays).tolist() == [1.0, 2.0]
+    assert dict(metrics) == {"train-loss": 2.0}
+
+
 def test_the_mean_agrees_with_flowers_own() -> None:
     rng = np.random.default_rng(0)
     replies = [

@@ -107,5 +107,6 @@ class _MeanFigures:
                 self._weights[key] = self._weights.get(key, 0) + samples
 
     def result(self) -> MetricRecord:
-        means = {key: total / self._weights[key] for key, total in self._sums.items()}
+        known = {key: weight for key, weight in self._weights.items() if weight}
+        means = {key: self._sums[key] / weight for key, weight in known.items()}
         return MetricRecord(cast("dict[str, float | int | list[float] | list[int]]", means))
