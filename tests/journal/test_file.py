@@ -110,6 +110,18 @@ def test_samples_of_nodes_go_next_and_rounds_and_events_stay(tmp_path: Path) -> 
     assert {event.run for event in notices} == {"r-1"}
 
 
+def test_records_taken_back_can_lose_their_samples_again(tmp_path: Path) -> None:
+    with Journal(tmp_path, "r-1", max_bytes=20_000) as journal:
+        for number in range(3):
+            journal.append(a_round(number, nodes=20))
+        journal.mark_shipped(3)
+        journal.mark_shipped(0)
+        for number in range(3, 13):
+            journal.append(a_round(number, nodes=20))
+        first = journal.read(0, 1)[0].batch
+    assert {sample.labels.get("node") for sample in samples_of(first.samples)} == {None}
+
+
 def test_the_file_stays_within_its_bound(tmp_path: Path) -> None:
     bound = 300_000
     with Journal(tmp_path, "r-1", max_bytes=bound) as journal:

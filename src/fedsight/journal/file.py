@@ -246,8 +246,8 @@ class Journal:
                 return
             with self._named("write"):
                 self._db.execute("UPDATE cursor SET shipped = ?", (seq,))
+            self._thinned = max(self._thinned, seq) if seq > self._shipped else seq
             self._shipped = seq
-            self._thinned = max(self._thinned, seq)
 
     def _trim(self, incoming: int) -> None:
         excess = self._bytes + incoming - self.max_bytes + self.max_bytes // TRIM_SHARE
