@@ -94,7 +94,7 @@ def show(run: Run, as_json: AsJson = False, config: Config = None) -> None:
         "engine": found.engine or UNKNOWN,
         "strategy": found.strategy or UNKNOWN,
         "round": f"{found.round} of {found.rounds or UNKNOWN}",
-        "nodes": str(len(found.nodes)),
+        "nodes": str(len(found.nodes)) if found.nodes else UNKNOWN,
         "accuracy": f"{figure(found.accuracy)} (best {figure(found.best_accuracy)})",
         "loss": figure(found.loss),
         "took": duration(found.seconds),
