@@ -64,6 +64,9 @@ def run(
     momentum: Annotated[float | None, _option("Momentum of local SGD.", "0.9")] = None,
     batch_size: Annotated[int | None, _option("Local batch size.", "32")] = None,
     seed: Annotated[int | None, _option("Seed of everything random.", "0")] = None,
+    local: Annotated[
+        str | None, _option("How nodes train: loop (in turn) or cohort (all at once).", "loop")
+    ] = None,
     port: Annotated[int | None, _option("The dashboard's port; 0: any free one.", "8083")] = None,
     exit_: Annotated[
         bool, typer.Option("--exit", help="End after training instead of staying up.")
@@ -137,12 +140,17 @@ class _Session:
         try:
             with HttpSink(reached.url, reached.token) as sink, Shipper(journal, sink) as shipper:
                 with self._screen.rounds(self._plan.rounds) as on_round:
-                    outcome: Outcome = train(self._plan, journal, run_id=run_id, on_round=on_round)
+                    outcome: Outcome = train(
+                        self._plan, journal, run_id=run_id, on_round=on_round, on_doubt=self._warn
+                    )
                 self._screen.say(summary(outcome), _STYLE[outcome.state])
                 self._flush(journal, shipper)
         finally:
             journal.discard()
         return outcome
+
+    def _warn(self, message: str) -> None:
+        self._screen.say(f"  {message}", "yellow")
 
     def _flush(self, journal: Journal, shipper: Shipper) -> None:
         if shipper.flush(FLUSH_SECONDS):

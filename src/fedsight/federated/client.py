@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
@@ -33,6 +33,13 @@ CPU_SECONDS = "cpu-seconds"
 _LOCAL_TRAINING = 1
 
 
+class LocalTrainer(Protocol):
+    """Trains one node's model in one round."""
+
+    def train(self, vector: Vector, round_: int) -> tuple[Vector, dict[str, float | int]]:
+        """From the global model `vector`; returns the node's model and what was measured."""
+
+
 class Trainer:
     """Trains one node's partition; many trainers in one process may share a model."""
 
@@ -52,11 +59,20 @@ class Trainer:
         if self._data is None:
             self._data = self._task.data(self._partition)
 
+    @property
+    def data(self) -> Any:
+        """The node's data, or None where it has not been loaded."""
+        return self._data
+
+    def seed(self, round_: int) -> int:
+        """The seed of the node's own random stream in that round."""
+        return stream(self._seed, _LOCAL_TRAINING, self._index, round_)
+
     def train(self, vector: Vector, round_: int) -> tuple[Vector, dict[str, float | int]]:
         """Train from the global model `vector`; returns the node's model and what was measured."""
         self.prepare()
         self._model.load(vector)
-        self._rng.manual_seed(stream(self._seed, _LOCAL_TRAINING, self._index, round_))
+        self._rng.manual_seed(self.seed(round_))
         started, cpu_started = time.perf_counter(), _cpu_seconds()
         found = self._task.train(self._model.model, self._data, self._recipe, self._rng)
         cpu, wall = _cpu_seconds() - cpu_started, time.perf_counter() - started
@@ -71,7 +87,7 @@ class Trainer:
         return self._model.vector(), figures
 
 
-def client_app(trainer_of: Callable[[Context], Trainer]) -> ClientApp:
+def client_app(trainer_of: Callable[[Context], LocalTrainer]) -> ClientApp:
     """A ClientApp that answers `train` messages with the trainer of the node they came to."""
     app = ClientApp()
 

@@ -64,8 +64,9 @@ class Observed(Wrapper):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         start = self._now()
         answers = list(replies)
+        timed = self._grid if isinstance(self._grid, Timed) else None
         for reply in answers:
-            self._note(reply)
+            self._note(reply, timed)
         arrays, metrics = self.inner.aggregate_train(server_round, answers)
         if self._record is not None:
             self._record.aggregate = Period(start, self._now())
@@ -101,12 +102,12 @@ class Observed(Wrapper):
         node.payload_down_bytes = codec.payload_bytes(arrays)
         return node
 
-    def _note(self, reply: Message) -> None:
+    def _note(self, reply: Message, timed: Timed | None) -> None:
         node = self._asked.get(reply.metadata.src_node_id)
         if node is None:
             return
-        if isinstance(self._grid, Timed):
-            turn = self._grid.turn(reply.metadata.reply_to_message_id)
+        if timed is not None:
+            turn = timed.turn(reply.metadata.reply_to_message_id)
             node.busy = None if turn is None else Period(turn.start, turn.end)
         if reply.has_error():
             rejected = reply.error.code == UPDATE_REJECTED

@@ -10,6 +10,8 @@ from typing import Any
 from fedsight.errors import UsageError
 
 SCHEMES = ("iid", "dirichlet", "shards")
+#: How the simulated nodes of a round train: one after the other, or all at once.
+LOCAL = (LOOP, COHORT) = ("loop", "cohort")
 
 #: More than this on one machine is a typing error rather than an experiment.
 MOST_NODES = 100_000
@@ -23,7 +25,8 @@ class Plan:
     """One run: the task, its nodes and how they share the data, and how each round trains.
 
     `fraction` of the nodes train each round; `epochs`, `lr`, `momentum` and `batch_size` are each
-    node's local SGD. Raises UsageError naming the field, its value and what is allowed.
+    node's local SGD. `local` is how simulated nodes train: in turn, or all at once.
+    Raises UsageError naming the field, its value and what is allowed.
     """
 
     task: str = "mnist"
@@ -37,6 +40,7 @@ class Plan:
     momentum: float = 0.9
     batch_size: int = 32
     seed: int = 0
+    local: str = "loop"
 
     def __post_init__(self) -> None:
         _whole("nodes", self.nodes, 1, MOST_NODES)
@@ -58,6 +62,8 @@ class Plan:
             raise UsageError(
                 f"partition must be one of {', '.join(SCHEMES)}, got {self.partition!r}"
             )
+        if self.local not in LOCAL:
+            raise UsageError(f"local must be one of {', '.join(LOCAL)}, got {self.local!r}")
 
     def config(self) -> dict[str, bool | float | int | str]:
         """The plan as a Flower run configuration."""

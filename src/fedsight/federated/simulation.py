@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -43,6 +43,16 @@ class Timed(Protocol):
 
     def turn(self, message_id: str) -> Turn | None:
         """When the node worked on that message of the last exchange; None where not known."""
+
+
+class Preparing(Protocol):
+    """Work on a round that is done for many nodes at once, before any has its turn."""
+
+    def prepare(self, messages: Sequence[Message]) -> Collection[int]:
+        """Told the round's messages in the order of turns; the nodes whose answers are ready.
+
+        When such a node worked is not known: its turn only hands the answer over.
+        """
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,11 @@ class LocalGrid(Grid):
     """
 
     def __init__(
-        self, app: ClientApp, nodes: Sequence[Site], now: Callable[[], int] | None = None
+        self,
+        app: ClientApp,
+        nodes: Sequence[Site],
+        now: Callable[[], int] | None = None,
+        ahead: Preparing | None = None,
     ) -> None:
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = _RUN_ID, 1, 1
         self._app = app
@@ -91,6 +105,8 @@ class LocalGrid(Grid):
         self._turns: dict[str, Turn] = {}
         self._replies: dict[str, Message] = {}
         self._run: Run | None = None
+        self._ahead = ahead
+        self._ready: Collection[int] = ()
         self._copies = bool(app._mods) or app._call is not None
 
     def turn(self, message_id: str) -> Turn | None:
@@ -109,19 +125,20 @@ class LocalGrid(Grid):
     ) -> list[Message]:
         """Run each node's turn; replies in partition order.
 
-        A node whose turn did not begin within `timeout` seconds does not reply.
+        A node whose turn did not begin within `timeout` seconds does not reply; one whose answer
+        was prepared began before any turn.
         """
         self._turns.clear()
         deadline = None if timeout is None else time.monotonic() + timeout
         replies = []
-        for message in sorted(messages, key=self._place):
-            if deadline is not None and time.monotonic() > deadline:
-                break
-            replies.append(self._take_turn(message))
+        for message in self._prepared(messages):
+            late = deadline is not None and time.monotonic() > deadline
+            if not late or message.metadata.dst_node_id in self._ready:
+                replies.append(self._take_turn(message))
         return replies
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        asked = sorted(messages, key=self._place)
+        asked = self._prepared(messages)
         for message in asked:
             reply = self._take_turn(message)
             self._replies[reply.metadata.reply_to_message_id] = reply
@@ -149,6 +166,12 @@ class LocalGrid(Grid):
             raise RuntimeError("a local grid has no Flower run until set_run is called")
         return self._run
 
+    def _prepared(self, messages: Iterable[Message]) -> list[Message]:
+        """The messages in the order of turns, after what is done ahead of them."""
+        asked = sorted(messages, key=self._place)
+        self._ready = () if self._ahead is None else self._ahead.prepare(asked)
+        return asked
+
     def _place(self, message: Message) -> int:
         return self._order[message.metadata.dst_node_id]
 
@@ -164,5 +187,6 @@ class LocalGrid(Grid):
         except Exception as error:  # the node's own code: its failure is an answer, not ours
             failure = Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, told(error))
             reply = Message(failure, reply_to=message)
-        self._turns[message_id] = Turn(start, self._now())
+        if site.node_id not in self._ready:
+            self._turns[message_id] = Turn(start, self._now())
         return reply

@@ -6,7 +6,8 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
@@ -15,19 +16,20 @@ from flwr.app import Context, RecordDict
 from flwr.serverapp.strategy import Result
 
 from fedsight.errors import FedsightError, told
-from fedsight.federated import codec
+from fedsight.federated import codec, cohort_fit
 from fedsight.federated.aggregation import FedAvg
-from fedsight.federated.client import Trainer, client_app, stream
+from fedsight.federated.client import LocalTrainer, Trainer, client_app, stream
+from fedsight.federated.cohort import UNFIT_ERRORS, Cohort
 from fedsight.federated.flat import FlatModel, Vector
 from fedsight.federated.observation import SOURCE, RoundRecord, Translator
 from fedsight.federated.observed import Observed
-from fedsight.federated.plan import Plan
+from fedsight.federated.plan import COHORT, LOOP, Plan
 from fedsight.federated.selection import random_fraction
 from fedsight.federated.server import server_app
 from fedsight.federated.simulation import LocalGrid, sites
 from fedsight.federated.wrapping import Checked, Selected
 from fedsight.signals import Batch, Event, Json
-from fedsight.tasks import Task, load
+from fedsight.tasks import Recipe, Task, load
 
 ENGINE = "simulation"
 STRATEGY = "fedavg"
@@ -84,8 +86,11 @@ def train(
     *,
     run_id: str,
     on_round: Callable[[RoundReport], None] = lambda _: None,
+    on_doubt: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Run `plan` over simulated nodes and journal it; returns how it ended.
+
+    `on_doubt` is told, once each, why nodes do not train as `plan.local` asks.
 
     Ctrl-C ends the run as `interrupted`; a run without usable updates is `failed`. An error of
     the task's own code outside a node is journaled, then raised. Raises UsageError, before
@@ -96,7 +101,7 @@ def train(
     _warm_up()
     task = load(plan.task)
     simulation = Simulation(plan, task)
-    return _Session(plan, journal, run_id, on_round).run(simulation)
+    return _Session(plan, journal, run_id, on_round, on_doubt).run(simulation)
 
 
 def _warm_up() -> None:
@@ -122,9 +127,24 @@ class Simulation:
         nodes = sites(plan.nodes, plan.config())
         trainers = {site.node_id: Trainer(task, plan, shared, at) for at, site in enumerate(nodes)}
         for trainer in trainers.values():
-            trainer.prepare()
-        self.grid = LocalGrid(client_app(lambda context: trainers[context.node_id]), nodes)
+            _load_data(trainer)
+        self._cohort, self._doubts = _cohort(plan, task, shared, trainers)
+        members: Mapping[int, LocalTrainer] = trainers
+        if self._cohort is not None:
+            members = {node_id: self._cohort.member(node_id) for node_id in trainers}
+        app = client_app(lambda context: members[context.node_id])
+        self.grid = LocalGrid(app, nodes, ahead=self._cohort)
         self.names = [site.name for site in nodes]
+
+    @property
+    def local(self) -> str:
+        """How its nodes train: as the plan asks, or `loop` where nothing else is possible."""
+        return LOOP if self._cohort is None else COHORT
+
+    def doubts(self) -> list[str]:
+        """Why nodes do not train as the plan asks, or had better not; since this was last asked."""
+        found, self._doubts = self._doubts, []
+        return found if self._cohort is None else found + self._cohort.doubts()
 
     def run(self, on_record: Callable[[RoundRecord], None], run_id: str) -> Vector:
         """Train to the end; returns the final global model as one vector."""
@@ -142,6 +162,30 @@ class Simulation:
         return codec.unpack(found[0].arrays)
 
 
+def _load_data(trainer: Trainer) -> None:
+    """Before the first round, so that nobody's turn is measured with it.
+
+    What a node's own code raises is told in the node's turn, and that node alone fails; a
+    UsageError is the plan's fault and stops the run.
+    """
+    with suppress(*UNFIT_ERRORS):
+        trainer.prepare()
+
+
+def _cohort(
+    plan: Plan, task: Task, model: FlatModel, trainers: Mapping[int, Trainer]
+) -> tuple[Cohort | None, list[str]]:
+    """What trains the nodes of a round together, if asked for, and what is to be said of it."""
+    if plan.local != COHORT:
+        return None, []
+    recipe = Recipe(plan.epochs, plan.lr, plan.momentum, plan.batch_size)
+    found = cohort_fit.cohort(task, model, recipe, trainers)
+    if isinstance(found, str):
+        return None, [f"nodes train one after the other, not as a cohort: {found}"]
+    doubt = cohort_fit.doubt(model)
+    return found, [doubt] if doubt else []
+
+
 class _Session:
     """Journals one run from start to end, whatever the end is."""
 
@@ -151,11 +195,13 @@ class _Session:
         journal: Recorder,
         run_id: str,
         on_round: Callable[[RoundReport], None],
+        on_doubt: Callable[[str], None],
     ) -> None:
         self._plan = plan
         self._journal = journal
         self._run_id = run_id
         self._on_round = on_round
+        self._on_doubt = on_doubt
         self._translator = Translator(run_id)
         self._last: RoundRecord | None = None
         self._bytes_up = self._bytes_down = 0
@@ -163,8 +209,14 @@ class _Session:
 
     def run(self, simulation: Simulation) -> Outcome:
         self._say("RUN_STARTED", self._opening(simulation))
+        self._tell_doubts(simulation)
+
+        def note(record: RoundRecord) -> None:
+            self._note(record)
+            self._tell_doubts(simulation)
+
         try:
-            vector = simulation.run(self._note, self._run_id)
+            vector = simulation.run(note, self._run_id)
         except KeyboardInterrupt:
             return self._end("interrupted", "stopped by Ctrl-C", None)
         except FedsightError as error:
@@ -173,6 +225,12 @@ class _Session:
             self._end("failed", told(error), None)
             raise
         return self._end("finished", None, vector)
+
+    def _tell_doubts(self, simulation: Simulation) -> None:
+        for message in simulation.doubts():
+            used = {"asked": self._plan.local, "used": simulation.local}
+            self._say("LOCAL_TRAINING", {**used, "message": message})
+            self._on_doubt(message)
 
     def _with_failures(self, reason: str) -> str:
         """`reason`, and what the first node that failed in the last round said."""

@@ -36,7 +36,7 @@ class Pooled:
 
 @dataclass
 class Classification:
-    """A `Task` over one pooled, labelled data set.
+    """A `Task`, and `Scored`, over one pooled, labelled data set.
 
     `load` reads the data set once, when it is first needed; `build` makes an untrained model from
     a seeded generator.
@@ -98,6 +98,18 @@ class Classification:
                 loss += float(cross_entropy(scores, labels, reduction="sum"))
                 correct += int((scores.argmax(1) == labels).sum())
         return {"loss": loss / len(data), "accuracy": correct / len(data)}
+
+    def tensors(self, data: Labelled) -> tuple[Tensor, Tensor]:
+        """See `Scored`."""
+        return data.inputs, data.labels
+
+    def score(
+        self, model: Callable[[Tensor], Tensor], inputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Scored`."""
+        scores = model(inputs)
+        losses = cross_entropy(scores, labels, reduction="none")
+        return losses, scores.argmax(1) == labels
 
     def _indices(self, partition: Partition) -> list[Tensor]:
         """All nodes' indices, kept for the next node of the same split."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, runtime_checkable
@@ -79,6 +79,31 @@ class Task(Protocol):
 
     def evaluate(self, model: torch.nn.Module, data: Any) -> Mapping[str, float]:
         """`loss`, and `accuracy` (a ratio) if the task has one, of `model` on `data`."""
+
+
+@runtime_checkable
+class Scored(Task, Protocol):
+    """A task whose nodes can also be trained many at once (`--local cohort`); optional.
+
+    Its `train` must be what these two say and no more: SGD with the recipe's learning rate and
+    momentum on the mean loss of each batch, batches cut from one
+    `torch.randperm(len(data), generator=rng)` an epoch, and nothing else drawn.
+    """
+
+    def tensors(self, data: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """A node's data as inputs (n, ...) and labels (n, ...)."""
+
+    def score(
+        self,
+        model: Callable[[torch.Tensor], torch.Tensor],
+        inputs: torch.Tensor,
+        labels: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Each sample's loss (n,), and whether `model` is right about it (n,) bool, if known.
+
+        `model` maps inputs (n, ...) to outputs (n, ...). One sample's loss depends on no other's:
+        the samples may be of different nodes.
+        """
 
 
 def load(name: str) -> Task:
