@@ -26,6 +26,10 @@ class StoreError(FedsightError):
     """The collector's store cannot be opened or written; the message names its file."""
 
 
+class ModelError(FedsightError):
+    """A model version cannot be written, or is damaged; the message names it."""
+
+
 class MissingExtraError(FedsightError):
     """An optional part is not installed; the message names the `pip install` that mends it."""
 
