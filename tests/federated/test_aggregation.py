@@ -29,6 +29,19 @@ def test_the_mean_is_weighted_by_samples() -> None:
     assert result.dtype == np.float32
 
 
+def test_a_vector_of_many_blocks_is_summed_as_one() -> None:
+    rng = np.random.default_rng(0)
+    vectors = [rng.normal(size=300_001).astype(np.float32) for _ in range(3)]
+    mean = WeightedMean()
+    for weight, vector in enumerate(vectors, 2):
+        mean.add(vector, weight)
+    expected = vectors[0] * np.float32(2) + vectors[1] * np.float32(3)
+    expected += vectors[2] * np.float32(4)
+    result = mean.result()
+    assert result is not None
+    assert np.array_equal(result, expected / np.float32(9))
+
+
 def test_updates_are_not_written_to() -> None:
     first, second = np.ones(2, dtype=np.float32), np.full(2, 3, dtype=np.float32)
     mean = WeightedMean()
