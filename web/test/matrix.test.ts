@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readColumns, textColumn, type ColumnsAnswer } from '../src/data/columns';
 import { place, spread } from '../src/run/heat-figures';
-import { ClientMatrix, envelope, FAILED, NOT_SELECTED, TRAINED } from '../src/run/matrix';
+import { ASKED, ClientMatrix, envelope, FAILED, NOT_SELECTED, TRAINED } from '../src/run/matrix';
 
-const answer = (rows: [number, string, string, number | null][]): ColumnsAnswer => {
+const answer = (rows: [number, string, string | null, number | null][]): ColumnsAnswer => {
   const nodes = [...new Set(rows.map(([, node]) => node))];
   return {
     count: rows.length,
@@ -71,6 +71,18 @@ test('a figure lies between low and high, by its logarithm for times', () => {
 test('the spread leaves out what is unknown', () => {
   assert.equal(spread(new Float32Array([NaN, NaN])), null);
   assert.deepEqual(spread(new Float32Array([NaN, 4, 2])), { low: 2, high: 4 });
+});
+
+test('the spread of many cells looks at every node, not at every nth', () => {
+  const [nodes, rounds] = [64, 16_384];
+  const found = spread(Float32Array.from({ length: nodes * rounds }, (_, at) => at % nodes));
+  assert.deepEqual(found, { low: 0, high: nodes - 1 });
+});
+
+test('a client of which only what was sent is known was selected all the same', () => {
+  const matrix = new ClientMatrix(['a']);
+  matrix.absorb(answer([[1, 'a', null, null]]), ['train_loss']);
+  assert.equal(matrix.status[matrix.cell(1, 0)], ASKED);
 });
 
 test('columns read as rows, text with or without a dictionary', () => {

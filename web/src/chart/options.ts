@@ -50,7 +50,9 @@ function yRange(latest: Latest): uPlot.Scale.Range {
   return (_plot, low, high) => {
     if (low === null || high === null) return [0, 1];
     const room = (high - low) * 0.08 || Math.abs(high) * 0.1 || 1;
-    return [latest.current.low ?? low - room, latest.current.high ?? high + room];
+    const floor = latest.current.low;
+    // A loss may lie below zero: what was measured is never cut off.
+    return [floor === undefined || low < floor ? low - room : floor, latest.current.high ?? high + room];
   };
 }
 

@@ -49,7 +49,8 @@ export interface Round {
 export interface Client {
   round: number;
   node: string;
-  status: ClientStatus;
+  /** Null where no more is known than what was sent to it. */
+  status: Maybe<ClientStatus>;
   reason: Maybe<string>;
   train_seconds: Maybe<number>;
   cpu_seconds: Maybe<number>;

@@ -6,7 +6,7 @@ import { hoverNode, hoverRound, phone, shade } from '../view';
 import { useWidth } from './box';
 import { cellAt, drawCursor, drawHeat, geometry, type Geometry } from './heat-draw';
 import type { HeatFigure, Span } from './heat-figures';
-import { FAILED, NOT_SELECTED, NO_REPLY, REJECTED } from './matrix';
+import { ASKED, FAILED, NOT_SELECTED, NO_REPLY, REJECTED } from './matrix';
 import type { RunStore } from './store';
 import { inspect, pinned, shownRound, zoom } from './view';
 
@@ -34,6 +34,7 @@ function cellText(store: RunStore, figure: HeatFigure, round: number, column: nu
   const row = store.details.peek().get(round)?.clients.find(client => client.node === node);
   const reason = row?.reason ? `: ${row.reason}` : '';
   if (status === NOT_SELECTED) return 'not selected';
+  if (status === ASKED) return 'outcome unknown';
   if (status === FAILED) return `failed${reason}`;
   if (status === NO_REPLY) return `no reply${reason}`;
   const value = matrix.figureAt(figure.key, round, column);

@@ -8,6 +8,8 @@ export const TRAINED = STATUS.trained;
 export const FAILED = STATUS.failed;
 export const REJECTED = STATUS.rejected;
 export const NO_REPLY = STATUS.no_reply;
+/** It was asked; what became of it is not known. */
+export const ASKED = 5;
 
 export type Figure =
   | 'train_seconds'
@@ -76,8 +78,8 @@ export class ClientMatrix {
 
   private absorbStatus(answer: ColumnsAnswer, cells: readonly number[]): void {
     const { dictionary, index } = textColumn(answer, 'status');
-    const codes = dictionary.map(name => STATUS[name as ClientStatus] ?? NOT_SELECTED);
-    cells.forEach((cell, row) => (this.status[cell] = codes[index[row]!] ?? NOT_SELECTED));
+    const codes = dictionary.map(name => STATUS[name as ClientStatus] ?? ASKED);
+    cells.forEach((cell, row) => (this.status[cell] = codes[index[row] ?? -1] ?? ASKED));
   }
 
   private ensure(figure: Figure): Float32Array {

@@ -1,6 +1,7 @@
 // Paints one round as a waterfall: a row a client, the server's lane below.
 import { cut, cross, fit, slash, triangle } from '../chart/paint';
 import { digits, ticks } from '../chart/ticks';
+import type { ClientStatus } from '../data/contract';
 import { timeScale } from '../format';
 import { token } from '../view';
 import { shortCause } from './straggler';
@@ -92,16 +93,18 @@ function drawBars(pen: Pen, at: Frame, bars: readonly Bar[], top: number, thick:
   }
 }
 
-const MESSAGES: Record<Row['status'], [string, string]> = {
+const MESSAGES: Record<ClientStatus, [string, string]> = {
   trained: ['', 'muted'],
   failed: ['failed', 'bad'],
   no_reply: ['no reply', 'bad'],
   rejected: ['rejected', 'warn'],
 };
 
+const UNKNOWN: [string, string] = ['outcome unknown', 'muted'];
+
 /** Why a row counts for nothing, behind its mark. */
 function drawMessage(pen: Pen, at: Frame, row: Row, y: number): void {
-  const [word, tone] = MESSAGES[row.status];
+  const [word, tone] = row.status === null ? UNKNOWN : MESSAGES[row.status];
   if (!word) return;
   const text = row.reason ? `${word}: ${row.reason}` : word;
   const end = row.finish === null ? at.left : at.x(row.finish);
@@ -110,7 +113,7 @@ function drawMessage(pen: Pen, at: Frame, row: Row, y: number): void {
   pen.strokeStyle = pen.fillStyle = token(tone);
   pen.lineWidth = 1.5;
   if (row.status === 'rejected') slash(pen, from + 11, y, 3.5);
-  else cross(pen, from + 11, y, 3.5);
+  else if (row.status !== null) cross(pen, from + 11, y, 3.5);
   pen.textAlign = 'left';
   const shown = cut(pen, text, at.width - from - 24);
   if (from === at.left && row.finish !== null) {

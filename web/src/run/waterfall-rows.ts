@@ -1,5 +1,5 @@
 // One round as rows of a waterfall: phases where they lay in time, latest finish first.
-import type { Client, ClientStatus, Phase, Span } from '../data/contract';
+import type { Client, Phase, Span } from '../data/contract';
 import { judge, ownSeconds, type Cause, type Judgement } from './straggler';
 
 export interface Bar {
@@ -11,7 +11,7 @@ export interface Bar {
 
 export interface Row {
   node: string;
-  status: ClientStatus;
+  status: Client['status'];
   reason: string | null;
   bars: Bar[];
   /** Seconds from the round's earliest span to this client's last; null without spans. */

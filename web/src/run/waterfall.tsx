@@ -26,7 +26,8 @@ const RowTip = ({ row }: { row: Row }) => (
       </div>
     ))}
     {!row.bars.length && <div class="faint">no phase was recorded</div>}
-    {row.status !== 'trained' && (
+    {row.status === null && <div class="faint">outcome unknown</div>}
+    {row.status !== null && row.status !== 'trained' && (
       <div class="bad">
         {row.status.replace('_', ' ')}
         {row.reason && `: ${row.reason}`}

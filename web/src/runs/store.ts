@@ -30,8 +30,18 @@ async function readAll(): Promise<void> {
   });
 }
 
+/** Null for a run that an event names and that never began here. */
+async function readOne(id: string): Promise<Run | null> {
+  try {
+    return await getRun(id);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
+  }
+}
+
 async function readSome(ids: string[]): Promise<void> {
-  const found = await Promise.all(ids.map(getRun));
+  const found = (await Promise.all(ids.map(readOne))).filter(run => run !== null);
   const fresh = found.filter(run => !known.peek().has(run.id)).length;
   known.value = new Map([...known.peek(), ...found.map(run => [run.id, run] as const)]);
   total.value = (total.peek() ?? 0) + fresh;
