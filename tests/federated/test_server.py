@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import numpy as np
@@ -35,4 +36,4 @@ def test_a_run_has_the_plans_rounds_and_waits_for_a_turn_however_long() -> None:
     grid = LocalGrid(client_app(lambda _: None), sites(2, {}))  # type: ignore[arg-type, return-value]
     app(grid, Context(1, 1, {}, RecordDict(), Plan(rounds=7).config()))
     assert len(found) == 1
-    assert (strategy.named["num_rounds"], strategy.named["timeout"]) == (7, None)
+    assert (strategy.named["num_rounds"], strategy.named["timeout"]) == (7, math.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -29,7 +30,7 @@ def server_app(
             grid,
             codec.pack(model.vector()),
             num_rounds=plan.rounds,
-            timeout=None,  # a node that waits for its turn, however long, is not silent
+            timeout=math.inf,  # a node that waits for its turn, however long, is not silent
             evaluate_fn=held_out_evaluation(task, model),
         )
         on_result(result)
