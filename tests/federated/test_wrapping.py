@@ -47,6 +47,10 @@ def test_an_update_that_is_not_finite_is_not_averaged_in(fault: float) -> None:
     strategy = Checked(Observed(FedAvg(), "r", seen.append))
     assert run(strategy, Toy({1: fault}), 3) == pytest.approx([(1 + 9) / 4] * 2)
     assert [node.status for node in seen[0].nodes] == ["trained", "rejected", "trained"]
+    # What it measured and sent was measured and sent all the same.
+    assert [node.samples for node in seen[0].nodes] == [1, 2, 3]
+    assert len({node.payload_up_bytes for node in seen[0].nodes}) == 1
+    assert all(node.train_seconds is not None for node in seen[0].nodes)
     reason = seen[0].nodes[1].reason
     assert reason is not None
     assert "of 2" in reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
@@ -14,7 +14,7 @@ from fedsight.federated.clock import Clock
 from fedsight.federated.observation import NodeRound, Period, RoundRecord
 from fedsight.federated.rounds import Evaluate
 from fedsight.federated.simulation import Timed
-from fedsight.federated.wrapping import UPDATE_REJECTED, Wrapper
+from fedsight.federated.wrapping import UPDATE_REJECTED, Refused, Wrapper
 
 #: The figures of the server's evaluation that a round keeps.
 ACCURACY = "accuracy"
@@ -109,24 +109,28 @@ class Observed(Wrapper):
         if timed is not None:
             turn = timed.turn(reply.metadata.reply_to_message_id)
             node.busy = None if turn is None else Period(turn.start, turn.end)
+        if isinstance(reply, Refused):
+            _fill(node, reply.reply.content)
         if reply.has_error():
             rejected = reply.error.code == UPDATE_REJECTED
             node.status = "rejected" if rejected else "failed"
             node.reason = reply.error.reason
         else:
-            _fill(node, reply)
+            node.status = "trained"
+            _fill(node, reply.content)
 
 
-def _fill(node: NodeRound, reply: Message) -> None:
-    """Take over what the node itself measured."""
-    metrics = cast(MetricRecord, reply.content[client.METRICS])
-    node.status = "trained"
+def _fill(node: NodeRound, content: RecordDict) -> None:
+    """Take over what the node itself measured, and count what it sent."""
+    metrics = cast(MetricRecord, content.get(client.METRICS, MetricRecord()))
     node.samples = cast("int | None", metrics.get(client.NUM_EXAMPLES))
     node.train_seconds = _number(metrics, client.TRAIN_SECONDS)
     node.cpu_seconds = _number(metrics, client.CPU_SECONDS)
     node.train_loss = _number(metrics, client.TRAIN_LOSS)
     node.train_accuracy = _number(metrics, client.TRAIN_ACCURACY)
-    node.payload_up_bytes = codec.payload_bytes(cast(ArrayRecord, reply.content[codec.ARRAYS]))
+    node.payload_up_bytes = codec.payload_bytes(
+        cast(ArrayRecord, content.get(codec.ARRAYS, ArrayRecord()))
+    )
 
 
 def _number(metrics: MetricRecord | None, key: str) -> float | None:

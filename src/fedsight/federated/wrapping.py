@@ -81,10 +81,20 @@ class Wrapper(Strategy):
         )
 
 
+class Refused(Message):
+    """An Error in the place of `reply`, whose figures were measured although its update is not
+    averaged in."""
+
+    def __init__(self, reply: Message, reason: str) -> None:
+        super().__init__(Error(UPDATE_REJECTED, reason), reply_to=reply)
+        self.__dict__["_metadata"] = reply.metadata
+        self.reply = reply
+
+
 class Checked(Wrapper):
     """Refuses updates that must not be averaged in: NaN or infinity, another shape or dtype.
 
-    A refused update becomes an Error reply with code `UPDATE_REJECTED` and the reason, so that
+    A refused update becomes `Refused`, an Error with code `UPDATE_REJECTED` and the reason, so that
     the strategies inside see a failed node. One diverged node then cannot spoil the global model.
     """
 
@@ -111,9 +121,7 @@ class Checked(Wrapper):
         reason = self._fault(reply)
         if reason is None:
             return reply
-        refused = Message(Error(UPDATE_REJECTED, reason), reply_to=reply)
-        refused.__dict__["_metadata"] = reply.metadata
-        return refused
+        return Refused(reply, reason)
 
     def _fault(self, reply: Message) -> str | None:
         try:
