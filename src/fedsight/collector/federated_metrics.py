@@ -68,23 +68,38 @@ def _global(rows: Sequence[RoundRow]) -> GlobalMetrics:
 
 def per_client(table: ClientTable, rounds: NDArray[np.int64]) -> dict[str, ClientMetrics]:
     """Each client's means over `rounds`. Round 0 is the model before any training."""
-    found: dict[str, ClientMetrics] = {}
     inside = np.isin(table.round, rounds)
-    for code in np.unique(table.node[inside]).tolist():
-        mine = inside & (table.node == code)
-        trained = int((table.status[mine] == TRAINED).sum())
-        samples = table.figures["samples"][mine]
-        known = samples[~np.isnan(samples)]
-        found[table.nodes[code]] = ClientMetrics(
-            trained / len(rounds),
-            mean(table.figures["train_accuracy"][mine]),
-            mean(table.figures["train_seconds"][mine]),
-            int(known[-1]) if known.size else None,
+    node, many = table.node[inside], len(table.nodes)
+    trained = np.bincount(node[table.status[inside] == TRAINED], minlength=many)
+    accuracy = means(node, table.figures["train_accuracy"][inside], many)
+    seconds = means(node, table.figures["train_seconds"][inside], many)
+    samples = last(node, table.figures["samples"][inside], many)
+    return {
+        table.nodes[code]: ClientMetrics(
+            int(trained[code]) / len(rounds),
+            _known(accuracy[code]),
+            _known(seconds[code]),
+            None if np.isnan(samples[code]) else int(samples[code]),
         )
+        for code in np.unique(node).tolist()
+    }
+
+
+def means(node: NDArray[np.int64], values: NDArray[np.float64], many: int) -> NDArray[np.float64]:
+    """The mean for each of `many` nodes of what was measured; NaN where nothing was."""
+    known = ~np.isnan(values)
+    count = np.bincount(node[known], minlength=many)
+    total = np.bincount(node[known], values[known], minlength=many)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def last(node: NDArray[np.int64], values: NDArray[np.float64], many: int) -> NDArray[np.float64]:
+    """The last measured value of each of `many` nodes; NaN where nothing was."""
+    found = np.full(many, np.nan)
+    known = ~np.isnan(values)
+    found[node[known]] = values[known]
     return found
 
 
-def mean(values: NDArray[np.float64]) -> float | None:
-    """The mean of what was measured; None where nothing was."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None
+def _known(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)
