@@ -8,6 +8,8 @@ training two nodes both ways and comparing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -27,6 +29,8 @@ from fedsight.tasks import Recipe, Scored, Task
 MOST_DIFFERENCE = 1e-2
 #: Two epochs show momentum and a second shuffle; more would let rounding errors grow.
 TRIED_EPOCHS = 2
+#: Nodes that both ways are compared on, and how many are tried to find them.
+WANTED, MOST_TRIED = 2, 5
 
 SLOW = "the model has convolutions: a cohort trains them, but not faster than the loop"
 
@@ -72,23 +76,15 @@ def _unfit(model: nn.Module) -> str | None:
 def _disagreement(
     task: Scored, model: FlatModel, recipe: Recipe, trainers: Mapping[int, Trainer]
 ) -> str | None:
-    """Train the smallest node and the next larger one both ways; None where both agree."""
-    loaded = sorted(
-        (trainer for trainer in trainers.values() if trainer.data is not None),
-        key=lambda trainer: len(trainer.data),
-    )
-    if not loaded:
-        return "no node's data could be loaded"
-    larger = (one for one in loaded if len(one.data) > len(loaded[0].data))
-    tried = [*([found] if (found := next(larger, None)) is not None else []), loaded[0]]
-    epochs = min(recipe.epochs, TRIED_EPOCHS)
-    recipe = Recipe(epochs, recipe.lr, recipe.momentum, recipe.batch_size)
+    """Train two small nodes of different sizes both ways; None where both agree."""
+    recipe = replace(recipe, epochs=min(recipe.epochs, TRIED_EPOCHS))
     start = model.vector()
     with torch.random.fork_rng(devices=[]):
-        alone = [_alone(task, model, recipe, trainer, start) for trainer in tried]
+        tried, alone = _trained_alone(task, model, recipe, trainers, start)
         model.load(start)
+        if not tried:
+            return "of no node tried could the data be loaded and trained on"
         together = _together(task, model, recipe, tried, start)
-    model.load(start)
     for one, other in zip(alone, together, strict=True):
         difference, moved = float(np.abs(one - other).max()), float(np.abs(one - start).max())
         if not difference <= MOST_DIFFERENCE * moved:
@@ -97,6 +93,26 @@ def _disagreement(
                 f" (by {difference:.2g}, where training moves them by {moved:.2g})"
             )
     return None
+
+
+def _trained_alone(
+    task: Task, model: FlatModel, recipe: Recipe, trainers: Mapping[int, Trainer], start: Vector
+) -> tuple[list[Trainer], list[Vector]]:
+    """The two smallest nodes of different sizes on which training works, larger first.
+
+    A node that fails by itself says nothing about the cohort.
+    """
+    loaded = (trainer for trainer in trainers.values() if trainer.data is not None)
+    sizes = {len(trainer.data): trainer for trainer in loaded}
+    found: list[tuple[Trainer, Vector]] = []
+    for size in sorted(sizes)[:MOST_TRIED]:
+        with suppress(*UNFIT_ERRORS):
+            vector = _alone(task, model, recipe, sizes[size], start)
+            if np.isfinite(vector).all():
+                found.insert(0, (sizes[size], vector))
+        if len(found) == WANTED:
+            break
+    return [trainer for trainer, _ in found], [vector for _, vector in found]
 
 
 def _alone(task: Task, model: FlatModel, recipe: Recipe, trainer: Trainer, start: Vector) -> Vector:
