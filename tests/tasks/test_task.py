@@ -84,6 +84,8 @@ def test_the_example_task_learns() -> None:
     [
         ("mnits", "no such task 'mnits'; did you mean 'mnist'"),
         ("x", "there are digits, mnist, or package.module:object"),
+        (":Thing", "no such task ':Thing'; there are"),
+        (".mine:Thing", "no such task '.mine:Thing'"),
         ("no.such:Thing", "no module named 'no'"),
         ("fedsight.tasks.digits:NOPE", "has no attribute 'NOPE'"),
         (f"{__name__}:NotATask", "lacks data, held_out, train, evaluate"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import sys
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def load(name: str) -> Task:
     The object is a `Task` or a class that makes one without arguments; its module may lie in the
     working directory. Raises UsageError where there is none, naming what there is.
     """
-    if ":" not in name and name not in BUILT_IN:
+    if not _PATH.fullmatch(name) and name not in BUILT_IN:
         raise UsageError(f"no such task {name!r}; {_hint(name)}")
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
@@ -130,6 +131,7 @@ def load(name: str) -> Task:
     return cast(Task, task)
 
 
+_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 _METHODS = ("model", "data", "held_out", "train", "evaluate")
 
 
