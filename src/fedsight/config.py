@@ -155,6 +155,7 @@ class RunSettings(Section):
     momentum: float = Field(0.9, ge=0, lt=1, description="a number of at least 0 and below 1")
     batch_size: int = Field(32, ge=1, description="a whole number of at least 1")
     seed: int = Field(0, ge=0, lt=2**63, description="a whole number from 0 to 9223372036854775807")
+    local: Literal["loop", "cohort"] = Field("loop", description="one of loop, cohort")
 
 
 SECTIONS: tuple[type[Section], ...] = (
