@@ -75,15 +75,22 @@ export async function getRounds(run: string, from: number | null): Promise<Round
   return readColumns<Round>(await get<ColumnsAnswer>(`${of(run)}/rounds`, query));
 }
 
-/** Client figures as columns: `round`, `node` and what `fields` names. */
-export function getClientColumns(
+/** Client figures as columns: `round`, `node` and what `fields` names; one answer or, of many, more. */
+export async function getClientColumns(
   run: string,
   fields: readonly string[],
   from: number | null,
-): Promise<ColumnsAnswer> {
+): Promise<ColumnsAnswer[]> {
   const names = [...new Set(['round', 'node', ...fields])].join(',');
   const query = { from_round: from, fields: names, layout: 'columns', limit: ALL_ROWS };
-  return get<ColumnsAnswer>(`${of(run)}/clients`, query);
+  const pages: ColumnsAnswer[] = [];
+  for (let [offset, total] = [0, Infinity]; offset < total; ) {
+    const page = await get<ColumnsAnswer>(`${of(run)}/clients`, { ...query, offset });
+    pages.push(page);
+    offset += page.count;
+    total = page.count ? page.total : offset;
+  }
+  return pages;
 }
 
 export async function getRoundClients(run: string, round: number): Promise<Client[]> {

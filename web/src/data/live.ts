@@ -1,10 +1,14 @@
 // One WebSocket to the collector. It only says that something changed: the figures themselves are
 // read over HTTP, so that a lost message costs nothing but time.
+import { signal } from '@preact/signals';
 import { gone, poll, reach, suspect } from './collector';
 import type { StreamMessage } from './contract';
 import { backOff } from './pace';
 
 type Listener = (run: string | null) => void;
+
+/** Grows when the store turns out to be a new one: what a page holds of the old one is void. */
+export const anew = signal(0);
 
 const listeners = new Set<Listener>();
 let socket: WebSocket | null = null;
@@ -31,6 +35,10 @@ function subscribe(open: WebSocket): void {
 }
 
 function receive(message: StreamMessage): void {
+  if (message.type === 'subscribed' && cursor !== null && message.cursor < cursor) {
+    cursor = null;
+    anew.value++;
+  }
   // A subscription with a cursor is answered with the newest one before what lies between comes.
   if (message.type === 'subscribed') cursor ??= message.cursor;
   else if ('cursor' in message && message.type !== 'lagging') cursor = message.cursor;

@@ -10,8 +10,9 @@ import {
   getRun,
 } from '../data/api';
 import { comeback, heartbeat, suspect } from '../data/collector';
+import type { ColumnsAnswer } from '../data/columns';
 import type { Client, Event, Round, Run, Span } from '../data/contract';
-import { onChange } from '../data/live';
+import { anew, onChange } from '../data/live';
 import { paced } from '../data/pace';
 import { ClientMatrix, type Figure } from './matrix';
 import { mergeRounds, noRounds, type RoundTable } from './rounds';
@@ -52,6 +53,7 @@ export class RunStore {
     void this.inLine(() => this.read());
     this.stops.push(onChange(run => (run === null || run === id) && this.follow()));
     this.stops.push(comeback.subscribe(() => (this.loaded.peek() || this.error.peek()) && this.follow()));
+    this.stops.push(anew.subscribe(() => this.loaded.peek() && this.retry()));
     this.stops.push(heartbeat.subscribe(() => this.onHeartbeat()));
   }
 
@@ -60,7 +62,7 @@ export class RunStore {
     this.stops.forEach(stop => stop());
   }
 
-  /** Read everything again, after an error. */
+  /** Read everything again, after an error or from a new store. */
   retry(): void {
     void this.inLine(() => this.read());
   }
@@ -114,8 +116,7 @@ export class RunStore {
     this.asked = new Map();
     this.rounds.value = mergeRounds(noRounds, rounds);
     this.run.value = run;
-    this.matrix.absorb(await clients, this.wanted);
-    this.matrixVersion.value++;
+    this.absorb(await clients, this.wanted);
     this.loaded.value = true;
     const rest = BAND_FIGURES.filter(figure => !this.wanted.includes(figure));
     this.wanted.push(...rest);
@@ -123,7 +124,11 @@ export class RunStore {
   }
 
   private async readFigures(figures: readonly Figure[]): Promise<void> {
-    this.matrix.absorb(await getClientColumns(this.id, figures, null), figures);
+    this.absorb(await getClientColumns(this.id, figures, null), figures);
+  }
+
+  private absorb(pages: readonly ColumnsAnswer[], figures: readonly Figure[]): void {
+    pages.forEach(page => this.matrix.absorb(page, figures));
     this.matrixVersion.value++;
   }
 
@@ -139,8 +144,7 @@ export class RunStore {
     this.run.value = run;
     if (!this.isNews(rounds)) return;
     if (from !== null) this.forget(from);
-    this.matrix.absorb(clients, this.wanted);
-    this.matrixVersion.value++;
+    this.absorb(clients, this.wanted);
     this.rounds.value = mergeRounds(this.rounds.peek(), rounds);
   }
 
