@@ -15,6 +15,7 @@ from fedsight.collector.queries import EventFilter, RunFilter
 from fedsight.collector.refusal import BadFieldError
 from fedsight.collector.schema import FILE_NAME
 from fedsight.collector.storefile import open_store
+from fedsight.errors import StoreError
 from fedsight.journal import GapError
 from fedsight.signals import Event
 from tests.collector.shipments import (
@@ -183,3 +184,5 @@ def test_whoever_gave_up_waiting_leaves_the_writing_to_others(tmp_path: Path) ->
     go_on.set()
     assert ingest.submit(prepared(shipment("j", RECORDS[2:3], first_seq=3))).result(10) == 4
     ingest.close()
+    with pytest.raises(StoreError, match="any more"):
+        ingest.submit(prepared(shipment("j", RECORDS[3:4], first_seq=4)))

@@ -76,7 +76,10 @@ class Ingest:
         """Queue a shipment (the result is the seq expected next) or an own event (0).
 
         The future raises GapError, BadFieldError, DiskFullError or StoreError: nothing was kept.
+        Raises StoreError at once where nobody writes any more.
         """
+        if not self.alive:
+            raise StoreError(f"nothing is written to {self._file} any more")
         answer: Future[int] = Future()
         self._queue.put(_Waiting(work, answer))
         return answer
