@@ -112,9 +112,10 @@ def header(version: Version, parent: str | None, task: str, created: str) -> dic
 
 
 def figures(metrics: Metrics) -> dict[str, str]:
-    """Figures as a header holds them: every digit, and nothing for what is not known."""
+    """Figures as a header holds them: 17 digits, so that none is lost and a file's size does not
+    depend on its figures; nothing for what is not known."""
     found = {"accuracy": metrics.accuracy, "loss": metrics.loss}
-    return {name: repr(float(value)) for name, value in found.items() if value is not None}
+    return {name: f"{value:.16e}" for name, value in found.items() if value is not None}
 
 
 def decode(text: bytes, version: Version) -> Manifest:
