@@ -137,6 +137,14 @@ class JournalSettings(Section):
     )
 
 
+class ModelSettings(Section):
+    """How many of a run's models stay on disk as it trains."""
+
+    model_config = SettingsConfigDict(env_prefix="FEDSIGHT_MODELS_")
+    table = "models"
+    keep: int = Field(3, ge=0, description="a whole number of at least 0; 0 keeps no models")
+
+
 class RunSettings(Section):
     """What `fedsight run` trains where its flags do not say."""
 
@@ -163,6 +171,7 @@ SECTIONS: tuple[type[Section], ...] = (
     LogSettings,
     CollectorSettings,
     JournalSettings,
+    ModelSettings,
     RunSettings,
 )
 _TABLES = {section.table: section for section in SECTIONS if section.table}
@@ -176,12 +185,18 @@ class Settings:
     log: LogSettings
     collector: CollectorSettings
     journal: JournalSettings
+    models: ModelSettings
     run: RunSettings
 
     @property
     def journals(self) -> Path:
         """The folder of journals in the data directory."""
         return self.data / "journals"
+
+    @property
+    def model_folder(self) -> Path:
+        """The folder of model versions in the data directory."""
+        return self.data / "models"
 
 
 def load(config: Path | None = None) -> Settings:

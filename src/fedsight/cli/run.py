@@ -15,7 +15,7 @@ import typer
 
 from fedsight.cli.attached import Collector, answers, collector, log_file, make_writable
 from fedsight.cli.options import Config
-from fedsight.cli.screen import Screen, planned, summary
+from fedsight.cli.screen import Screen, planned, saved, summary
 from fedsight.collector.options import LOOPBACK_NAMES
 from fedsight.config import Settings, load
 from fedsight.errors import FedsightError, UsageError
@@ -25,6 +25,7 @@ from fedsight.journal.http import HttpSink
 if TYPE_CHECKING:
     from fedsight.federated.plan import Plan
     from fedsight.federated.training import Outcome
+    from fedsight.federated.versions import RunKeeper
 
 ENGINE = "simulation"
 FLUSH_SECONDS = 10.0
@@ -136,14 +137,22 @@ class _Session:
         self._screen.say(f"run {run_id} at {reached.url}/#/run/{run_id}")
         self._screen.say(planned(self._plan))
         limit = self._settings.journal.max_bytes
+        models = self._models(run_id)
         journal = Journal(self._settings.journals, run_id, max_bytes=limit)
         try:
             with HttpSink(reached.url, reached.token) as sink, Shipper(journal, sink) as shipper:
                 with self._screen.rounds(self._plan.rounds) as on_round:
                     outcome: Outcome = train(
-                        self._plan, journal, run_id=run_id, on_round=on_round, on_doubt=self._warn
+                        self._plan,
+                        journal,
+                        run_id=run_id,
+                        on_round=on_round,
+                        on_doubt=self._warn,
+                        models=models,
                     )
                 self._screen.say(summary(outcome), _STYLE[outcome.state])
+                if models.latest is not None:
+                    self._screen.say(saved(models.latest))
                 self._flush(journal, shipper)
         finally:
             journal.discard()
@@ -151,6 +160,12 @@ class _Session:
 
     def _warn(self, message: str) -> None:
         self._screen.say(f"  {message}", "yellow")
+
+    def _models(self, run_id: str) -> RunKeeper:
+        from fedsight.federated.versions import ModelStore, RunKeeper
+
+        store = ModelStore(self._settings.model_folder)
+        return RunKeeper(store, run_id, self._plan.task, self._settings.models.keep)
 
     def _flush(self, journal: Journal, shipper: Shipper) -> None:
         if shipper.flush(FLUSH_SECONDS):

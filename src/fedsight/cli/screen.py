@@ -21,6 +21,7 @@ from fedsight.cli.options import duration, figure, size
 if TYPE_CHECKING:
     from fedsight.federated.plan import Plan
     from fedsight.federated.training import Outcome, RoundReport
+    from fedsight.federated.versions.names import Version
 
 #: Title and width of each column.
 COLUMNS = (
@@ -78,6 +79,11 @@ def summary(outcome: Outcome) -> str:
         f" loss {figure(outcome.loss)}; payload {size(outcome.bytes_up)} up,"
         f" {size(outcome.bytes_down)} down"
     )
+
+
+def saved(version: Version) -> str:
+    """Where a run's newest model is, and the command that fetches it."""
+    return f"model {version}: fedsight models get {version} --output model.safetensors"
 
 
 class Screen:

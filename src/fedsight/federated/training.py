@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import torch
 from flwr.app import Context, RecordDict
 from flwr.serverapp.strategy import Result
+from torch import Tensor
 
 from fedsight.errors import FedsightError, told
 from fedsight.federated import codec, cohort_fit
@@ -21,12 +22,14 @@ from fedsight.federated.aggregation import FedAvg
 from fedsight.federated.client import LocalTrainer, Trainer, client_app, stream
 from fedsight.federated.cohort import UNFIT_ERRORS, Cohort
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.kept import Kept, OnModel
 from fedsight.federated.observation import SOURCE, RoundRecord, Translator
 from fedsight.federated.observed import Observed
 from fedsight.federated.plan import COHORT, LOOP, Plan
 from fedsight.federated.selection import random_fraction
 from fedsight.federated.server import server_app
 from fedsight.federated.simulation import LocalGrid, sites
+from fedsight.federated.versions import Metrics
 from fedsight.federated.wrapping import Checked, Selected
 from fedsight.signals import Batch, Event, Json
 from fedsight.tasks import Recipe, Task, load
@@ -42,6 +45,23 @@ class Recorder(Protocol):
 
     def append(self, batch: Batch) -> int:
         """Keep the batch; returns its sequence number once it is on disk."""
+
+
+class ModelKeeper(Protocol):
+    """Where every round's global model goes."""
+
+    def keep(self, round: int, state: Mapping[str, Tensor], metrics: Metrics) -> None:
+        """Keep the model after `round`: its state dict's tensors, valid during the call only.
+
+        Raises FedsightError where it cannot be kept; the run has then failed.
+        """
+
+
+class Nowhere:
+    """Keeps no model."""
+
+    def keep(self, round: int, state: Mapping[str, Tensor], metrics: Metrics) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +107,13 @@ def train(
     run_id: str,
     on_round: Callable[[RoundReport], None] = lambda _: None,
     on_doubt: Callable[[str], None] = lambda _: None,
+    models: ModelKeeper | None = None,
 ) -> Outcome:
     """Run `plan` over simulated nodes and journal it; returns how it ended.
 
     `on_doubt` is told, once each, why nodes do not train as `plan.local` asks.
+
+    After each round, outside its measured time, `models` is given the global model.
 
     Ctrl-C ends the run as `interrupted`; a run without usable updates is `failed`. An error of
     the task's own code outside a node is journaled, then raised. Raises UsageError, before
@@ -101,7 +124,7 @@ def train(
     _warm_up()
     task = load(plan.task)
     simulation = Simulation(plan, task)
-    return _Session(plan, journal, run_id, on_round, on_doubt).run(simulation)
+    return _Session(plan, journal, run_id, on_round, on_doubt, models or Nowhere()).run(simulation)
 
 
 def _warm_up() -> None:
@@ -146,7 +169,12 @@ class Simulation:
         found, self._doubts = self._doubts, []
         return found if self._cohort is None else found + self._cohort.doubts()
 
-    def run(self, on_record: Callable[[RoundRecord], None], run_id: str) -> Vector:
+    def run(
+        self,
+        on_record: Callable[[RoundRecord], None],
+        run_id: str,
+        on_model: OnModel = lambda *_: None,
+    ) -> Vector:
         """Train to the end; returns the final global model as one vector."""
         plan, found = self.plan, list[Result]()
         strategy = Checked(
@@ -157,9 +185,18 @@ class Simulation:
                 name=self.grid.name,
             )
         )
-        app = server_app(self.task, self.model, strategy, found.append)
+        app = server_app(self.task, self.model, Kept(strategy, on_model), found.append)
         app(self.grid, Context(1, 1, {}, RecordDict(), plan.config()))
         return codec.unpack(found[0].arrays)
+
+    def state(self, vector: Vector) -> dict[str, Tensor]:
+        """The tensors of the model that `vector` is, by their names in its state dict.
+
+        They are views, valid until the model is loaded again.
+        """
+        self.model.load(vector)
+        named = self.model.model.state_dict()
+        return {name: one for name, one in named.items() if isinstance(one, Tensor)}
 
 
 def _load_data(trainer: Trainer) -> None:
@@ -196,12 +233,14 @@ class _Session:
         run_id: str,
         on_round: Callable[[RoundReport], None],
         on_doubt: Callable[[str], None],
+        models: ModelKeeper,
     ) -> None:
         self._plan = plan
         self._journal = journal
         self._run_id = run_id
         self._on_round = on_round
         self._on_doubt = on_doubt
+        self._models = models
         self._translator = Translator(run_id)
         self._last: RoundRecord | None = None
         self._bytes_up = self._bytes_down = 0
@@ -215,8 +254,11 @@ class _Session:
             self._note(record)
             self._tell_doubts(simulation)
 
+        def keep(round: int, vector: Vector) -> None:
+            self._models.keep(round, simulation.state(vector), self._metrics())
+
         try:
-            vector = simulation.run(note, self._run_id)
+            vector = simulation.run(note, self._run_id, keep)
         except KeyboardInterrupt:
             return self._end("interrupted", "stopped by Ctrl-C", None)
         except FedsightError as error:
@@ -231,6 +273,11 @@ class _Session:
             used = {"asked": self._plan.local, "used": simulation.local}
             self._say("LOCAL_TRAINING", {**used, "message": message})
             self._on_doubt(message)
+
+    def _metrics(self) -> Metrics:
+        """What the last round's evaluation measured."""
+        last = self._last
+        return Metrics(None, None) if last is None else Metrics.measured(last.accuracy, last.loss)
 
     def _with_failures(self, reason: str) -> str:
         """`reason`, and what the first node that failed in the last round said."""
