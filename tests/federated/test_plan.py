@@ -18,10 +18,12 @@ from fedsight.federated.plan import Plan
         ("fraction", 1.5, "above 0 and at most 1"),
         ("fraction", float("nan"), "above 0 and at most 1"),
         ("alpha", 0.0, "above 0"),
+        ("alpha", 1e200, "at most 1e+06"),
         ("lr", 0.0, "above 0"),
         ("lr", float("inf"), "above 0"),
         ("momentum", 1.0, "at least 0 and below 1"),
         ("partition", "random", "iid, dirichlet, shards"),
+        ("local", "both", "loop, cohort"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_value_and_what_is_allowed(

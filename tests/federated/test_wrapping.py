@@ -56,9 +56,15 @@ def test_an_update_that_is_not_finite_is_not_averaged_in(fault: float) -> None:
     assert "of 2" in reason
 
 
-def test_large_finite_values_pass_although_their_sum_overflows() -> None:
-    large = 3e38
-    assert run(Checked(FedAvg()), Toy({0: large}), 1) == pytest.approx([large] * 2)
+def test_an_update_so_large_that_the_mean_would_overflow_is_not_averaged_in() -> None:
+    seen: list[RoundRecord] = []
+    strategy = Checked(Observed(FedAvg(), "r", seen.append))
+    assert run(strategy, Toy({2: 3e38}), 3) == pytest.approx([(1 + 4) / 3] * 2)
+    assert seen[0].nodes[2].reason == "update is too large to be averaged: values up to 3e+38"
+
+
+def test_values_far_beyond_any_models_still_pass() -> None:
+    assert run(Checked(FedAvg()), Toy({0: 1e18}), 1) == pytest.approx([1e18] * 2)
 
 
 def test_an_update_of_another_shape_is_refused_by_name() -> None:

@@ -16,6 +16,8 @@ LOCAL = (LOOP, COHORT) = ("loop", "cohort")
 #: More than this on one machine is a typing error rather than an experiment.
 MOST_NODES = 100_000
 MOST_ROUNDS = 1_000_000
+#: Beyond it every node has the same share of each class, to the last sample.
+MOST_ALPHA = 1e6
 #: A round is one journal record; that of this many nodes still fits the collector's largest body.
 MOST_NODES_A_ROUND = 20_000
 
@@ -49,7 +51,7 @@ class Plan:
         _whole("batch_size", self.batch_size, 1, 2**31 - 1)
         _whole("seed", self.seed, 0, 2**63 - 1)
         _number("fraction", self.fraction, above=0.0, most=1.0)
-        _number("alpha", self.alpha, above=0.0)
+        _number("alpha", self.alpha, above=0.0, most=MOST_ALPHA)
         _number("lr", self.lr, above=0.0)
         if not 0.0 <= self.momentum < 1.0:
             raise UsageError(f"momentum must be at least 0 and below 1, got {self.momentum}")
