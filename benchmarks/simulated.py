@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from flwr.app import Context, RecordDict
@@ -15,6 +15,7 @@ from flwr.serverapp.strategy import Result
 
 from benchmarks.measuring import Rounds
 from benchmarks.plain import Run, Trained
+from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.aggregation import FedAvg
 from fedsight.federated.flat import Vector
@@ -25,7 +26,7 @@ from fedsight.federated.server import server_app
 from fedsight.federated.training import Simulation
 from fedsight.federated.wrapping import Checked, Selected
 from fedsight.journal import Journal
-from fedsight.tasks import Partition, Recipe, Task, load
+from fedsight.tasks import Partition, Recipe, Scored, Task, load
 from fedsight.tasks.classification import Classification, Labelled, Pooled
 
 
@@ -51,6 +52,17 @@ class WithoutEvaluation:
 
     def evaluate(self, model: torch.nn.Module, data: Any) -> Mapping[str, float]:
         return self._task.evaluate(model, data)
+
+    def tensors(self, data: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        return cast(Scored, self._task).tensors(data)
+
+    def score(
+        self,
+        model: Callable[[torch.Tensor], torch.Tensor],
+        inputs: torch.Tensor,
+        labels: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return cast(Scored, self._task).score(model, inputs, labels)
 
 
 def thinned(task: Classification, every: int) -> Classification:
@@ -86,12 +98,15 @@ class _Stopwatch:
 def observed_run(task: Task, plan: Plan, folder: Path) -> Run:
     """Runs through Flower's Message, Strategy and Grid, each journaled in `folder`.
 
-    A round ends when its record is on disk. Nothing is shipped.
+    A round ends when its record is on disk. Nothing is shipped. Raises FedsightError where nodes
+    do not train as the plan asks: what is timed is what is named.
     """
     numbers = itertools.count(1)
 
     def run() -> Trained:
         simulation = Simulation(plan, task)
+        if simulation.local != plan.local:
+            raise FedsightError("; ".join(simulation.doubts()))
         run_id = f"r-{next(numbers)}"
         journal, translator = Journal(folder, run_id), Translator(run_id)
         watch = _Stopwatch()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ from benchmarks import overhead
 from benchmarks.accuracy import central_accuracy
 from benchmarks.plain import plain_run
 from benchmarks.simulated import WithoutEvaluation, held_out_losses, observed_run, unobserved
+from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.plan import Plan
 from fedsight.federated.training import Simulation
 from fedsight.journal import Journal
 from fedsight.tasks import load
 from fedsight.tasks.digits import DIGITS
+from tests.federated.toy import Toy
 
 PLAN = Plan(task="digits", nodes=5, fraction=0.6, rounds=3, epochs=2)
 
@@ -23,6 +26,17 @@ def test_the_plain_loop_and_fedsight_end_with_the_same_bits(tmp_path: Path) -> N
     task = WithoutEvaluation(load(PLAN.task))
     plain, ours = plain_run(task, PLAN)(), observed_run(task, PLAN, tmp_path)()
     assert np.array_equal(plain.vector, ours.vector)
+
+
+def test_the_cohort_ends_near_the_plain_loop_and_is_refused_where_it_cannot_be(
+    tmp_path: Path,
+) -> None:
+    cohort, task = replace(PLAN, local="cohort"), load(PLAN.task)
+    plain = plain_run(task, PLAN)()
+    ours = observed_run(WithoutEvaluation(task), cohort, tmp_path)()
+    assert np.abs(plain.vector - ours.vector).max() < 1e-4
+    with pytest.raises(FedsightError, match="no methods `tensors` and `score`"):
+        observed_run(Toy(), cohort, tmp_path)()
 
 
 def test_every_run_starts_anew_from_the_first_weights(tmp_path: Path) -> None:

@@ -278,11 +278,6 @@ def test_where_one_node_breaks_the_cohort_each_trains_by_itself_and_it_is_said()
     assert np.array_equal(ours, run(replace(EVERY, local="loop"), task)[0])
 
 
-def test_the_plan_knows_loop_and_cohort_only() -> None:
-    with pytest.raises(Exception, match="local must be one of loop, cohort, got 'both'"):
-        replace(SMALL, local="both")
-
-
 def test_a_built_in_task_may_be_warned_of_but_trains() -> None:
     plan = replace(SMALL, task="mnist", nodes=100, fraction=0.03, epochs=1)
     ours, _, simulation = run(plan, load("mnist"))

@@ -1,5 +1,6 @@
 import re
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -65,6 +66,35 @@ def test_nodes_whose_turn_comes_after_the_timeout_do_not_reply() -> None:
     grid = LocalGrid(echo_app(seen, 0.2), sites(4, {}))
     assert len(grid.send_and_receive(messages(grid), timeout=0.1)) == 1
     assert seen == [0]
+
+
+class Ahead:
+    """Has answers for some nodes."""
+
+    def __init__(self, ready: set[int]) -> None:
+        self.ready = ready
+        self.asked: list[list[int]] = []
+
+    def prepare(self, messages: Sequence[Message]) -> set[int]:
+        self.asked.append([message.metadata.dst_node_id for message in messages])
+        return self.ready
+
+
+def test_what_is_done_ahead_of_turns_sees_the_round_once_in_order_and_has_no_turns() -> None:
+    ahead = Ahead({1000, 1003})
+    grid = LocalGrid(echo_app([]), sites(4, {}), ahead=ahead)
+    asked = messages(grid)
+    grid.send_and_receive(reversed(asked))
+    assert ahead.asked == [grid.get_node_ids()]
+    turns = [grid.turn(message.metadata.message_id) for message in asked]
+    assert [turn is None for turn in turns] == [True, False, False, True]
+
+
+def test_what_was_prepared_in_time_is_answered_after_the_timeout_too() -> None:
+    seen: list[int] = []
+    grid = LocalGrid(echo_app(seen, 0.2), sites(4, {}), ahead=Ahead({1003}))
+    assert len(grid.send_and_receive(messages(grid), timeout=0.1)) == 2
+    assert seen == [0, 3]
 
 
 def test_pushed_messages_can_be_pulled_once() -> None:
