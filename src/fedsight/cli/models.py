@@ -29,8 +29,22 @@ REFERENCE = (
 #: A century; more is a typing error.
 MOST_DAYS = 36_500
 
+EXAMPLES = """[bold]Examples[/]
+
+fedsight models list: what there is, newest first
+
+fedsight models get r-3fa9c01b/best --output model.safetensors: fetch one
+
+fedsight models promote r-3fa9c01b/best, then fedsight models rollback: and back
+
+fedsight models prune --keep 3 --older-than 30 --dry-run: what would go
+"""
+
 app = typer.Typer(
-    no_args_is_help=True, help=f"List, fetch, compare, tag and prune model versions. {REFERENCE}"
+    no_args_is_help=True,
+    help=f"List, fetch, compare, tag and prune model versions. {REFERENCE}",
+    epilog=EXAMPLES,
+    rich_markup_mode="rich",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
