@@ -98,10 +98,23 @@ def test_a_journal_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
         eventually(lambda: state(running, "r-2"), lambda now: now == "interrupted")
 
 
-def test_a_journal_that_is_refused_is_told_and_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_refused_record_is_told_and_holds_up_nothing(tmp_path: Path) -> None:
     with journal(tmp_path, "r-1") as left:
         left.append(started("r-1", ["a"], rounds=-1))
-    with journal(tmp_path, "r-2") as left:
+        left.append(trained("r-1", 1, ["a"]))
+    with Server(tmp_path) as running:
+        eventually(lambda: state(running, "r-1"), lambda now: now == "interrupted")
+        told = running.get("/api/v1/runs/r-1/events?kind=RECORD_REFUSED")["events"]
+        assert [event["details"]["seq"] for event in told] == [1]
+        assert told[0]["details"]["field"] == "records[0].events[0].details.rounds"
+        assert running.get("/api/v1/runs/r-1/clients")["total"] == 1
+
+
+def test_a_journal_of_anothers_run_is_told_and_holds_up_nobody(tmp_path: Path) -> None:
+    with journal(tmp_path, "a") as first, journal(tmp_path, "b") as second:
+        first.append(started("r-1", ["a"]))
+        second.append(started("r-1", ["a"]))
+    with journal(tmp_path, "c") as left:
         left.append(started("r-2", ["a"]))
     with Server(tmp_path) as running:
         eventually(lambda: state(running, "r-2"), lambda now: now == "interrupted")
@@ -109,7 +122,7 @@ def test_a_journal_that_is_refused_is_told_and_holds_up_nobody(tmp_path: Path) -
             lambda: running.get("/health")["components"]["journals"],
             lambda now: now["status"] == "degraded",
         )
-        assert "r-1.sqlite: records[0].events[0].details.rounds" in health["error"]
+        assert "b.sqlite: records[0].events[0].run" in health["error"]
         assert running.end()[0] == 0
-    with journal(tmp_path, "r-1") as after:
+    with journal(tmp_path, "b") as after:
         assert after.waiting == 1

@@ -102,3 +102,24 @@ def test_a_server_that_is_away_is_a_passing_failure(server: Answering) -> None:
         with pytest.raises(DeliveryError, match="cannot reach") as caught:
             sink.send(SHIPMENT)
         assert not caught.value.refused
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "of_a_record"),
+    [
+        (422, "records[0].samples.value[1]", True),
+        (422, "records[0].events[0].run", False),
+        (422, "first_seq", False),
+        (413, None, True),
+        (401, None, False),
+    ],
+)
+def test_a_refusal_says_whether_a_record_is_why(
+    server: Answering, sink: HttpSink, status: int, field: str | None, of_a_record: bool
+) -> None:
+    server.status = status
+    problem = {"code": "x", "message": "no", "field": field}
+    server.body = msgspec.json.encode({"error": problem})
+    with pytest.raises(DeliveryError) as caught:
+        sink.send(SHIPMENT)
+    assert caught.value.of_a_record is of_a_record

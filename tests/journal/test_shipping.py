@@ -82,6 +82,48 @@ def test_a_refusal_is_logged_as_an_error_once(
     assert [record.levelname for record in refusals] == ["ERROR"]
 
 
+class Choosy(MemorySink):
+    """Refuses every shipment that holds one of these rounds, as the collector does."""
+
+    def __init__(self, refused: set[int], field: str = "samples.value[0]") -> None:
+        super().__init__()
+        self.refused = refused
+        self.field = field
+
+    def send(self, shipment: Shipment) -> int:
+        for at, record in enumerate(shipment.records):
+            if record.events[0].round in self.refused:
+                field = f"records[{at}].{self.field}"
+                raise DeliveryError(f"{field}: must be whole", refused=True, field=field)
+        return super().send(shipment)
+
+
+def test_a_refused_record_gives_its_place_to_an_event_and_holds_up_no_other(
+    journal: Journal,
+) -> None:
+    for number in range(1, 8):
+        journal.append(a_round(number))
+    sink = Choosy({3, 4})
+    with Shipper(journal, sink, interval=0.01) as shipper:
+        assert shipper.flush(5)
+        assert (shipper.health.refused_records, shipper.health.refused) == (2, False)
+    assert rounds_of(sink) == [1, 2, None, None, 5, 6, 7]
+    notice = sink.records["r-1"][3].events[0]
+    assert (notice.kind, notice.run) == ("RECORD_REFUSED", a_round(3).events[0].run)
+    assert (notice.details["seq"], notice.details["field"]) == (3, "records[0].samples.value[0]")
+    assert "must be whole" in notice.details["message"]
+
+
+def test_a_run_id_of_another_run_holds_the_journal(journal: Journal) -> None:
+    journal.append(a_round(1))
+    journal.append(a_round(2))
+    sink = Choosy({1}, field="events[0].run")
+    with Shipper(journal, sink) as shipper:
+        assert not shipper.flush(0.3)
+        assert shipper.health.refused
+    assert (sink.records, journal.waiting) == ({}, 2)
+
+
 def test_a_bug_in_the_sink_does_not_end_shipping(journal: Journal) -> None:
     class Buggy(MemorySink):
         def send(self, shipment: Shipment) -> int:

@@ -39,7 +39,8 @@ class IngestSink:
         try:
             return self._ingest.submit(prepared(shipment)).result()
         except BadFieldError as error:
-            raise DeliveryError(f"{error.field}: {error}", refused=True) from error
+            message = f"{error.field}: {error}"
+            raise DeliveryError(message, refused=True, field=error.field) from error
         except StoreError as error:
             raise DeliveryError(str(error)) from error
 

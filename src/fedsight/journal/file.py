@@ -166,7 +166,7 @@ class Journal:
     def append(self, batch: Batch) -> int:
         """Add one record and return its sequence number, after the commit.
 
-        Raises ValueError for a batch that the collector would refuse, JournalError where the disk
+        Raises ValueError for a batch that `signals` does not allow, JournalError where the disk
         is full or the file cannot be written; in both cases nothing was added.
         """
         with self._writing:
@@ -179,6 +179,22 @@ class Journal:
             self._interrupted = False
         self.nudge()
         return seq
+
+    def replace(self, seq: int, batch: Batch) -> None:
+        """Put `batch` in the place of the record `seq`, if it is still held.
+
+        Raises ValueError and JournalError as `append` does; then nothing was replaced.
+        """
+        with self._writing:
+            body = self._codec.encode(batch)
+            self._recover()
+            self._interrupted = True
+            with self._named("write"):
+                query = "SELECT length(body) FROM record WHERE seq = ?"
+                found = self._db.execute(query, (seq,)).fetchone()
+                self._db.execute("UPDATE record SET body = ? WHERE seq = ?", (body, seq))
+            self._bytes += len(body) - found[0] if found else 0
+            self._interrupted = False
 
     def nudge(self) -> None:
         """End a `wait_for_news`, as an append does."""

@@ -11,12 +11,14 @@ from fedsight.signals import Shipment
 REQUEST_SECONDS = 5.0
 #: 408 and 5xx pass by themselves, 429 asks to wait; any other refusal will be repeated.
 PASSING = frozenset({408, 429})
+TOO_LARGE = 413
 
 
 class _Problem(msgspec.Struct):
     code: str
     message: str
     expected_seq: int | None = None
+    field: str | None = None
 
 
 class _Refusal(msgspec.Struct):
@@ -61,7 +63,9 @@ class HttpSink:
         if status == 409 and problem.expected_seq is not None:
             return GapError(problem.expected_seq)
         refused = status < 500 and status not in PASSING
-        return DeliveryError(f"{self._url} answered {status}: {problem.message}", refused=refused)
+        field = "records" if status == TOO_LARGE else problem.field
+        message = f"{self._url} answered {status}: {problem.message}"
+        return DeliveryError(message, refused=refused, field=field)
 
     def close(self) -> None:
         """Close the connection."""

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass, replace
 
 from fedsight.errors import JournalError
-from fedsight.journal.file import READ_BYTES, Journal
+from fedsight.journal.file import READ_BYTES, Journal, Record
+from fedsight.journal.refused import is_notice, refusal
 from fedsight.journal.sink import DeliveryError, GapError, Sink
 from fedsight.signals import Shipment
 
@@ -23,13 +24,18 @@ POLL_SECONDS = 0.005
 
 @dataclass(frozen=True)
 class Health:
-    """How shipping goes. Times are Unix nanoseconds; None: not yet."""
+    """How shipping goes. Times are Unix nanoseconds; None: not yet.
+
+    `refused`: the sink takes nothing more; `refused_records`: how many single records it refused
+    for good, each replaced by a RECORD_REFUSED event.
+    """
 
     waiting: int = 0
     last_success: int | None = None
     last_error: str | None = None
     last_error_time: int | None = None
     refused: bool = False
+    refused_records: int = 0
 
 
 def pause_after(failures: int, jitter: float) -> float:
@@ -43,7 +49,8 @@ class Shipper:
 
     Wakes at an append, at most once in `interval` seconds, so that tiny fast rounds are not held
     up. A sink that fails is tried again after a pause that grows; one that refuses, only seldom,
-    and that is logged as an error. Nothing is lost meanwhile: the journal keeps it.
+    and that is logged as an error. Nothing is lost meanwhile: the journal keeps it. One record
+    that is refused for good gives its place to an event that says so, and does not hold the rest.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class Shipper:
         self._interval = interval
         self._jitter = random.Random()
         self._failures = 0
+        self._alone_until = 0
         self._health = Health()
         self._hurry = threading.Event()
         self._stop = threading.Event()
@@ -150,7 +158,9 @@ class Shipper:
     def _ship_some(self) -> None:
         journal = self._journal
         oldest = journal.oldest_seq
-        records = journal.read(journal.shipped_seq, self._records, self._max_bytes)
+        # Where a batch was refused, its records go one by one, to find the one that is why.
+        most = 1 if journal.shipped_seq < self._alone_until else self._records
+        records = journal.read(journal.shipped_seq, most, self._max_bytes)
         first = records[0].seq
         shipment = Shipment(journal.id, first, oldest, [record.batch for record in records])
         try:
@@ -160,8 +170,25 @@ class Shipper:
                 raise
             journal.mark_shipped(gap.expected_seq - 1)
             return
+        except DeliveryError as error:
+            if not error.of_a_record or is_notice(records[0].batch):
+                raise
+            self._part(records, error)
+            return
         self._succeeded()
+
+    def _part(self, records: list[Record], error: DeliveryError) -> None:
+        """Send these one by one from now on; one alone is what is refused: replace it."""
+        if len(records) > 1:
+            self._alone_until = records[-1].seq
+            return
+        seq, refused = records[0]
+        logger.error("record %d of journal %s is refused: %s", seq, self._journal.path, error)
+        self._journal.replace(seq, refusal(self._journal.id, seq, refused, error))
+        count = self._health.refused_records + 1
+        self._health = replace(self._health, refused_records=count)
 
     def _succeeded(self) -> None:
         self._failures = 0
-        self._health = Health(last_success=time.time_ns())
+        count = self._health.refused_records
+        self._health = Health(last_success=time.time_ns(), refused_records=count)

@@ -17,11 +17,22 @@ class GapError(FedsightError):
 
 
 class DeliveryError(FedsightError):
-    """A shipment did not arrive. `refused`: sending the same again will not help."""
+    """A shipment did not arrive. `refused`: sending the same again will not help; `field`: the
+    path of the value that is why, such as `records[0].events[2].details.rounds`."""
 
-    def __init__(self, message: str, *, refused: bool = False) -> None:
+    def __init__(self, message: str, *, refused: bool = False, field: str | None = None) -> None:
         super().__init__(message)
         self.refused = refused
+        self.field = field
+
+    @property
+    def of_a_record(self) -> bool:
+        """Whether one record is refused, for good, and those after it may still be taken.
+
+        Not where its run's id belongs to another run: what follows would be taken for that run's.
+        """
+        field = self.field or ""
+        return self.refused and field.startswith("records") and not field.endswith(".run")
 
 
 class Sink(Protocol):
