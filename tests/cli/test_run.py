@@ -154,17 +154,45 @@ def test_a_collector_that_cannot_start_says_why(data: Path) -> None:
     [
         (["--task", "mnits"], "no such task 'mnits'; did you mean 'mnist'?"),
         (["--task", "absent.module:TASK"], "task 'absent.module:TASK': no module named 'absent'"),
+        (["--task", "broken:TASK"], "cannot be loaded: SyntaxError: "),
         (["--task", "digits", "--nodes", "9000"], "nodes"),
     ],
 )
 def test_what_cannot_be_trained_is_usage_and_leaves_no_run(
     data: Path, arguments: list[str], sentence: str
 ) -> None:
+    data.with_name("broken.py").write_text("def task(:")
     done = fedsight(data, "run", *arguments, "--port", "0", "--exit")
     assert done.returncode == 2, done.stderr
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
     assert list((data / "journals").glob("*")) == []
+
+
+def test_a_damaged_store_is_kept_aside_told_and_the_run_goes_on(data: Path) -> None:
+    data.mkdir(parents=True)
+    (data / "collector.sqlite").write_bytes(b"no database")
+    done = fedsight(data, "run", *TINY, "--exit")
+    assert done.returncode == 0, done.stderr
+    (kept,) = data.glob("collector.sqlite.corrupt-*")
+    assert f"the store was damaged and is kept as {kept.name}; a new one began" in done.stdout
+    assert kept.read_bytes() == b"no database"
+
+
+def test_a_run_in_which_nobody_trained_has_failed(data: Path) -> None:
+    failing = FAILING.replace("data[0].index == 1", "True")
+    data.with_name("nobody.py").write_text(failing)
+    done = fedsight(data, "run", "--task", "nobody:Failing", *TINY[2:], "--exit")
+    assert done.returncode == 1
+    assert "failed (no node returned a usable update in 2 rounds" in done.stdout
+
+
+def test_an_error_of_the_task_outside_a_node_is_one_sentence(data: Path) -> None:
+    broken = FAILING + "\n    def evaluate(self, model, data):\n        raise KeyError('labels')\n"
+    data.with_name("unjudged.py").write_text(broken)
+    done = fedsight(data, "run", "--task", "unjudged:Failing", *TINY[2:], "--exit")
+    assert done.returncode == 1
+    assert done.stderr == "fedsight: the run failed: KeyError: 'labels' (unjudged.py:18)\n"
 
 
 FAILING = """

@@ -89,7 +89,7 @@ def test_doctor_finds_all_that_a_run_needs(trained: tuple[Path, str]) -> None:
     found = {line[8:26].strip(): line[:8].strip() for line in done.stdout.splitlines()}
     assert set(found) >= {"python", "flwr", "torch", "data directory", "disk space", "journals"}
     assert "missing" not in found.values()
-    assert "1 of " in done.stdout
+    assert "runs: 1, " in done.stdout
 
 
 def test_doctor_says_what_is_missing_and_how_to_mend_it(tmp_path: Path) -> None:
@@ -98,3 +98,28 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "missing data directory" in " ".join(done.stdout.split())
     assert "choose another with FEDSIGHT_DATA" in done.stdout
+
+
+def test_an_empty_store_file_holds_nothing_yet(tmp_path: Path) -> None:
+    (tmp_path / "collector.sqlite").touch()
+    done = fedsight(tmp_path, "runs", "list")
+    assert (done.returncode, "nothing was collected there yet" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("content", [b"hello", bytes(range(256)) * 40])
+def test_a_damaged_store_is_named_by_every_command_that_reads_it(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "collector.sqlite").write_bytes(content)
+    listed, looked = fedsight(tmp_path, "runs", "list"), fedsight(tmp_path, "doctor")
+    assert listed.returncode == 1
+    for said in (listed.stderr, looked.stdout):
+        assert "cannot read the store" in said
+        assert "keeps it aside and begins a new one" in said
+    assert (tmp_path / "collector.sqlite").read_bytes() == content
+
+
+def test_doctor_names_a_journal_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "journals").mkdir()
+    (tmp_path / "journals" / "r-00000000.sqlite").write_text("text")
+    assert "r-00000000.sqlite is no database" in fedsight(tmp_path, "doctor").stdout

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedsight.errors import UsageError
+from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.client import stream
 from fedsight.federated.plan import Plan
 from fedsight.federated.selection import random_fraction
@@ -174,7 +174,7 @@ def test_an_error_of_the_servers_evaluation_is_journaled_before_it_is_raised(
 ) -> None:
     misbehaving.evaluate = lambda model, data: {"loss": 1 / 0}  # type: ignore[method-assign]
     kept = Kept()
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(FedsightError, match="ZeroDivisionError"):
         train(Plan(task=f"{__name__}:TOY", nodes=2), kept, run_id="r-toy")
     details = kept.batches[-1].events[0].details
     assert details["state"] == "failed"

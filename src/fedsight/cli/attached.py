@@ -1,14 +1,13 @@
-"""The collector that a run sends to: one that already answers, or a child process of ours."""
+"""Collectors as a run finds or starts them: one that already answers, or a child process."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -24,6 +23,8 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 PROBE_SECONDS = 2.0
 LOG_BYTES = 4 * 2**20
+#: An empty store and a journal need about so much.
+LEAST_BYTES = 256 * 1024
 
 
 class PortInUseError(FedsightError):
@@ -37,25 +38,6 @@ class Collector:
     url: str
     token: str
     child: subprocess.Popen[bytes] | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether our child is gone."""
-        return self.child is not None and self.child.poll() is not None
-
-
-@contextmanager
-def collector(settings: Settings, port: int, attach: bool) -> Iterator[Collector]:
-    """The collector that answers at `port`, or one that we start there and that ends with us.
-
-    Raises FedsightError saying why it did not start.
-    """
-    if attach:
-        host = reachable(settings.collector.host)
-        yield Collector(f"http://{host}:{port}", _token(settings.data))
-        return
-    with _child(settings, port) as child:
-        yield Collector(_first_line(child, settings), _token(settings.data), child)
 
 
 def answers(settings: Settings, port: int) -> bool:
@@ -87,6 +69,21 @@ def answers(settings: Settings, port: int) -> bool:
     return True
 
 
+def complaints(collector: Collector) -> list[str]:
+    """What the collector's health finds wrong: a damaged store that was kept aside, for example."""
+    try:
+        response = httpx.get(
+            f"{collector.url}/health",
+            headers={"Authorization": f"Bearer {collector.token}"},
+            timeout=PROBE_SECONDS,
+            trust_env=False,
+        )
+        parts = response.json()["components"].values()
+    except (httpx.HTTPError, ValueError, KeyError):
+        return []
+    return [part["error"] for part in parts if part.get("error")]
+
+
 def reachable(host: str) -> str:
     """The address at which one reaches a server bound to `host`."""
     if host in {"0.0.0.0", "::"}:
@@ -99,6 +96,8 @@ def make_writable(data: Path) -> None:
     try:
         (data / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
         log_file(data).touch(0o600)
+        with tempfile.TemporaryFile(dir=data) as probe:
+            probe.write(bytes(LEAST_BYTES))
     except OSError as error:
         raise FedsightError(
             f"cannot write to the data directory {data}: {error.strerror};"
@@ -118,7 +117,8 @@ def _store_id(data: Path) -> str | None:
         return None
 
 
-def _token(data: Path) -> str:
+def token(data: Path) -> str:
+    """What a change over HTTP has to show; raises FedsightError where it cannot be read."""
     path = data / "token"
     try:
         return path.read_text(encoding="utf-8").strip()
@@ -126,8 +126,17 @@ def _token(data: Path) -> str:
         raise FedsightError(f"cannot read the collector's token {path}: {error.strerror}") from None
 
 
-@contextmanager
-def _child(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def started(settings: Settings, port: int) -> tuple[subprocess.Popen[bytes], str]:
+    """A collector of our own and its address, once it listens; FedsightError where it does not."""
+    child = _child(settings, port)
+    try:
+        return child, _first_line(child, settings)
+    except BaseException:
+        stop(child)
+        raise
+
+
+def _child(settings: Settings, port: int) -> subprocess.Popen[bytes]:
     """The collector as a process of its own session, so that Ctrl-C does not hit it.
 
     It ends when its standard input closes: with us, however we end.
@@ -140,7 +149,7 @@ def _child(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
         "LOG_LEVEL": settings.log.level,
     }
     with _log(settings.data).open("ab") as log:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -148,10 +157,6 @@ def _child(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
             start_new_session=True,
             env=environment,
         )
-    try:
-        yield child
-    finally:
-        _stop(child)
 
 
 def _log(data: Path) -> Path:
@@ -161,7 +166,8 @@ def _log(data: Path) -> Path:
     return path
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """End a child, gently first."""
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.close()

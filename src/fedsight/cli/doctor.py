@@ -7,8 +7,10 @@ import importlib.util
 import platform
 import shutil
 import socket
+import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,9 +19,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from fedsight import __version__
-from fedsight.cli.attached import PortInUseError, answers
+from fedsight.cli.attached import LEAST_BYTES, PortInUseError, answers
 from fedsight.cli.options import Config, size
+from fedsight.collector.schema import FILE_NAME
+from fedsight.collector.storefile import MAGIC, open_readonly
 from fedsight.config import PORTS, Settings, load
+from fedsight.errors import StoreError
 
 EXAMPLES = "fedsight doctor && fedsight run: it exits with 1 where a run could not work"
 
@@ -70,6 +75,7 @@ def examined(settings: Settings) -> list[Finding]:
         _dashboard(),
         _data(settings.data),
         _space(settings.data),
+        _store(settings.data),
         _journals(settings.journals),
         _port(settings),
     ]
@@ -98,7 +104,9 @@ def _dashboard() -> Finding:
 def _data(data: Path) -> Finding:
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=data, prefix=".doctor-"):
+        with tempfile.NamedTemporaryFile(dir=data, prefix=".doctor-") as probe:
+            probe.write(bytes(LEAST_BYTES))
+            probe.flush()
             return Finding("data directory", "ok", str(data))
     except OSError as error:
         found = f"{data} cannot be written: {error.strerror}"
@@ -113,11 +121,35 @@ def _space(data: Path) -> Finding:
     return Finding("disk space", "note", f"only {size(free)} free", f"make room on {there}")
 
 
+def _store(data: Path) -> Finding:
+    aside = sorted(path.name for path in data.glob(f"{FILE_NAME}.corrupt-*Z"))
+    kept = f"; kept aside: {', '.join(aside[:3])}" if aside else ""
+    if not (data / FILE_NAME).is_file():
+        return Finding("store", "ok", f"none yet{kept}")
+    try:
+        with closing(open_readonly(data)) as store:
+            runs = store.execute("SELECT count(*) FROM runs").fetchone()[0]
+    except (StoreError, sqlite3.Error) as error:
+        return Finding("store", "note", str(error))
+    return Finding("store", "ok", f"runs: {runs}, {size((data / FILE_NAME).stat().st_size)}{kept}")
+
+
 def _journals(folder: Path) -> Finding:
     files = [path for path in folder.glob("*.sqlite*") if path.is_file()]
     runs = sum(path.suffix == ".sqlite" for path in files)
     held = sum(path.stat().st_size for path in files)
-    return Finding("journals", "ok", f"{runs} of {size(held)} in {folder}")
+    found = f"{runs}, {size(held)}, in {folder}"
+    damaged = [path.name for path in files if path.suffix == ".sqlite" and not _is_database(path)]
+    if damaged:
+        mend = f"passed over: {', '.join(damaged[:3])} is no database; move it away"
+        return Finding("journals", "note", found, mend)
+    return Finding("journals", "ok", found)
+
+
+def _is_database(path: Path) -> bool:
+    """Whether the file begins as SQLite's do, or is new."""
+    with path.open("rb") as content:
+        return content.read(len(MAGIC)) in {MAGIC, b""}
 
 
 def _port(settings: Settings) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import signal
 import sys
 import threading
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedsight.cli.attached import Collector, answers, collector, log_file, make_writable
+from fedsight.cli.attached import Collector, answers, complaints, log_file, make_writable
+from fedsight.cli.kept import collector
 from fedsight.cli.options import Config
 from fedsight.cli.screen import Screen, planned, saved, summary
 from fedsight.collector.options import LOOPBACK_NAMES
@@ -113,7 +115,7 @@ class _Session:
         attach = port != 0 and answers(self._settings, port)
         loading = _load_training()
         try:
-            with collector(self._settings, port, attach) as reached:
+            with collector(self._settings, port, attach, self._caution) as reached:
                 self._welcome(reached)
                 outcome = self._train(reached, loading)
                 if as_json:
@@ -126,6 +128,8 @@ class _Session:
 
     def _welcome(self, reached: Collector) -> None:
         self._screen.say(f"dashboard at {reached.url}", "bold")
+        for complaint in complaints(reached):
+            self._caution(complaint)
         if self._settings.collector.host not in LOOPBACK_NAMES:
             log = log_file(self._settings.data)
             self._screen.say(f"bound beyond loopback: the address to log in with is in {log}")
@@ -183,10 +187,11 @@ class _Session:
             return
         self._screen.say(f"dashboard stays up at {reached.url} until Ctrl-C")
         with suppress(KeyboardInterrupt):
-            while not reached.ended:
+            while True:
                 time.sleep(POLL_SECONDS)
-            log = log_file(self._settings.data)
-            raise FedsightError(f"the collector ended by itself; its log is {log}")
+
+    def _caution(self, text: str) -> None:
+        self._screen.say(text, "yellow")
 
 
 _STYLE = {"finished": "bold green", "failed": "bold red", "interrupted": "bold yellow"}
@@ -222,8 +227,13 @@ def _printed(plan: Plan, outcome: Outcome) -> dict[str, Any]:
         "engine": ENGINE,
         "nodes": plan.nodes,
         "rounds": outcome.rounds,
-        "final": {"accuracy": outcome.accuracy, "loss": outcome.loss},
+        "final": {"accuracy": _finite(outcome.accuracy), "loss": _finite(outcome.loss)},
         "seconds": round(outcome.seconds, 3),
         "bytes_up": outcome.bytes_up,
         "bytes_down": outcome.bytes_down,
     }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no NaN: what is no number is not known."""
+    return None if value is None or not math.isfinite(value) else value

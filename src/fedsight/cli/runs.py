@@ -21,6 +21,9 @@ from fedsight.config import load
 from fedsight.errors import FedsightError, UsageError
 
 PAGE = 1000
+#: Columns of figures, and the width of a table that no terminal limits.
+FIGURES = ("round", "accuracy", "seconds")
+WIDE = 200
 
 app = typer.Typer(no_args_is_help=True, help="List, show and export runs.")
 
@@ -58,8 +61,13 @@ def list_runs(
     if as_json:
         _print_json(page)
         return
+    if not page.runs:
+        print("no runs yet; `fedsight run` makes one")
+        return
     titles = ("run", "task", "state", "round", "accuracy", "seconds", "started")
-    table = Table(*titles, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, no_wrap=True, justify="right" if title in FIGURES else "left")
     for run in page.runs:
         table.add_row(
             run.id,
@@ -70,7 +78,7 @@ def list_runs(
             UNKNOWN if run.seconds is None else f"{run.seconds:.1f}",
             _short(run.started),
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
     if page.total > len(page.runs):
         print(f"{page.total - len(page.runs)} more; say --limit")
 

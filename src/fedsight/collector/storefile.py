@@ -58,14 +58,19 @@ def open_readonly(data: Path) -> sqlite3.Connection:
     Raises StoreError naming the file where there is none or it cannot be read.
     """
     file = data / FILE_NAME
-    if not file.is_file():
+    if not file.is_file() or not file.stat().st_size:
         raise StoreError(f"there is no store at {file}: nothing was collected there yet")
     try:
         connection = connect_reader(file)
         _check_ours(connection, file)
     except (sqlite3.Error, _DamagedError) as error:
-        raise StoreError(f"cannot read the store {file}: {error}") from error
+        hint = "; the next collector keeps it aside and begins a new one" if _damage(error) else ""
+        raise StoreError(f"cannot read the store {file}: {error}{hint}") from error
     return connection
+
+
+def _damage(error: Exception) -> bool:
+    return isinstance(error, _DamagedError) or is_damage(error)
 
 
 def _opened(file: Path, checked_bytes: int) -> sqlite3.Connection:

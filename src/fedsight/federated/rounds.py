@@ -31,7 +31,7 @@ def run_rounds(
     """Train, aggregate and evaluate `rounds` times, starting from `arrays`.
 
     A round without a usable update leaves the global model as it was. Raises FedsightError when
-    `MOST_EMPTY_ROUNDS` of them come running.
+    `MOST_EMPTY_ROUNDS` of them come running, or where there were no others.
     """
     result = Result()
     result.arrays = arrays
@@ -44,7 +44,7 @@ def run_rounds(
         if evaluate is not None and (found := evaluate(current, result.arrays)) is not None:
             result.evaluate_metrics_serverapp[current] = found
         empty = 0 if trained else empty + 1
-        if empty == MOST_EMPTY_ROUNDS:
+        if empty == min(MOST_EMPTY_ROUNDS, rounds):
             raise FedsightError(f"no node returned a usable update in {empty} rounds running")
     return result
 

@@ -265,7 +265,7 @@ class _Session:
             return self._end("failed", self._with_failures(str(error)), None)
         except Exception as error:  # the task's own code: the journal learns why before we leave
             self._end("failed", told(error), None)
-            raise
+            raise FedsightError(f"the run failed: {told(error)}") from error
         return self._end("finished", None, vector)
 
     def _tell_doubts(self, simulation: Simulation) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
 
-from fedsight.errors import UsageError
+from fedsight.errors import UsageError, told
 
 #: Built-in workloads, by name.
 BUILT_IN: Mapping[str, str] = {
@@ -120,14 +120,17 @@ def load(name: str) -> Task:
     module_name, _, attribute = BUILT_IN.get(name, name).partition(":")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
+        task = found() if isinstance(found, type) else found
     except ModuleNotFoundError as error:
         raise UsageError(f"task {name!r}: no module named {error.name!r}") from error
     except AttributeError as error:
         raise UsageError(f"task {name!r}: {error}") from error
-    task = found() if isinstance(found, type) else found
+    except Exception as error:  # a person's own module: whatever it raises is theirs to mend
+        raise UsageError(f"task {name!r} cannot be loaded: {told(error)}") from error
     missing = [method for method in _METHODS if not callable(getattr(task, method, None))]
     if missing:
-        raise UsageError(f"task {name!r} lacks {', '.join(missing)}; a task has {_METHODS}")
+        wanted = ", ".join(_METHODS)
+        raise UsageError(f"task {name!r} lacks {', '.join(missing)}; a task has {wanted}")
     return cast(Task, task)
 
 
