@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import resource
 import signal
@@ -19,6 +20,7 @@ from fedsight.federated.versions.names import Version
 from tests.federated.versions.made import EVERYTHING, files, state, store_with, versions
 
 NONE = Metrics(None, None)
+TURNS = int(os.environ.get("FEDSIGHT_KILLS", "4"))
 
 
 def bits(tensor: torch.Tensor) -> bytes:
@@ -153,7 +155,7 @@ for number in range(1, 100_000):
 def test_killed_at_any_moment_what_was_kept_is_whole(tmp_path: Path) -> None:
     chance = random.Random(7)
     store = ModelStore(tmp_path / "models")
-    for turn in range(6):
+    for turn in range(TURNS):
         run = f"r-{turn}"
         with subprocess.Popen(
             [sys.executable, "-c", KEEPS_ON, str(store.folder), run],
@@ -174,6 +176,6 @@ def test_killed_at_any_moment_what_was_kept_is_whole(tmp_path: Path) -> None:
     RunKeeper(store, "r-next", "toy", EVERYTHING).keep(1, state(), NONE)
     assert not any("/." in name for name in files(store))
     assert {name.split("/")[0] for name in versions(store)} == {
-        *(f"r-{turn}" for turn in range(6)),
+        *(f"r-{turn}" for turn in range(TURNS)),
         "r-next",
     }

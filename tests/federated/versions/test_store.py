@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fedsight.errors import ModelError
+from fedsight.errors import ModelError, UsageError
 from fedsight.federated.versions import Fault, ModelStore
 from fedsight.federated.versions.names import Version
 from tests.federated.versions.made import files, store_with, versions
@@ -103,6 +103,15 @@ def test_a_copy_is_the_file_bit_by_bit(tmp_path: Path) -> None:
     store.copy(two, output)
     assert output.read_bytes() == store.model_file(TWO).read_bytes()
     assert hashlib.sha256(output.read_bytes()).hexdigest() == two.sha256
+
+
+@pytest.mark.parametrize("output", [".", "/", ".."])
+def test_a_directory_is_no_output(tmp_path: Path, output: str) -> None:
+    store = store_with(tmp_path)
+    two = store.read(TWO)
+    assert two is not None
+    with pytest.raises(UsageError, match="the output must be a file"):
+        store.copy(two, Path(output))
 
 
 def test_a_version_that_was_removed_meanwhile_has_no_fault(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fedsight.errors import ModelError
+from fedsight.errors import ModelError, UsageError
 from fedsight.federated.versions import writing
 from fedsight.federated.versions.manifest import MOST_BYTES, Manifest, decode, disagreement
 from fedsight.federated.versions.names import Version, is_round, is_run
@@ -140,8 +140,11 @@ class ModelStore:
     def copy(self, manifest: Manifest, output: Path) -> None:
         """Copy the version's file to `output`, which is replaced only by a whole one.
 
-        Raises ModelError where the version is damaged or `output` cannot be written.
+        Raises ModelError where the version is damaged or `output` cannot be written, UsageError
+        where that is a directory.
         """
+        if output.is_dir():
+            raise UsageError(f"the output must be a file, got the directory {output}")
         draft = output.with_name(f".{output.name}.{os.getpid()}.part")
         try:
             with draft.open("wb") as out:
