@@ -128,12 +128,15 @@ class CollectorSettings(Section):
 
 
 class JournalSettings(Section):
-    """How much disk a journal may take."""
+    """How much disk a journal may take, and for how long."""
 
     model_config = SettingsConfigDict(env_prefix="FEDSIGHT_JOURNAL_")
     table = "journal"
     max_bytes: int = Field(
         256 * 2**20, ge=2**20, description="a number of bytes, at least 1048576 (1 MiB)"
+    )
+    keep_days: int = Field(
+        7, ge=0, description="a whole number of at least 0; 0 keeps no journal that is shipped"
     )
 
 

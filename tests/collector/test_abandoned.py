@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from fedsight.collector.abandoned import REASON
+from fedsight.collector.abandoned import REASON, Abandoned, take_back
 from fedsight.journal import Journal
 from tests.collector.server import Server
 from tests.collector.shipments import SECOND, ended, started, trained, whole_run
+from tests.collector.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -126,3 +128,49 @@ def test_a_journal_of_anothers_run_is_told_and_holds_up_nobody(tmp_path: Path) -
         assert running.end()[0] == 0
     with journal(tmp_path, "b") as after:
         assert after.waiting == 1
+
+
+def age(data: Path, name: str, days: float) -> None:
+    """Make a journal's file look as if it was last written so many days ago."""
+    then = time.time() - days * 86_400
+    os.utime(data / "journals" / f"{name}.sqlite", (then, then))
+
+
+def left_journals(data: Path) -> list[str]:
+    return sorted(path.name for path in (data / "journals").iterdir())
+
+
+def test_only_a_journal_that_is_old_and_done_with_is_removed(tmp_path: Path) -> None:
+    for name in ("old", "new", "held"):
+        with journal(tmp_path, name) as left:
+            for record in whole_run(f"r-{name}", ["a"]):
+                left.append(record)
+    with Server(tmp_path) as running:
+        for name in ("old", "new", "held"):
+            eventually(lambda name=name: state(running, f"r-{name}"), lambda now: now == "finished")
+    with journal(tmp_path, "open") as left:
+        left.append(started("r-open", ["a"]))
+    for name in ("old", "held", "open"):
+        age(tmp_path, name, days=8)
+    with journal(tmp_path, "held"), Server(tmp_path, orphan_seconds=0.05) as running:
+        eventually(lambda: state(running, "r-open"), lambda now: now == "interrupted")
+        kept = eventually(lambda: left_journals(tmp_path), lambda names: "old.sqlite" not in names)
+        assert not [name for name in kept if name.startswith("old")]
+        assert {"new.sqlite", "held.sqlite", "open.sqlite"} <= set(kept)
+        assert running.get("/api/v1/runs/r-old")["state"] == "finished"
+
+
+def test_a_journal_that_another_store_has_is_kept_until_this_one_has_it(tmp_path: Path) -> None:
+    with journal(tmp_path, "r-1") as left:
+        for record in whole_run("r-1", ["a"]):
+            left.append(record)
+        left.mark_shipped(left.last_seq)
+    (tmp_path / "journals" / "r-2.sqlite").write_bytes(b"")
+    store = Store(tmp_path)
+    looking = Abandoned(tmp_path / "journals", store.ingest, store.readers, pause=1, keep_seconds=0)
+    looking.look()
+    assert left_journals(tmp_path) == ["r-1.sqlite", "r-1.sqlite.lock"]
+    take_back(tmp_path / "journals")
+    looking.look()
+    store.close()
+    assert left_journals(tmp_path) == []

@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -298,6 +300,21 @@ assert [record.seq for record in journal.read(0, 10**6)] == list(range(1, journa
 
 def test_an_append_cut_off_by_ctrl_c_does_no_harm(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", INTERRUPTED, tmp_path], check=True, timeout=60)
+
+
+def test_who_waited_for_a_removed_journal_owns_the_new_one(tmp_path: Path) -> None:
+    first = Journal(tmp_path, "r-1")
+    first.append(a_round(1))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Journal, tmp_path, "r-1", wait=10)
+        while not waiting.running():
+            time.sleep(0.01)
+        time.sleep(0.1)
+        first.remove()
+        with waiting.result(10) as second:
+            assert second.last_seq == 0
+            with pytest.raises(JournalInUseError):
+                Journal(tmp_path, "r-1", wait=0)
 
 
 def test_a_journal_without_records_can_be_discarded(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def collector(
             host=settings.collector.host if host is None else host,
             port=settings.collector.port if port is None else port,
             until_stdin_closes=until_stdin_closes,
+            journal_keep_days=settings.journal.keep_days,
         )
     )
 

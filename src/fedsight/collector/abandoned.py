@@ -1,4 +1,7 @@
-"""Fetches what died producers left in their journals, and says that their runs were interrupted."""
+"""Fetches what died producers left in their journals, and says that their runs were interrupted.
+
+A journal of which the store has everything is removed after a time.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +49,25 @@ class IngestSink:
 
 
 class Abandoned:
-    """A thread that looks after a folder of journals at once and then every `pause` seconds."""
+    """A thread that looks after a folder of journals at once and then every `pause` seconds.
 
-    def __init__(self, folder: Path, ingest: Ingest, readers: Readers, pause: float) -> None:
+    A journal that nobody has written to for `keep_seconds` is removed once all of it is shipped.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        ingest: Ingest,
+        readers: Readers,
+        *,
+        pause: float,
+        keep_seconds: float,
+    ) -> None:
         self._folder = folder
         self._sink = IngestSink(ingest)
         self._readers = readers
         self._pause = pause
+        self._keep_seconds = keep_seconds
         self._spent: dict[Path, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="abandoned", daemon=True)
@@ -90,7 +105,30 @@ class Abandoned:
             if self._stop.is_set():
                 break
             problem = self._fetch(journal) or problem
+        self._remove_old()
         return problem
+
+    def _remove_old(self) -> None:
+        """Remove journals that are old and done with, each under its own lock."""
+        before = time.time() - self._keep_seconds
+        for path in sorted(self._folder.glob("*.sqlite")):
+            try:
+                if self._stop.is_set() or path.stat().st_mtime > before:
+                    continue
+                journal = Journal(self._folder, path.stem, wait=0)
+            except (FedsightError, ValueError, FileNotFoundError):  # owned, gone, or damaged
+                continue
+            with journal:
+                if self._done_with(journal):
+                    journal.remove()
+                    self._spent.pop(path, None)
+
+    def _done_with(self, journal: Journal) -> bool:
+        """Whether this very store has all of it, and no run of it is open."""
+        if journal.waiting or journal.open_runs:
+            return False
+        held = self._readers.ask_now(lambda store: queries.journal_seq(store, journal.id))
+        return held >= journal.last_seq
 
     def _fetch(self, journal: Journal) -> str | None:
         problem = self._ship(journal)

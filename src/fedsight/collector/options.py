@@ -17,7 +17,8 @@ class CollectorOptions:
 
     `data` is its data directory. `hosts` are names, besides loopback's and `host`, under which it
     may be addressed. `until_stdin_closes`: end when standard input reaches its end, so that a
-    child dies with its parent. Rates are requests a second for each client address. Raises
+    child dies with its parent. `journal_keep_days`: how long a journal stays of which the store has
+    everything. Rates are requests a second for each client address. Raises
     SettingsError naming the key, its value and what is allowed.
     """
 
@@ -35,6 +36,7 @@ class CollectorOptions:
     stream_queue: int = 1000
     streams: int = 256
     orphan_seconds: float = 15.0
+    journal_keep_days: float = 7.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -32,6 +32,7 @@ __all__ = [
     "RunFilter",
     "counts",
     "events",
+    "journal_seq",
     "last_event_id",
     "last_signal",
     "newest_run",
@@ -114,6 +115,12 @@ def last_signal(store: sqlite3.Connection, run_id: str) -> int | None:
     """When a run's last signal happened, in Unix nanoseconds."""
     found = store.execute("SELECT last_seen FROM runs WHERE id = ?", (run_id,)).fetchone()
     return None if found is None else int(found[0])
+
+
+def journal_seq(store: sqlite3.Connection, journal: str) -> int:
+    """The last record that the store has of a journal; 0 where it has none."""
+    found = store.execute("SELECT last_seq FROM journals WHERE id = ?", (journal,)).fetchone()
+    return 0 if found is None else int(found[0])
 
 
 def node_order(store: sqlite3.Connection, run_id: str) -> list[str]:

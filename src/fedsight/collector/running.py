@@ -28,6 +28,8 @@ from fedsight.collector.watch import Watch
 from fedsight.collector.wire import ShipmentDecoder
 from fedsight.signals import Event
 
+DAY_SECONDS = 86_400.0
+
 
 @dataclass
 class Collector:
@@ -127,7 +129,13 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
     readers = Readers(parts.file)
     hub = Hub(readers)
     ingest = Ingest(parts.connection, parts.file, lambda: loop.call_soon_threadsafe(hub.wake))
-    abandoned = Abandoned(parts.directory.path / JOURNALS, ingest, readers, options.orphan_seconds)
+    abandoned = Abandoned(
+        parts.directory.path / JOURNALS,
+        ingest,
+        readers,
+        pause=options.orphan_seconds,
+        keep_seconds=options.journal_keep_days * DAY_SECONDS,
+    )
     watch = Watch(hub, readers, capacity=options.stream_queue, most=options.streams)
     passing_on = asyncio.create_task(hub.run())
     try:

@@ -319,16 +319,27 @@ class Journal:
     def close(self) -> None:
         """Give the journal up. What was not shipped waits on disk."""
         with self._writing, self._reading:
-            self._reader.close()
-            self._db.close()
+            self._close_file()
             self._ownership.release()
+
+    def _close_file(self) -> None:
+        self._reader.close()
+        self._db.close()
+
+    def remove(self) -> None:
+        """Close, and remove the journal from disk, whatever it holds."""
+        with self._writing, self._reading:
+            self._close_file()
+            for ending in ("", "-wal", "-shm"):
+                self.path.with_name(f"{self.path.name}{ending}").unlink(missing_ok=True)
+            self._ownership.remove()
 
     def discard(self) -> None:
         """Close, and remove the file if nothing was ever appended."""
-        self.close()
         if self._last == 0:
-            self.path.unlink(missing_ok=True)
-            self.path.with_name(f"{self.path.name}.lock").unlink(missing_ok=True)
+            self.remove()
+        else:
+            self.close()
 
     def __enter__(self) -> Journal:
         return self
