@@ -4,9 +4,8 @@ import pytest
 
 from fedsight.collector import queries
 from fedsight.collector.queries import RunFilter
-from fedsight.collector.rows import Silence
 from fedsight.collector.times import now_ns, parse_rfc3339, rfc3339
-from fedsight.signals import Batch, Event
+from fedsight.signals import Batch, Event, Sample, batch
 from tests.collector.shipments import SECOND, START, ended, shipment, started, trained
 from tests.collector.store import Store
 
@@ -31,13 +30,41 @@ def test_a_run_that_ended_is_never_silent(store: Store) -> None:
     assert store.ask(queries.run, "r-1", now_ns() + 3600 * SECOND).state == "finished"
 
 
-def test_slow_rounds_are_given_three_times_their_length() -> None:
-    minute = 60 * SECOND
-    assert queries.silence("training", 0, 25.0, minute) is None
-    assert queries.silence("training", 0, 10.0, minute) == Silence(60.0, 6.0)
-    assert queries.silence("training", 0, None, minute) == Silence(60.0, None)
-    assert queries.silence("training", 0, None, 30 * SECOND) is None
-    assert queries.silence("failed", 0, None, minute) is None
+def with_rounds(store: Store, *seconds: float) -> None:
+    """A run that trains, with rounds of these lengths."""
+    of_run = {"run": "r-1"}
+    samples = [
+        Sample(START, "fl_round_duration_seconds", length, number, of_run)
+        for number, length in enumerate(seconds, 1)
+    ]
+    store.send(shipment("j", [started("r-1", ["a"]), batch(samples)]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bound"),
+    [
+        ([], 300),
+        ([60.0], 180),
+        ([60.0, 90.0], 270),
+        ([1.0], 30),
+        ([60.0, 60.0, 60.0], 180),
+        ([1.0, 1.0, 1.0], 30),
+    ],
+)
+def test_slow_rounds_are_given_three_times_their_length(
+    store: Store, seconds: list[float], bound: int
+) -> None:
+    with_rounds(store, *seconds)
+    received = store.rows("SELECT received FROM runs")[0][0]
+    late = received + (bound + 1) * SECOND
+    silent = store.ask(queries.run, "r-1", late).silent
+    p95 = seconds[0] if len(seconds) == 3 else None
+    assert silent.seconds == bound + 1
+    assert silent.p95_factor == (None if p95 is None else round((bound + 1) / p95, 2))
+    assert store.ask(queries.runs, RunFilter(state="silent"), late).total == 1
+    early = received + (bound - 1) * SECOND
+    assert store.ask(queries.run, "r-1", early).silent is None
+    assert store.ask(queries.runs, RunFilter(state="silent"), early).total == 0
 
 
 def test_runs_come_newest_first(store: Store) -> None:

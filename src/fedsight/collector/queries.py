@@ -45,19 +45,27 @@ __all__ = [
 ]
 
 LAST_ROUND = 1_000_000_000
-#: A run that trains is silent after this long, and after this many of its slow rounds.
+#: A run that trains is silent after this long, and after this many of its slow rounds; before the
+#: first round, of which nobody knows how long it takes, after FIRST_ROUND_SECONDS.
 SILENT_SECONDS = 30.0
 SILENT_ROUNDS = 3.0
+FIRST_ROUND_SECONDS = 300.0
 
 RUN_COLUMNS = (
     "id, task, strategy, engine, state, reason, round, rounds, nodes, started, ended, last_seen,"
     " received, accuracy, best_accuracy, loss, payload_down_bytes, payload_up_bytes,"
     " model_parameters, failures, p95_seconds, accuracy_trend, config"
 )
+#: Before three rounds are known there is no percentile: the longest of them stands for it. The
+#: inner limit bounds the search where a run never says how long its rounds take.
+SILENT_AFTER = (
+    f"coalesce(max({SILENT_SECONDS}, {SILENT_ROUNDS} * coalesce(p95_seconds, (SELECT max(seconds)"
+    " FROM (SELECT seconds FROM rounds WHERE run = runs.id LIMIT 100)))),"
+    f" {FIRST_ROUND_SECONDS})"
+)
 STATE_NOW = (
     "CASE WHEN state = 'training'"
-    f" AND (:now - received) / 1e9 > max({SILENT_SECONDS}, {SILENT_ROUNDS} *"
-    " coalesce(p95_seconds, 0)) THEN 'silent' ELSE state END"
+    f" AND (:now - received) / 1e9 > {SILENT_AFTER} THEN 'silent' ELSE state END"
 )
 ROUND_COLUMNS = (
     "round, started, seconds, accuracy, loss, train_loss, selected, participants, failures,"
@@ -91,7 +99,7 @@ def runs(store: sqlite3.Connection, which: RunFilter, now: int) -> RunPage:
     values = {"now": now, "state": which.state, "task": which.task}
     total = store.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()[0]
     found = store.execute(
-        f"SELECT {RUN_COLUMNS} FROM runs WHERE {where}"
+        f"SELECT {RUN_COLUMNS}, {SILENT_AFTER} FROM runs WHERE {where}"
         " ORDER BY coalesce(started, first_seen) DESC, id LIMIT :limit OFFSET :offset",
         {**values, "limit": which.limit, "offset": which.offset},
     )
@@ -100,7 +108,9 @@ def runs(store: sqlite3.Connection, which: RunFilter, now: int) -> RunPage:
 
 def run(store: sqlite3.Connection, run_id: str, now: int) -> RunSummary | None:
     """One run, or None where there is none of this id."""
-    found = store.execute(f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()
+    found = store.execute(
+        f"SELECT {RUN_COLUMNS}, {SILENT_AFTER} FROM runs WHERE id = ?", (run_id,)
+    ).fetchone()
     return None if found is None else _summary(found, now)
 
 
@@ -181,18 +191,20 @@ def counts(store: sqlite3.Connection) -> SignalCounts:
     return SignalCounts(*found)
 
 
-def silence(state: str, received: int, p95_seconds: float | None, now: int) -> Silence | None:
-    """How long a training run has been silent; None while it is not."""
+def silence(
+    state: str, received: int, p95_seconds: float | None, after: float, now: int
+) -> Silence | None:
+    """How long a training run has been silent; None while that is not longer than `after`."""
     seconds = (now - received) / 1e9
-    if state != "training" or seconds <= max(SILENT_SECONDS, SILENT_ROUNDS * (p95_seconds or 0.0)):
+    if state != "training" or seconds <= after:
         return None
     return Silence(round(seconds, 3), round(seconds / p95_seconds, 2) if p95_seconds else None)
 
 
 def _summary(row: tuple[Any, ...], now: int) -> RunSummary:
     names = [name.strip() for name in RUN_COLUMNS.split(",")]
-    kept = dict(zip(names, row, strict=True))
-    silent = silence(kept["state"], kept.pop("received"), kept.pop("p95_seconds"), now)
+    kept = dict(zip(names, row[:-1], strict=True))
+    silent = silence(kept["state"], kept.pop("received"), kept.pop("p95_seconds"), row[-1], now)
     started, ended, last_seen = (kept.pop(name) for name in ("started", "ended", "last_seen"))
     until = last_seen if ended is None else ended
     state = kept.pop("state")
