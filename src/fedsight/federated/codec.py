@@ -26,10 +26,10 @@ class _LazyArray(Array):
     """An Array that keeps its vector and makes its bytes when they are first read."""
 
     def __init__(self, vector: Vector) -> None:
-        self.__dict__["vector"] = vector
-        self.dtype = str(vector.dtype)
-        self.shape = vector.shape
-        self.stype = SType.NUMPY
+        # At once: Array watches each assignment.
+        self.__dict__.update(
+            vector=vector, dtype=str(vector.dtype), shape=vector.shape, stype=SType.NUMPY
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name != "data":

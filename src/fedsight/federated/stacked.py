@@ -64,13 +64,13 @@ class Stack:
 
     def train(self, flat: Tensor, shares: Shares) -> Figures:
         """Train every row of `flat`, shape (C, P), in place."""
-        self._model.train()
+        if not self._model.training:
+            self._model.train()
         rngs = self._streams(shares.seeds)
-        starts = torch.tensor(shares.starts)[:, None]
-        sizes = torch.tensor(shares.sizes)[:, None]
+        starts, sizes = torch.tensor([shares.starts, shares.sizes])[:, :, None]
         ascending = shares.sizes[::-1]
         tally = _Tally(len(flat))
-        momentum = torch.zeros_like(flat)
+        sgd = _SGD(flat, self._recipe)
         leaves: Leaves = {}
         for epoch in range(self._recipe.epochs):
             order = _shuffled(shares.sizes, rngs) + starts
@@ -79,13 +79,13 @@ class Stack:
                 if epoch == at == 0 or active != len(next(iter(leaves.values()))):
                     leaves = self._leaves(flat[:active])
                 batch = _Batch.of(order[:active], sizes[:active], at, self._recipe.batch_size)
-                losses, correct = self._step(flat, momentum, leaves, shares, batch)
+                losses, correct = self._step(sgd, leaves, shares, batch)
                 if epoch == self._recipe.epochs - 1:
                     tally.add(losses, correct, batch.valid)
         return tally.figures(shares.sizes)
 
     def _step(
-        self, flat: Tensor, momentum: Tensor, leaves: Leaves, shares: Shares, batch: _Batch
+        self, sgd: _SGD, leaves: Leaves, shares: Shares, batch: _Batch
     ) -> tuple[Tensor, Tensor | None]:
         """One SGD step of the rows that have a batch left; their losses and hits, (k, W)."""
         shape = batch.index.shape
@@ -98,17 +98,13 @@ class Stack:
         losses, correct = self._task.score(model, shares.inputs[at], shares.labels[at])
         losses = losses.view(shape)
         gradients = torch.autograd.grad(
-            (losses * batch.weight).sum(),
+            losses,
             list(leaves.values()),
+            batch.weight.to(losses.dtype),  # the gradient of each node's mean loss
             allow_unused=True,
             materialize_grads=True,
         )
-        rows = shape[0]
-        with torch.no_grad():
-            velocity = momentum[:rows]
-            velocity.mul_(self._recipe.momentum)
-            velocity += torch.cat([gradient.reshape(rows, -1) for gradient in gradients], dim=1)
-            flat[:rows].add_(velocity, alpha=-self._recipe.lr)
+        sgd.step(torch.cat([gradient.reshape(shape[0], -1) for gradient in gradients], dim=1))
         return losses.detach(), None if correct is None else correct.view(shape)
 
     def _leaves(self, flat: Tensor) -> Leaves:
@@ -172,6 +168,25 @@ class _Batch:
         return cls(torch.where(valid, places, places[:, :1]), valid, valid / counts)
 
 
+class _SGD:
+    """`torch.optim.SGD` with momentum, of stacked models `flat` (C, P), changed in place."""
+
+    def __init__(self, flat: Tensor, recipe: Recipe) -> None:
+        self._flat = flat
+        self._recipe = recipe
+        self._velocity: Tensor | None = None
+
+    def step(self, gradient: Tensor) -> None:
+        """Move the first k models by `gradient` (k, P); all of them at first."""
+        velocity = gradient
+        if self._velocity is None:
+            self._velocity = gradient
+        else:
+            velocity = self._velocity[: len(gradient)]
+            velocity.mul_(self._recipe.momentum).add_(gradient)
+        self._flat[: len(gradient)].add_(velocity, alpha=-self._recipe.lr)
+
+
 class _Tally:
     """Sums up losses and hits of the rows as their batches come."""
 
@@ -182,7 +197,7 @@ class _Tally:
 
     def add(self, losses: Tensor, correct: Tensor | None, valid: Tensor) -> None:
         rows = len(valid)
-        self._loss[:rows] += losses.masked_fill(~valid, 0).sum(1)
+        self._loss[:rows] += (losses * valid).sum(1)
         if correct is not None:
             self._known = True
             self._correct[:rows] += (correct & valid).sum(1)
