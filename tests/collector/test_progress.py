@@ -1,24 +1,11 @@
-from fedsight.collector.progress import RoundFigures, p95, progress, thinned
+from fedsight.collector.progress import p95, stride, total_after
 
 
-def test_the_latest_figure_that_was_measured_holds() -> None:
-    now = progress(
-        [
-            RoundFigures(accuracy=0.5, loss=1.0, failures=1, payload_up_bytes=5),
-            RoundFigures(accuracy=0.9, loss=0.5, payload_up_bytes=7),
-            RoundFigures(accuracy=0.8, failures=2),
-            RoundFigures(),
-        ]
-    )
-    assert (now.accuracy, now.best_accuracy, now.loss) == (0.8, 0.9, 0.5)
-    assert (now.failures, now.payload_up_bytes, now.payload_down_bytes) == (3, 12, None)
-    assert now.accuracy_trend == [0.5, 0.9, 0.8]
-
-
-def test_no_round_is_no_figure() -> None:
-    now = progress([])
-    assert (now.accuracy, now.best_accuracy, now.p95_seconds) == (None, None, None)
-    assert now.accuracy_trend == []
+def test_a_sum_follows_a_round_that_changes() -> None:
+    assert total_after(None, None, None) is None
+    assert total_after(None, None, 0) == 0
+    assert total_after(7, None, 5) == 12
+    assert total_after(12, 5, 3) == 10
 
 
 def test_the_95th_percentile_needs_three_rounds() -> None:
@@ -27,7 +14,8 @@ def test_the_95th_percentile_needs_three_rounds() -> None:
     assert p95([float(n) for n in range(1, 101)]) == 95.0
 
 
-def test_a_long_trend_keeps_its_ends() -> None:
-    points = thinned([float(n) for n in range(1000)], 60)
-    assert (len(points), points[0], points[-1]) == (60, 0.0, 999.0)
-    assert points == sorted(points)
+def test_a_long_stride_keeps_its_ends() -> None:
+    points = stride(1, 1000, 60)
+    assert (len(points), points[0], points[-1]) == (60, 1, 1000)
+    assert points == sorted(set(points))
+    assert stride(3, 5, 60) == [3, 4, 5]

@@ -60,7 +60,7 @@ class HotLog:
                 self._write(shipment.journal, seq, record, received, path)
         after = max(expected, first + len(shipment.records))
         self._advance(shipment.journal, after - 1)
-        for run in {run for record in shipment.records for run in record.runs}:
+        for run in _timed(shipment.records):
             runlog.refresh(self._db, run)
         return after
 
@@ -138,3 +138,8 @@ class HotLog:
                 block.duration.astype("<i8").tobytes(),
             ),
         )
+
+
+def _timed(records: Sequence[Record]) -> set[str]:
+    """Runs of which these records say how long a round took."""
+    return {run for record in records for (run, _), f in record.figures.items() if "seconds" in f}

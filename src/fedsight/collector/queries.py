@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from fedsight.collector.progress import stride
 from fedsight.collector.rows import (
     EventPage,
     EventRow,
@@ -50,11 +51,12 @@ LAST_ROUND = 1_000_000_000
 SILENT_SECONDS = 30.0
 SILENT_ROUNDS = 3.0
 FIRST_ROUND_SECONDS = 300.0
+TREND_POINTS = 60
 
 RUN_COLUMNS = (
     "id, task, strategy, engine, state, reason, round, rounds, nodes, started, ended, last_seen,"
     " received, accuracy, best_accuracy, loss, payload_down_bytes, payload_up_bytes,"
-    " model_parameters, failures, p95_seconds, accuracy_trend, config"
+    " model_parameters, failures, p95_seconds, config"
 )
 #: Before three rounds are known there is no percentile: the longest of them stands for it. The
 #: inner limit bounds the search where a run never says how long its rounds take.
@@ -103,7 +105,7 @@ def runs(store: sqlite3.Connection, which: RunFilter, now: int) -> RunPage:
         " ORDER BY coalesce(started, first_seen) DESC, id LIMIT :limit OFFSET :offset",
         {**values, "limit": which.limit, "offset": which.offset},
     )
-    return RunPage([_summary(row, now) for row in found], total)
+    return RunPage([_summary(store, row, now) for row in found], total)
 
 
 def run(store: sqlite3.Connection, run_id: str, now: int) -> RunSummary | None:
@@ -111,7 +113,7 @@ def run(store: sqlite3.Connection, run_id: str, now: int) -> RunSummary | None:
     found = store.execute(
         f"SELECT {RUN_COLUMNS}, {SILENT_AFTER} FROM runs WHERE id = ?", (run_id,)
     ).fetchone()
-    return None if found is None else _summary(found, now)
+    return None if found is None else _summary(store, found, now)
 
 
 def newest_run(store: sqlite3.Connection) -> str | None:
@@ -201,14 +203,36 @@ def silence(
     return Silence(round(seconds, 3), round(seconds / p95_seconds, 2) if p95_seconds else None)
 
 
-def _summary(row: tuple[Any, ...], now: int) -> RunSummary:
+def accuracy_trend(store: sqlite3.Connection, run_id: str) -> list[float]:
+    """The accuracy of at most TREND_POINTS rounds, evenly spread over those that were measured.
+
+    Each is looked up by the index, so that a long run costs no more than a short one.
+    """
+    at = "SELECT round FROM rounds WHERE run = ? AND accuracy IS NOT NULL ORDER BY round"
+    first = store.execute(f"{at} LIMIT 1", (run_id,)).fetchone()
+    if first is None:
+        return []
+    last = store.execute(f"{at} DESC LIMIT 1", (run_id,)).fetchone()
+    near = (
+        "SELECT round, accuracy FROM rounds WHERE run = ? AND round >= ?"
+        " AND accuracy IS NOT NULL ORDER BY round LIMIT 1"
+    )
+    points = stride(first[0], last[0], TREND_POINTS)
+    return list(
+        dict(store.execute(near, (run_id, wanted)).fetchone() for wanted in points).values()
+    )
+
+
+def _summary(store: sqlite3.Connection, row: tuple[Any, ...], now: int) -> RunSummary:
     names = [name.strip() for name in RUN_COLUMNS.split(",")]
     kept = dict(zip(names, row[:-1], strict=True))
     silent = silence(kept["state"], kept.pop("received"), kept.pop("p95_seconds"), row[-1], now)
     started, ended, last_seen = (kept.pop(name) for name in ("started", "ended", "last_seen"))
     until = last_seen if ended is None else ended
     state = kept.pop("state")
-    nodes, trend, config = (kept.pop(n) for n in ("nodes", "accuracy_trend", "config"))
+    nodes, config = kept.pop("nodes"), kept.pop("config")
+    # A run without an accuracy has no trend: then nothing is searched for one.
+    trend = [] if kept["accuracy"] is None else accuracy_trend(store, kept["id"])
     return RunSummary(
         **kept,
         state="silent" if silent else state,
@@ -218,7 +242,7 @@ def _summary(row: tuple[Any, ...], now: int) -> RunSummary:
         last_seen=rfc3339(last_seen),
         seconds=None if started is None else max(0, until - started) / 1e9,
         nodes=msgspec.json.decode(nodes, type=list[str]),
-        accuracy_trend=msgspec.json.decode(trend, type=list[float]),
+        accuracy_trend=trend,
         config=msgspec.json.decode(config, type=dict[str, Any]),
     )
 

@@ -7,12 +7,19 @@ import sqlite3
 import msgspec
 
 from fedsight.collector.prepare import EventEntry, RunEnded, RunStarted
-from fedsight.collector.progress import RoundFigures, progress
+from fedsight.collector.progress import p95, total_after
 from fedsight.collector.refusal import BadFieldError
 from fedsight.signals import Event
 
 #: Both end a round: after a failed one the global model stays as it was.
 ROUND_OVER = frozenset({"ROUND_COMPLETED", "ROUND_FAILED"})
+
+#: Figures of rounds of which a run's summary has the sum, or the latest.
+TOTALS = frozenset({"failures", "payload_down_bytes", "payload_up_bytes"})
+LATEST = frozenset({"accuracy", "loss"})
+FIGURES = (*sorted(TOTALS | LATEST),)
+#: Rounds that a run's pace is taken from: its last.
+PACE_ROUNDS = 200
 
 
 def touch(db: sqlite3.Connection, run: str, first: int, last: int, received: int) -> None:
@@ -82,8 +89,35 @@ def _end(db: sqlite3.Connection, event: Event, details: RunEnded) -> None:
 
 
 def set_figures(db: sqlite3.Connection, run: str, round_: int, figures: dict[str, float]) -> None:
-    """Set the measured figures of a round; those not named stay."""
+    """Set the measured figures of a round, and what they mean for its run; those not named stay."""
+    query = f"SELECT {', '.join(FIGURES)} FROM rounds WHERE run = ? AND round = ?"
+    found = db.execute(query, (run, round_)).fetchone()
+    old: dict[str, float | None] = dict(zip(FIGURES, found or [None] * len(FIGURES), strict=True))
     _set(db, run, round_, figures)
+    changed = {n: v for n, v in figures.items() if n in old and old[n] != v}
+    if changed:
+        _summarize(db, run, _summary_after(db, run, round_, old, changed))
+
+
+def _summary_after(
+    db: sqlite3.Connection,
+    run: str,
+    round_: int,
+    old: dict[str, float | None],
+    new: dict[str, float],
+) -> dict[str, float | None]:
+    """The columns of a run's summary that a round's change from `old` to `new` touches."""
+    query = f"SELECT {', '.join(FIGURES)}, best_accuracy FROM runs WHERE id = ?"
+    *known, best = db.execute(query, (run,)).fetchone()
+    after: dict[str, float | None] = {}
+    for name, total in zip(FIGURES, known, strict=True):
+        if name in new and name in TOTALS:
+            after[name] = total_after(total, old[name], new[name])
+        elif name in new and _is_latest(db, run, round_, name):
+            after[name] = new[name]
+    if "accuracy" in new:
+        after["best_accuracy"] = _best(db, run, best, old["accuracy"], new["accuracy"])
+    return after
 
 
 def _set(db: sqlite3.Connection, run: str, round_: int, columns: dict[str, float]) -> None:
@@ -99,26 +133,34 @@ def _set(db: sqlite3.Connection, run: str, round_: int, columns: dict[str, float
     )
 
 
+def _is_latest(db: sqlite3.Connection, run: str, round_: int, name: str) -> bool:
+    """Whether no later round has the figure: the latest gives the run's."""
+    later = f"SELECT 1 FROM rounds WHERE run = ? AND round > ? AND {name} IS NOT NULL LIMIT 1"
+    return db.execute(later, (run, round_)).fetchone() is None
+
+
+def _best(
+    db: sqlite3.Connection, run: str, best: float | None, old: float | None, new: float
+) -> float:
+    if old is not None and old == best and new < old:
+        # The best one is corrected downwards, which no run does by itself: look at all.
+        query = "SELECT max(accuracy) FROM rounds WHERE run = ?"
+        best = db.execute(query, (run,)).fetchone()[0]
+    return new if best is None else max(best, new)
+
+
+def _summarize(db: sqlite3.Connection, run: str, columns: dict[str, float | None]) -> None:
+    """Set columns of a run's summary; the names are our own constants."""
+    if columns:
+        changes = ", ".join(f"{name} = ?" for name in columns)
+        db.execute(f"UPDATE runs SET {changes} WHERE id = ?", (*columns.values(), run))
+
+
 def refresh(db: sqlite3.Connection, run: str) -> None:
-    """Fold a run's rounds into its summary again."""
+    """Look again at how long the run's last rounds took."""
     query = (
-        "SELECT accuracy, loss, seconds, failures, payload_down_bytes, payload_up_bytes"
-        " FROM rounds WHERE run = ? ORDER BY round"
+        "SELECT seconds FROM rounds WHERE run = ? AND seconds IS NOT NULL"
+        " ORDER BY round DESC LIMIT ?"
     )
-    now = progress([RoundFigures(*row) for row in db.execute(query, (run,))])
-    db.execute(
-        "UPDATE runs SET accuracy = ?, best_accuracy = ?, loss = ?, failures = ?,"
-        " payload_down_bytes = ?, payload_up_bytes = ?, p95_seconds = ?, accuracy_trend = ?"
-        " WHERE id = ?",
-        (
-            now.accuracy,
-            now.best_accuracy,
-            now.loss,
-            now.failures,
-            now.payload_down_bytes,
-            now.payload_up_bytes,
-            now.p95_seconds,
-            msgspec.json.encode(now.accuracy_trend).decode(),
-            run,
-        ),
-    )
+    seconds = [row[0] for row in db.execute(query, (run, PACE_ROUNDS))]
+    _summarize(db, run, {"p95_seconds": p95(seconds)})

@@ -28,7 +28,7 @@ CREATE TABLE runs (
   accuracy REAL, best_accuracy REAL, loss REAL,
   payload_down_bytes INTEGER, payload_up_bytes INTEGER, model_parameters INTEGER,
   failures INTEGER NOT NULL DEFAULT 0, p95_seconds REAL,
-  accuracy_trend TEXT NOT NULL DEFAULT '[]', config TEXT NOT NULL DEFAULT '{}'
+  config TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE INDEX runs_newest ON runs (coalesce(started, first_seen) DESC, id);
 
