@@ -38,7 +38,7 @@ const Meta = ({ run, table }: HeadProps) => (
       {run.rounds !== null && ` of ${run.rounds}`}
     </span>
     <Left run={run} table={table} />
-    {run.seconds !== null && <span class="wide-only">{duration(run.seconds)} elapsed</span>}
+    {run.seconds !== null && <span class="wide-only">{(run.ended === null ? duration : seconds)(run.seconds)} elapsed</span>}
     <span class="wide-only">{plural(run.nodes.length, 'node')}</span>
     {Boolean(run.failures) && <span class="wide-only">{plural(run.failures!, 'failure')}</span>}
   </div>

@@ -1,7 +1,7 @@
 // One run in the list.
 import { serverNow } from '../data/collector';
 import type { Run } from '../data/contract';
-import { ago, bytes, duration, fixed, percent, plural } from '../format';
+import { ago, bytes, duration, fixed, percent, plural, seconds as timed } from '../format';
 import { Figure, Meter, Spark, Status, Unknown } from '../parts';
 import { goRun, runHref } from '../view';
 import { runName } from './filter';
@@ -83,7 +83,7 @@ export function RunRow({ run, index, current, onPick }: RowProps) {
         <Figure value={run.loss} format={fixed(3)} why={NO_EVALUATION} />
       </span>
       <span role="gridcell" class="right muted">
-        <Figure value={run.seconds} format={duration} why="Nothing was timed yet" />
+        <Figure value={run.seconds} format={run.ended === null ? duration : timed} why="Nothing was timed yet" />
       </span>
       <span role="gridcell" class="right muted">
         <Figure value={sent(run)} format={bytes} why="The payload was not counted" />
