@@ -107,6 +107,18 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
+def test_hosts_are_a_list_in_the_file_and_parted_by_commas_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, '[collector]\nhosts = ["lab.example"]\n')
+    assert load().collector.hosts == ("lab.example",)
+    monkeypatch.setenv("COLLECTOR_HOSTS", "a.example, b.example")
+    assert load().collector.hosts == ("a.example", "b.example")
+    monkeypatch.setenv("COLLECTOR_HOSTS", "https://a.example")
+    with pytest.raises(SettingsError, match=r"^COLLECTOR_HOSTS must be a list of host names"):
+        load()
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLECTOR_PORT", "")
     assert load().collector.port == 8083

@@ -10,12 +10,13 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import platformdirs
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -28,6 +29,8 @@ CONFIG_FILE = "fedsight.toml"
 CONFIG_VARIABLE = "FEDSIGHT_CONFIG"
 DEBUG_VARIABLE = "FEDSIGHT_DEBUG"
 LOOPBACK = "127.0.0.1"
+
+HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$")]
 
 
 class Port(NamedTuple):
@@ -125,6 +128,14 @@ class CollectorSettings(Section):
         le=65535,
         description="a port number from 0 (any free one) to 65535",
     )
+    hosts: Annotated[tuple[HostName, ...], NoDecode] = Field(
+        (), description="a list of host names without ports, in the environment parted by commas"
+    )
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _parted(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
 class JournalSettings(Section):

@@ -140,6 +140,24 @@ def test_the_login_address_works_once_and_gives_a_cookie(beyond: Server) -> None
     assert "log in once at" in beyond.process.stderr.readline()
 
 
+def test_through_a_proxy_on_loopback_reads_need_a_login(tmp_path: Path) -> None:
+    with Server(tmp_path, hosts=["lab.example"]) as running:
+        assert running.http.get("/api/v1/runs").status_code == 200
+        through = {"Host": "lab.example"}
+        for path in ("/", "/health", "/api/v1/runs"):
+            assert running.http.get(path, headers=through).status_code == 401
+        assert running.http.get("/health", headers={"Host": "other.example"}).status_code == 403
+        assert running.process.stderr is not None
+        line = running.process.stderr.readline()
+        assert line.startswith("log in once at https://lab.example/login?code=")
+        code = {"code": line.strip().rpartition("=")[2]}
+        answer = running.http.get("/login", params=code, headers=through)
+        session = {**through, "Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+        assert running.http.get("/api/v1/runs", headers=session).status_code == 200
+        page = {**through, "Origin": "https://lab.example"}
+        assert running.post(EMPTY, **page).status_code == 200
+
+
 def test_host_name_drops_port_and_case() -> None:
     assert [host_name(h) for h in ("A.b:1", "[::1]:80", "x.", "", "[")] == [
         "a.b",

@@ -48,6 +48,7 @@ def collector(
             data=settings.data,
             host=settings.collector.host if host is None else host,
             port=settings.collector.port if port is None else port,
+            hosts=settings.collector.hosts,
             until_stdin_closes=until_stdin_closes,
             journal_keep_days=settings.journal.keep_days,
         )

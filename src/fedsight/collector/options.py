@@ -16,10 +16,10 @@ class CollectorOptions:
     """Settings of one collector.
 
     `data` is its data directory. `hosts` are names, besides loopback's and `host`, under which it
-    may be addressed. `until_stdin_closes`: end when standard input reaches its end, so that a
-    child dies with its parent. `journal_keep_days`: how long a journal stays of which the store has
-    everything. Rates are requests a second for each client address. Raises
-    SettingsError naming the key, its value and what is allowed.
+    may be addressed, such as that of a proxy in front of it. `until_stdin_closes`: end when
+    standard input reaches its end, so that a child dies with its parent. `journal_keep_days`: how
+    long a journal stays of which the store has everything. Rates are requests a second for each
+    client address. Raises SettingsError naming the key, its value and what is allowed.
     """
 
     data: Path
@@ -49,13 +49,23 @@ class CollectorOptions:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach the collector."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        """Whether only this machine can reach the collector, or what passes requests on."""
+        return is_loopback(self.host)
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether a browser may have to log in: one from elsewhere, or through a proxy."""
+        return not self.loopback or bool(self.hosts)
 
     @property
     def allowed_hosts(self) -> frozenset[str]:
         """Names that a request may address, in lower case."""
         return LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.hosts)}
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a name or address is this machine's own, as seen from it."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"

@@ -109,10 +109,12 @@ class Parts:
             raise
         known = self.connection.execute("SELECT EXISTS (SELECT 1 FROM journals)").fetchone()[0]
         self.new_store = not known
+        proxied = options.loopback and options.hosts
+        login_address = f"https://{options.hosts[0]}" if proxied else address
         self.login = Login(
             self.directory.token,
             self.directory.store_id,
-            lambda code: warn(f"log in once at {address}/login?code={code}"),
+            lambda code: warn(f"log in once at {login_address}/login?code={code}"),
         )
 
     @property
@@ -142,7 +144,7 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
         if parts.kept is not None:
             await _note_reset(ingest, parts.kept, parts.file)
         abandoned.start(from_the_beginning=parts.new_store)
-        if not options.loopback:
+        if options.needs_login:
             parts.login.offer()
         yield Collector(
             options,
