@@ -12,7 +12,8 @@ from fedsight.collector.clients import (
     ranked,
 )
 from fedsight.collector.columns import figure_column, text_column
-from fedsight.signals import Sample, batch
+from fedsight.collector.samples import HotSampleReader
+from fedsight.signals import Event, Sample, batch
 from tests.collector.shipments import START, shipment, started, trained
 from tests.collector.store import Store
 
@@ -68,6 +69,29 @@ def test_pages_of_clients_join_to_the_whole(store: Store) -> None:
     whole = page(100, 0)
     assert [row for at in range(0, 9, 2) for row in page(2, at)] == whole
     assert page(5, 100) == []
+
+
+def test_a_page_read_in_windows_is_the_page_read_whole(store: Store) -> None:
+    nodes = ["a", "b", "c"]
+    unnamed = Event(START, "federated", "CLIENT_SILENT", "r-1", 4, "z", {"message": "gone"})
+    labels = {"run": "r-1", "node": "y"}
+    # One record that reaches across rounds, so that no window may end among them.
+    across = batch(
+        [Sample(START, "fl_client_samples", 5.0, n, labels) for n in (6, 8)], events=[unnamed]
+    )
+    rounds = [trained("r-1", n, nodes) for n in range(1, 11)]
+    store.send(shipment("j", [started("r-1", nodes), *rounds, across]))
+    samples = store.ask(lambda db: HotSampleReader(db).windows("r-1", 1, 10, 30))
+    assert samples[0][0] == 1
+    assert samples[-1][1] == 10
+    assert len(samples) > 3
+    assert not any(6 <= last < 8 for _, last in samples)
+    for offset, limit in ((0, 100), (4, 9), (20, 100), (33, 1), (100, 5)):
+        which = ClientFilter(limit=limit, offset=offset)
+        whole = store.ask(client_table, "r-1", which, CLIENT_FIELDS)
+        parted = store.ask(client_table, "r-1", which, CLIENT_FIELDS, window=30)
+        assert client_page(parted) == client_page(whole)
+        assert parted.total == 33
 
 
 def test_a_count_is_whole_and_what_is_missing_is_none() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -21,6 +21,8 @@ from fedsight.collector.samples import HotSampleReader, RunSamples, SampleReader
 CLIENT_FIELDS = ClientRow.__struct_fields__
 STATUSES: tuple[str, ...] = get_args(ClientStatus)
 TRAINED = STATUSES.index("trained")
+#: Samples read at once: bounds the memory that a page takes, however long its run.
+WINDOW_SAMPLES = 2_000_000
 FIGURE_METRIC = {column: metric for metric, column in CLIENT_FIGURES.items()}
 
 
@@ -63,23 +65,58 @@ class ClientTable:
 
 
 def client_table(
-    store: sqlite3.Connection, run: str, which: ClientFilter, fields: Sequence[str]
+    store: sqlite3.Connection,
+    run: str,
+    which: ClientFilter,
+    fields: Sequence[str],
+    *,
+    window: int = WINDOW_SAMPLES,
 ) -> ClientTable:
-    """The clients that match, with the figures among `fields`."""
+    """The clients that match, with the figures among `fields`.
+
+    The samples are read and counted `window` at a time, and only what is on the page is kept.
+    """
     samples: SampleReader = HotSampleReader(store)
-    measured = samples.of_run(run, which.from_round, which.to_round)
-    return pivot(measured, _outcomes(store, run, which), node_order(store, run), which, fields)
+    outcomes = _outcomes(store, run, which)
+    nodes: list[str] = []
+    parts: list[ClientTable] = []
+    passed, room = 0, which.limit
+    for first, last in samples.windows(run, which.from_round, which.to_round, window):
+        told = [outcome for outcome in outcomes if first <= outcome.round <= last]
+        part = replace(which, offset=max(0, which.offset - passed), limit=room)
+        found = samples.of_run(run, first, last)
+        nodes = nodes or _nodes(found, outcomes, node_order(store, run))
+        parts.append(pivot(found, told, nodes, part, fields))
+        passed, room = passed + parts[-1].total, room - len(parts[-1].round)
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _joined(parts: Sequence[ClientTable]) -> ClientTable:
+    """Tables of rounds that follow each other, over the same nodes, as one."""
+    begins = np.cumsum([0, *(len(part.round) for part in parts)]).tolist()
+    return ClientTable(
+        parts[0].nodes,
+        np.concatenate([part.round for part in parts]),
+        np.concatenate([part.node for part in parts]),
+        np.concatenate([part.status for part in parts]),
+        {
+            begin + row: why
+            for begin, part in zip(begins, parts, strict=False)
+            for row, why in part.reasons.items()
+        },
+        {name: np.concatenate([p.figures[name] for p in parts]) for name in parts[0].figures},
+        sum(part.total for part in parts),
+    )
 
 
 def pivot(
     samples: RunSamples,
     outcomes: Sequence[Outcome],
-    order: Sequence[str],
+    nodes: list[str],
     which: ClientFilter,
     fields: Sequence[str],
 ) -> ClientTable:
-    """Samples and outcomes as a table. Pure; where a figure came twice the later one holds."""
-    nodes = _nodes(samples, outcomes, order)
+    """Samples and outcomes of `nodes` as a table; a figure that came twice is the later one."""
     code = {node: at for at, node in enumerate(nodes)}
     metric, node = _of_series(samples, code, which.node)
     sample_metric = metric[samples.series]

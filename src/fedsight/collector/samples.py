@@ -51,6 +51,12 @@ class SampleReader(Protocol):
         """All samples of a run's rounds, both ends included; owned by the caller."""
         ...
 
+    def windows(
+        self, run: str, first_round: int, last_round: int, samples: int
+    ) -> list[tuple[int, int]]:
+        """Part a range of rounds into ranges, in order, of about so many samples at most."""
+        ...
+
 
 class HotSampleWriter:
     """Samples as one row for each batch, in the transaction of the hot log."""
@@ -117,15 +123,39 @@ class HotSampleWriter:
 
 
 class HotSampleReader:
-    """Reads what `HotSampleWriter` wrote, over a connection of its own."""
+    """Reads what `HotSampleWriter` wrote, over a connection of its own, for one question."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._series: dict[str, list[tuple[int, str, str | None]]] = {}
+
+    def windows(
+        self, run: str, first_round: int, last_round: int, samples: int
+    ) -> list[tuple[int, int]]:
+        """As `SampleReader.windows`; a batch lies in one window, however many rounds it has."""
+        query = (
+            "SELECT first_round, last_round, n FROM sample_batches"
+            " WHERE run = ? AND first_round <= ? AND last_round >= ? ORDER BY first_round"
+        )
+        cuts: list[int] = []
+        held, reached = 0, first_round
+        for first, last, count in self._db.execute(query, (run, last_round, first_round)):
+            if held + count > samples and first > reached:
+                cuts.append(first)
+                held = 0
+            held, reached = held + count, max(reached, last)
+        begins, ends = [first_round, *cuts], [*(cut - 1 for cut in cuts), last_round]
+        return list(zip(begins, ends, strict=True))
+
+    def _series_of(self, run: str) -> list[tuple[int, str, str | None]]:
+        if run not in self._series:
+            query = "SELECT id, name, node FROM series WHERE run = ? ORDER BY id"
+            self._series[run] = self._db.execute(query, (run,)).fetchall()
+        return self._series[run]
 
     def of_run(self, run: str, first_round: int, last_round: int) -> RunSamples:
         """As `SampleReader.of_run`."""
-        query = "SELECT id, name, node FROM series WHERE run = ? ORDER BY id"
-        known = self._db.execute(query, (run,)).fetchall()
+        known = self._series_of(run)
         series, rounds, values = self._columns(run, first_round, last_round)
         wanted = (rounds >= first_round) & (rounds <= last_round)
         if not wanted.all():
