@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,10 +46,16 @@ ROOMS: dict[str, set[str]] = {
 GUESTS = {
     "flwr": {"federated"},
     "torch": {"tasks", "forecast", "federated"},
-    "fastapi": {"collector", "policy", "network", "forecast", "federated"},
+    "starlette": {"collector", "policy", "network", "forecast"},
+    "uvicorn": {"collector", "policy", "network", "forecast"},
+    "uvloop": {"collector", "policy", "network", "forecast"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
+
+
+#: The package of an imported module, where the two have different names.
+PACKAGES = {"sklearn": "scikit-learn"}
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -108,6 +116,20 @@ def test_guests_stay_in_their_rooms(path: Path) -> None:
     used = {name.split(".")[0] for name in imported(parsed(path))}
     strays = {guest for guest in used & set(GUESTS) if room_of(path) not in GUESTS[guest]}
     assert not strays
+
+
+def requirements() -> set[str]:
+    """Every package that pyproject.toml names for those who use fedsight."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    named = [*project["dependencies"], *extras["federated"], *extras["torch"]]
+    return {re.split(r"[\[<>=]", name)[0].replace("-", "_") for name in named}
+
+
+def test_every_package_that_is_imported_is_required_and_no_other() -> None:
+    used = {name.split(".")[0] for path in SOURCE for name in imported(parsed(path))}
+    guests = used - set(sys.stdlib_module_names) - {"fedsight"}
+    assert {PACKAGES.get(name, name).replace("-", "_") for name in guests} == requirements()
 
 
 def test_the_rules_of_imports_can_fail() -> None:

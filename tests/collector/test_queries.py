@@ -67,6 +67,14 @@ def test_slow_rounds_are_given_three_times_their_length(
     assert store.ask(queries.runs, RunFilter(state="silent"), early).total == 0
 
 
+def test_ids_that_begin_so_come_in_order_the_exact_one_first(store: Store) -> None:
+    for name in ("r-12", "r-1", "r-2", "r_1%"):
+        store.send(shipment(f"j-{name}", [started(name, ["a"])]))
+    assert store.ask(queries.run_ids, "r-1", 5) == ["r-1", "r-12"]
+    assert store.ask(queries.run_ids, "r-1", 1) == ["r-1"]
+    assert store.ask(queries.run_ids, "%", 5) == []
+
+
 def test_runs_come_newest_first(store: Store) -> None:
     for at in range(3):
         begun = Event(START + at, "federated", "RUN_STARTED", f"r-{at}", details={"task": "mnist"})

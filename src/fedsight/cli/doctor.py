@@ -95,8 +95,9 @@ def _package(extra: str, module: str, package: str) -> Finding:
 
 
 def _dashboard() -> Finding:
-    page = Path(__file__).parents[1] / "dashboard" / "static" / "index.html"
-    if page.is_file():
+    from fedsight.collector.site import packaged
+
+    if (packaged() / "index.html").is_file():
         return Finding("dashboard", "ok", "built; any browser shows it, none is needed to train")
     return Finding("dashboard", "note", "its pages are not built", "make web")
 

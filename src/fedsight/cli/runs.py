@@ -171,15 +171,13 @@ def _full_id(store: sqlite3.Connection, beginning: str) -> str:
     """The one run whose id begins so. Raises UsageError where there is none, or several."""
     from fedsight.collector import queries
 
-    known = [run.id for run in queries.runs(store, queries.RunFilter(limit=-1), 0).runs]
-    if beginning in known:
-        return beginning
-    found = [run for run in known if run.startswith(beginning)]
-    if len(found) == 1:
+    found = queries.run_ids(store, beginning, limit=5)
+    if beginning in found or len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"run {beginning!r} could be any of {', '.join(found[:5])}")
-    raise UsageError(f"no run {beginning!r}; `fedsight runs list` shows the {len(known)} there are")
+        raise UsageError(f"run {beginning!r} could be any of {', '.join(found)}")
+    there = queries.counts(store).runs
+    raise UsageError(f"no run {beginning!r}; `fedsight runs list` shows the {there} there are")
 
 
 def _rows(store: sqlite3.Connection, run: str, part: Part) -> list[msgspec.Struct]:
@@ -215,12 +213,12 @@ def _events(store: sqlite3.Connection, run: str) -> list[msgspec.Struct]:
 
     rows: list[msgspec.Struct] = []
     after = 0
-    while page := queries.events(store, run, queries.EventFilter(after, limit=PAGE)):
+    while True:
+        page = queries.events(store, run, queries.EventFilter(after, limit=PAGE))
         if not page.events:
             return rows
         rows.extend(page.events)
         after = page.last_id
-    return rows
 
 
 def _write_json(store: sqlite3.Connection, run: str, out: TextIO) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "open_readonly",
     "rounds",
     "run",
+    "run_ids",
     "runs",
 ]
 
@@ -114,6 +115,12 @@ def run(store: sqlite3.Connection, run_id: str, now: int) -> RunSummary | None:
         f"SELECT {RUN_COLUMNS}, {SILENT_AFTER} FROM runs WHERE id = ?", (run_id,)
     ).fetchone()
     return None if found is None else _summary(store, found, now)
+
+
+def run_ids(store: sqlite3.Connection, beginning: str, limit: int) -> list[str]:
+    """Ids of runs that begin so, in order: the one that is just so comes first."""
+    query = "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
+    return [row[0] for row in store.execute(query, (len(beginning), beginning, limit))]
 
 
 def newest_run(store: sqlite3.Connection) -> str | None:
