@@ -50,6 +50,18 @@ def test_a_node_that_raises_answers_with_its_message_and_the_round_goes_on() -> 
     )
 
 
+def test_a_node_that_exits_is_a_node_that_failed() -> None:
+    app = ClientApp()
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        raise SystemExit(3)
+
+    (reply,) = (grid := LocalGrid(app, sites(1, {}))).send_and_receive(messages(grid))
+    assert reply.error.reason is not None
+    assert reply.error.reason.startswith("SystemExit: 3")
+
+
 def test_turns_follow_each_other_on_one_clock() -> None:
     grid = LocalGrid(echo_app([], 0.002), sites(4, {}))
     asked = messages(grid)

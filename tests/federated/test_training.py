@@ -190,3 +190,12 @@ def test_more_nodes_than_samples_is_refused_before_anything_is_journaled() -> No
 
 def test_run_ids_differ() -> None:
     assert len({new_run_id() for _ in range(1000)}) == 1000
+
+
+def test_a_task_that_returns_no_figures_is_told_so(misbehaving: Toy) -> None:
+    misbehaving.train = lambda *_: None  # type: ignore[assignment, method-assign, return-value]
+    outcome, _, reports = run_toy(misbehaving, rounds=1)
+    assert outcome.state == "failed"
+    assert (
+        "train must return its figures, such as a loss by name, got None" in reports[0].failures[0]
+    )

@@ -17,7 +17,6 @@ from fedsight.federated import codec
 from fedsight.federated.client import CONFIG, METRICS, NUM_EXAMPLES, ROUND
 from fedsight.federated.flat import Vector
 
-
 #: Values that are multiplied and added at once: half a megabyte of float32.
 _BLOCK = 1 << 17
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -76,6 +76,8 @@ class Trainer:
         started, cpu_started = time.perf_counter(), _cpu_seconds()
         found = self._task.train(self._model.model, self._data, self._recipe, self._rng)
         cpu, wall = _cpu_seconds() - cpu_started, time.perf_counter() - started
+        if not isinstance(found, Mapping):
+            raise TypeError(f"train must return its figures, such as a loss by name, got {found!r}")
         figures: dict[str, float | int] = {
             NUM_EXAMPLES: len(self._data),
             TRAIN_SECONDS: wall,

@@ -107,8 +107,7 @@ class Observed(Wrapper):
         if node is None:
             return
         if timed is not None:
-            turn = timed.turn(reply.metadata.reply_to_message_id)
-            node.busy = None if turn is None else Period(turn.start, turn.end)
+            node.busy = timed.turn(reply.metadata.reply_to_message_id)
         if isinstance(reply, Refused):
             _fill(node, reply.reply.content)
         if reply.has_error():

@@ -22,6 +22,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsight.errors import told
 from fedsight.federated.clock import Clock
+from fedsight.federated.observation import Period
 
 #: Flower's own ids are random 64-bit numbers; these tell themselves apart from the server's, 1.
 _FIRST_NODE_ID = 1000
@@ -29,19 +30,11 @@ _RUN_ID = 1
 _SERVER_NODE_ID = 1
 
 
-@dataclass(frozen=True)
-class Turn:
-    """When a node worked on a message: Unix nanoseconds on the server's clock."""
-
-    start: int
-    end: int
-
-
 @runtime_checkable
 class Timed(Protocol):
     """A grid that knows when each node worked."""
 
-    def turn(self, message_id: str) -> Turn | None:
+    def turn(self, message_id: str) -> Period | None:
         """When the node worked on that message of the last exchange; None where not known."""
 
 
@@ -102,14 +95,14 @@ class LocalGrid(Grid):
         self._order = {node_id: at for at, node_id in enumerate(self._sites)}
         self._now = now or Clock().now
         self._message_ids = itertools.count(1)
-        self._turns: dict[str, Turn] = {}
+        self._turns: dict[str, Period] = {}
         self._replies: dict[str, Message] = {}
         self._run: Run | None = None
         self._ahead = ahead
         self._ready: Collection[int] = ()
         self._copies = bool(app._mods) or app._call is not None
 
-    def turn(self, message_id: str) -> Turn | None:
+    def turn(self, message_id: str) -> Period | None:
         """See `Timed`."""
         return self._turns.get(message_id)
 
@@ -138,6 +131,8 @@ class LocalGrid(Grid):
         return replies
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        if not self._replies:
+            self._turns.clear()
         asked = self._prepared(messages)
         for message in asked:
             reply = self._take_turn(message)
@@ -184,9 +179,9 @@ class LocalGrid(Grid):
         start = self._now()
         try:
             reply = self._app(message, site.context)
-        except Exception as error:  # the node's own code: its failure is an answer, not ours
+        except (Exception, SystemExit) as error:  # the node's own code: its failure is an answer
             failure = Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, told(error))
             reply = Message(failure, reply_to=message)
         if site.node_id not in self._ready:
-            self._turns[message_id] = Turn(start, self._now())
+            self._turns[message_id] = Period(start, self._now())
         return reply

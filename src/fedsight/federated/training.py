@@ -247,9 +247,6 @@ class _Session:
         self._started = time.perf_counter()
 
     def run(self, simulation: Simulation) -> Outcome:
-        self._say("RUN_STARTED", self._opening(simulation))
-        self._tell_doubts(simulation)
-
         def note(record: RoundRecord) -> None:
             self._note(record)
             self._tell_doubts(simulation)
@@ -258,6 +255,8 @@ class _Session:
             self._models.keep(round, simulation.state(vector), self._metrics())
 
         try:
+            self._say("RUN_STARTED", self._opening(simulation))
+            self._tell_doubts(simulation)
             vector = simulation.run(note, self._run_id, keep)
         except KeyboardInterrupt:
             return self._end("interrupted", "stopped by Ctrl-C", None)
