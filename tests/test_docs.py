@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from fedsight.cli.app import app
-from fedsight.collector.endpoints import ENDPOINTS
+from fedsight.collector.http.endpoints import ENDPOINTS
 from fedsight.config import PORTS, SECTIONS, Section
 
 ROOT = Path(__file__).parents[1]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.collector.open_store import Store
 from tests.collector.server import Server
-from tests.collector.store import Store
 
 
 @pytest.fixture

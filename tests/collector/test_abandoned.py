@@ -10,9 +10,9 @@ import pytest
 
 from fedsight.collector.abandoned import REASON, Abandoned, take_back
 from fedsight.journal import Journal
+from tests.collector.open_store import Store
 from tests.collector.server import Server
 from tests.collector.shipments import SECOND, ended, started, trained, whole_run
-from tests.collector.store import Store
 
 pytestmark = pytest.mark.slow
 

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsight.collector import queries
-from fedsight.collector.hotlog import prepared
 from fedsight.collector.ingest import Ingest
-from fedsight.collector.queries import EventFilter, RunFilter
+from fedsight.collector.reading import queries
+from fedsight.collector.reading.queries import EventFilter, RunFilter
 from fedsight.collector.refusal import BadFieldError
-from fedsight.collector.schema import FILE_NAME
-from fedsight.collector.storefile import open_store
+from fedsight.collector.store.hotlog import prepared
+from fedsight.collector.store.schema import FILE_NAME
+from fedsight.collector.store.storefile import open_store
 from fedsight.errors import StoreError
 from fedsight.journal import GapError
 from fedsight.signals import Event
+from tests.collector.open_store import Store
 from tests.collector.shipments import (
     SECOND,
     START,
@@ -27,7 +28,6 @@ from tests.collector.shipments import (
     trained,
     whole_run,
 )
-from tests.collector.store import Store
 
 RECORDS = whole_run("r-1", ["a", "b"], rounds=10)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fedsight.collector.storefile import open_readonly
+from fedsight.collector.store.storefile import open_readonly
 from fedsight.journal import DeliveryError, GapError
 from fedsight.journal.http import HttpSink
 from fedsight.signals import Batch

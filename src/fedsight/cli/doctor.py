@@ -21,8 +21,8 @@ from rich.markup import escape
 from fedsight import __version__
 from fedsight.cli.attached import LEAST_BYTES, PortInUseError, answers
 from fedsight.cli.options import Config, size
-from fedsight.collector.schema import FILE_NAME
-from fedsight.collector.storefile import MAGIC, open_readonly
+from fedsight.collector.store.schema import FILE_NAME
+from fedsight.collector.store.storefile import MAGIC, open_readonly
 from fedsight.config import PORTS, Settings, load
 from fedsight.errors import StoreError
 
@@ -95,7 +95,7 @@ def _package(extra: str, module: str, package: str) -> Finding:
 
 
 def _dashboard() -> Finding:
-    from fedsight.collector.site import packaged
+    from fedsight.collector.http.static_files import packaged
 
     if (packaged() / "index.html").is_file():
         return Finding("dashboard", "ok", "built; any browser shows it, none is needed to train")

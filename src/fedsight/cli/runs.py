@@ -54,7 +54,7 @@ def list_runs(
     config: Config = None,
 ) -> None:
     """List runs, newest first."""
-    from fedsight.collector import queries
+    from fedsight.collector.reading import queries
 
     with _store(config) as store:
         page = queries.runs(store, queries.RunFilter(limit=limit), queries.now_ns())
@@ -86,7 +86,7 @@ def list_runs(
 @app.command(epilog="Example: fedsight runs show r-3fa9c01b")
 def show(run: Run, as_json: AsJson = False, config: Config = None) -> None:
     """Show one run."""
-    from fedsight.collector import queries
+    from fedsight.collector.reading import queries
 
     with _store(config) as store:
         found = queries.run(store, _full_id(store, run), queries.now_ns())
@@ -144,7 +144,7 @@ def export(
 
 @contextmanager
 def _store(config: Path | None) -> Iterator[sqlite3.Connection]:
-    from fedsight.collector.storefile import open_readonly
+    from fedsight.collector.store.storefile import open_readonly
 
     with closing(open_readonly(load(config).data)) as store:
         yield store
@@ -169,7 +169,7 @@ def _written(output: Path | None) -> Iterator[TextIO]:
 
 def _full_id(store: sqlite3.Connection, beginning: str) -> str:
     """The one run whose id begins so. Raises UsageError where there is none, or several."""
-    from fedsight.collector import queries
+    from fedsight.collector.reading import queries
 
     found = queries.run_ids(store, beginning, limit=5)
     if beginning in found or len(found) == 1:
@@ -182,7 +182,7 @@ def _full_id(store: sqlite3.Connection, beginning: str) -> str:
 
 def _rows(store: sqlite3.Connection, run: str, part: Part) -> list[msgspec.Struct]:
     """All rows of one part of a run."""
-    from fedsight.collector import clients, queries, spans
+    from fedsight.collector.reading import clients, queries, spans
 
     def rounds_at(offset: int) -> Sequence[msgspec.Struct]:
         return queries.rounds(store, run, limit=PAGE, offset=offset).rounds
@@ -209,7 +209,7 @@ def _paged(page_at: Callable[[int], Sequence[msgspec.Struct]]) -> list[msgspec.S
 
 
 def _events(store: sqlite3.Connection, run: str) -> list[msgspec.Struct]:
-    from fedsight.collector import queries
+    from fedsight.collector.reading import queries
 
     rows: list[msgspec.Struct] = []
     after = 0
@@ -222,7 +222,7 @@ def _events(store: sqlite3.Connection, run: str) -> list[msgspec.Struct]:
 
 
 def _write_json(store: sqlite3.Connection, run: str, out: TextIO) -> None:
-    from fedsight.collector import queries
+    from fedsight.collector.reading import queries
 
     parts = {part.value: _rows(store, run, part) for part in Part}
     found = {"run": queries.run(store, run, queries.now_ns()), **parts}

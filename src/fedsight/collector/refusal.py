@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from fedsight.collector.rows import ErrorAnswer, ErrorBody, ErrorMessage
+from fedsight.collector.reading.rows import ErrorAnswer, ErrorBody, ErrorMessage
 
 MISSING = re.compile(r"missing required field `([^`]+)`")
 UNKNOWN = re.compile(r"contains unknown field `([^`]+)`")

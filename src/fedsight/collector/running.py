@@ -11,20 +11,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedsight.collector import queries
 from fedsight.collector.abandoned import Abandoned
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
+from fedsight.collector.http.limits import RateLimit
+from fedsight.collector.http.login import Login
 from fedsight.collector.ingest import Ingest
-from fedsight.collector.limits import RateLimit
-from fedsight.collector.login import Login
+from fedsight.collector.live.stream import Hub
+from fedsight.collector.live.watch import Watch
 from fedsight.collector.options import CollectorOptions
-from fedsight.collector.readers import Readers
-from fedsight.collector.rows import ComponentHealth, Level
-from fedsight.collector.schema import FILE_NAME
-from fedsight.collector.storefile import note_damage, open_store
-from fedsight.collector.stream import Hub
-from fedsight.collector.times import now_ns
-from fedsight.collector.watch import Watch
+from fedsight.collector.reading import queries
+from fedsight.collector.reading.rows import ComponentHealth, Level
+from fedsight.collector.store.readers import Readers
+from fedsight.collector.store.schema import FILE_NAME
+from fedsight.collector.store.storefile import note_damage, open_store
+from fedsight.collector.store.times import now_ns
 from fedsight.collector.wire import ShipmentDecoder
 from fedsight.signals import Event
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import uvicorn
 import uvloop
 
-from fedsight.collector.application import create_app
+from fedsight.collector.http.application import create_app
 from fedsight.collector.options import CollectorOptions
 from fedsight.collector.running import Parts
 from fedsight.errors import StoreError

@@ -1,0 +1,1 @@
+"""The HTTP API: the door, the routes and their parameters, the dashboard's files."""

@@ -1,0 +1,157 @@
+"""The door: what every request must pass before it reaches a route, and headers of every answer.
+
+Host is checked against DNS rebinding, Origin against other sites' pages, Content-Type so that no
+form can post; see docs/decisions/0102-the-door.md.
+"""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fedsight.collector.http.limits import RateLimit
+from fedsight.collector.http.login import Login
+from fedsight.collector.options import CollectorOptions, is_loopback
+from fedsight.collector.refusal import RefusedError, too_many
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+CONTENT_POLICY = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Guard:
+    """Wraps the application. Refuses with 401, 403, 413, 415 or 429 before anything is read."""
+
+    def __init__(self, app: ASGIApp, options: CollectorOptions, login: Login) -> None:
+        self._app = app
+        self._options = options
+        self._login = login
+        self._hosts = options.allowed_hosts
+        self._refused = RateLimit(options.refused_rate, options.refused_burst)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check, then pass on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except RefusedError as refused:
+            await _refuse(refused, scope, receive, send)
+            return
+        await self._app(scope, receive, _with_headers(send, scope["path"]))
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        changes = scope["type"] == "http" and scope["method"] not in SAFE
+        host = headers.get("host", "")
+        if host_name(host) not in self._hosts:
+            raise RefusedError(403, "host", f"Host {host!r} is not served here", field="Host")
+        if changes or scope["type"] == "websocket":
+            _check_origin(headers.get("origin"), host)
+        self._check_caller(scope, headers, changes)
+        if changes:
+            _check_content(headers, self._options.body_bytes)
+
+    def _check_caller(self, scope: Scope, headers: Headers, changes: bool) -> None:
+        """The right token always passes: it is 256 random bits, so that the limit on failures
+        bounds work and need not lock anybody out."""
+        # What a proxy in front of loopback passes on names the proxy's host, not this machine.
+        here = self._options.loopback and is_loopback(host_name(headers.get("host", "")))
+        if (here and not changes) or scope["path"] == "/login":
+            return
+        if self._login.knows_token(headers.get("authorization", "")):
+            return
+        if not changes and self._login.knows_cookie(headers.get("cookie", ""), time.time()):
+            return
+        raise self.unknown_caller(scope)
+
+    def unknown_caller(self, scope: Scope) -> RefusedError:
+        """401, or 429 for an address that failed too often."""
+        wait = self._refused.take(client_address(scope), time.monotonic())
+        if wait:
+            return too_many("too many requests without a right token", wait)
+        return RefusedError(
+            401,
+            "unauthorized",
+            "this needs the header 'Authorization: Bearer TOKEN' with the token of the data"
+            " directory, or a login from the address that the collector printed at its start",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, without its port, in lower case: `[::1]:8083` gives `::1`."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def client_address(scope: Scope) -> str:
+    """Who asks, as far as the socket tells."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def _check_origin(origin: str | None, host: str) -> None:
+    """A browser names the page that asks; it must be one of ours. Other clients name none."""
+    if origin is None:
+        return
+    try:
+        page = urlsplit(origin)
+    except ValueError:
+        page = urlsplit("")
+    if page.scheme not in ("http", "https") or page.netloc.lower() != host.lower():
+        raise RefusedError(403, "origin", f"Origin {origin!r} may not ask here", field="Origin")
+
+
+def _check_content(headers: Headers, most: int) -> None:
+    kind = headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        message = f"Content-Type must be application/json, got {kind!r}"
+        raise RefusedError(415, "content_type", message, field="Content-Type")
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > most:
+        raise too_large(most)
+
+
+def too_large(most: int) -> RefusedError:
+    """413 with the limit; the connection closes, as the rest of the body is not read."""
+    message = f"the body must have at most {most} bytes"
+    return RefusedError(413, "too_large", message, headers={"Connection": "close"})
+
+
+async def _refuse(refused: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
+    response = Response(refused.body(), refused.status, refused.headers, "application/json")
+    if scope["type"] == "websocket":
+        # The server states the length of a refused handshake's body itself.
+        del response.headers["Content-Length"]
+    await response(scope, receive, _with_headers(send, scope["path"]))
+
+
+def _with_headers(send: Send, path: str) -> Send:
+    caching = "no-store" if path.startswith(("/api/", "/health", "/login")) else "no-cache"
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", caching)
+        await send(message)
+
+    return wrapped

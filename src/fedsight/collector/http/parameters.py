@@ -1,0 +1,133 @@
+"""Each route's query parameters, their types and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from fedsight.collector.reading.queries import LAST_ROUND
+from fedsight.collector.reading.rows import RunState
+from fedsight.collector.refusal import BadFieldError, bad_field
+from fedsight.collector.store.times import parse_rfc3339
+from fedsight.signals import Text
+
+ROWS = 1_000
+CELLS = 1_000_000
+
+Limit = Annotated[int, Meta(ge=1, le=ROWS)]
+WideLimit = Annotated[int, Meta(ge=1, le=CELLS)]
+Offset = Annotated[int, Meta(ge=0, le=2**53)]
+RoundNumber = Annotated[int, Meta(ge=0, le=LAST_ROUND)]
+Layout = Literal["rows", "columns"]
+
+Query = TypeVar("Query", bound=Struct)
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class RunsQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which runs."""
+
+    limit: Limit = 100
+    offset: Offset = 0
+    state: RunState | None = None
+    task: Text | None = None
+
+
+class TableQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which rounds; both ends of the range are included."""
+
+    from_round: RoundNumber = 0
+    to_round: RoundNumber = LAST_ROUND
+    limit: WideLimit | None = None
+    offset: Offset = 0
+    layout: Layout = "rows"
+    fields: Annotated[str, Meta(max_length=1024)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.from_round > self.to_round:
+            raise ValueError(f"from_round {self.from_round} must not be above to_round")
+
+    @property
+    def most(self) -> int:
+        """How many rows to answer with."""
+        return self.limit or (CELLS if self.layout == "columns" else ROWS)
+
+
+class ClientsQuery(TableQuery, frozen=True, forbid_unknown_fields=True):
+    """Which clients in which rounds."""
+
+    node: Text | None = None
+
+
+class EventsQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which events."""
+
+    after: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    limit: Limit = ROWS
+    kind: Text | None = None
+    round: RoundNumber | None = None
+
+
+class MetricsQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which run, and rounds that started within which time."""
+
+    experiment_id: Text | None = None
+    start: Annotated[str, Meta(max_length=64)] | None = msgspec.field(name="from", default=None)
+    end: Annotated[str, Meta(max_length=64)] | None = msgspec.field(name="to", default=None)
+
+
+class LoginQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """The code of a one-time address."""
+
+    code: Annotated[str, Meta(max_length=128)] = ""
+
+
+def parsed(pairs: Iterable[tuple[str, str]], kind: type[Query]) -> Query:
+    """Query parameters as their type; an empty one counts as absent.
+
+    Raises BadFieldError naming the parameter.
+    """
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise BadFieldError(name, "must be given once")
+        if value:
+            given[name] = value
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        bad = bad_field(error)
+        named = "from_round" if bad.field == "body" else bad.field
+        got = f", got {given[named]!r}" if named in given else ""
+        raise BadFieldError(named, f"{bad}{got}") from None
+
+
+def chosen(query: TableQuery, allowed: Sequence[str]) -> Sequence[str]:
+    """The fields wanted; raises BadFieldError for one that there is not, or with rows."""
+    if query.layout == "rows" and (query.limit or 0) > ROWS:
+        raise BadFieldError("limit", f"must be at most {ROWS} without layout=columns")
+    if query.fields is None:
+        return allowed
+    if query.layout == "rows":
+        raise BadFieldError("fields", "needs layout=columns")
+    names = list(dict.fromkeys(query.fields.split(",")))
+    for name in names:
+        if name not in allowed:
+            raise BadFieldError("fields", f"must be among {', '.join(allowed)}, got {name!r}")
+    return names
+
+
+def moment(name: str, text: str | None) -> int | None:
+    """A time parameter in nanoseconds; raises BadFieldError where it is none."""
+    if text is None:
+        return None
+    try:
+        return parse_rfc3339(text)
+    except (ValueError, OverflowError) as error:
+        raise BadFieldError(name, f"must be an RFC 3339 time: {error}") from None

@@ -1,0 +1,276 @@
+"""What each route answers. Reads run in reading threads, so that the event loop stays free."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+
+from fedsight import __version__
+from fedsight.collector.http import parameters
+from fedsight.collector.http.guard import client_address, too_large
+from fedsight.collector.http.login import COOKIE_SECONDS
+from fedsight.collector.ingest import DiskFullError
+from fedsight.collector.reading import queries
+from fedsight.collector.reading.clients import (
+    CLIENT_FIELDS,
+    ClientFilter,
+    client_columns,
+    client_page,
+    client_table,
+)
+from fedsight.collector.reading.columns import ROUND_FIELDS, round_columns
+from fedsight.collector.reading.federated_metrics import federated_metrics
+from fedsight.collector.reading.rows import (
+    Accepted,
+    ColumnPage,
+    Components,
+    Health,
+    NetworkStatus,
+    PolicyStatus,
+    RunSummary,
+    ServerStatus,
+    SystemStatus,
+)
+from fedsight.collector.reading.spans import (
+    SPAN_FIELDS,
+    SpanFilter,
+    span_columns,
+    span_page,
+    span_table,
+)
+from fedsight.collector.refusal import RefusedError, too_many
+from fedsight.collector.running import Collector
+from fedsight.collector.store.hotlog import Prepared, prepared
+from fedsight.collector.store.times import now_ns, rfc3339
+from fedsight.collector.wire import ShipmentDecoder
+from fedsight.errors import StoreError
+from fedsight.journal import GapError
+
+#: Bodies above this are decoded in a thread: a megabyte takes some milliseconds.
+SMALL_BODY = 256 * 1024
+BODY_SECONDS = 30.0
+RETRY_SECONDS = 1.0
+
+
+def json(answer: Struct, status: int = 200) -> Response:
+    """A struct as JSON."""
+    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+
+
+async def _read(collector: Collector, question: Callable[[sqlite3.Connection], Struct]) -> Response:
+    encoded = await collector.readers.ask(lambda store: msgspec.json.encode(question(store)))
+    return Response(encoded, media_type="application/json")
+
+
+async def runs(collector: Collector, _: Request, query: parameters.RunsQuery) -> Response:
+    """Runs, newest first."""
+    which = queries.RunFilter(query.state, query.task, query.limit, query.offset)
+    return await _read(collector, lambda store: queries.runs(store, which, now_ns()))
+
+
+async def run(collector: Collector, request: Request, _: parameters.Nothing) -> Response:
+    """One run."""
+    run_id = request.path_params["run"]
+    return await _read(collector, lambda store: known_run(store, run_id))
+
+
+def known_run(store: sqlite3.Connection, run_id: str) -> RunSummary:
+    """The run; 404 where there is none of this id."""
+    found = queries.run(store, run_id, now_ns())
+    if found is None:
+        raise RefusedError(404, "not_found", f"there is no run {run_id!r}")
+    return found
+
+
+async def rounds(collector: Collector, request: Request, query: parameters.TableQuery) -> Response:
+    """Rounds of a run, in order."""
+    fields = parameters.chosen(query, ROUND_FIELDS)
+
+    def answer(store: sqlite3.Connection) -> Struct:
+        run_id = known_run(store, request.path_params["run"]).id
+        page = queries.rounds(
+            store,
+            run_id,
+            from_round=query.from_round,
+            to_round=query.to_round,
+            limit=query.most,
+            offset=query.offset,
+        )
+        if query.layout == "rows":
+            return page
+        return ColumnPage(len(page.rounds), page.total, round_columns(page, fields))
+
+    return await _read(collector, answer)
+
+
+async def clients(
+    collector: Collector, request: Request, query: parameters.ClientsQuery
+) -> Response:
+    """Clients of a run, by round, then node in the run's order."""
+    fields = parameters.chosen(query, CLIENT_FIELDS)
+    which = ClientFilter(query.from_round, query.to_round, query.node, query.most, query.offset)
+
+    def answer(store: sqlite3.Connection) -> Struct:
+        run_id = known_run(store, request.path_params["run"]).id
+        table = client_table(store, run_id, which, fields)
+        if query.layout == "rows":
+            return client_page(table)
+        return ColumnPage(len(table.round), table.total, client_columns(table, fields))
+
+    return await _read(collector, answer)
+
+
+async def spans(collector: Collector, request: Request, query: parameters.TableQuery) -> Response:
+    """Spans of a run, by round, then start."""
+    fields = parameters.chosen(query, SPAN_FIELDS)
+    which = SpanFilter(query.from_round, query.to_round, query.most, query.offset)
+
+    def answer(store: sqlite3.Connection) -> Struct:
+        run_id = known_run(store, request.path_params["run"]).id
+        table = span_table(store, run_id, which)
+        if query.layout == "rows":
+            return span_page(table)
+        return ColumnPage(len(table.round), table.total, span_columns(table, fields))
+
+    return await _read(collector, answer)
+
+
+async def events(collector: Collector, request: Request, query: parameters.EventsQuery) -> Response:
+    """Events of a run, by id."""
+    which = queries.EventFilter(query.after, query.kind, query.round, query.limit)
+
+    def answer(store: sqlite3.Connection) -> Struct:
+        run_id = known_run(store, request.path_params["run"]).id
+        return queries.events(store, run_id, which)
+
+    return await _read(collector, answer)
+
+
+async def fl_metrics(collector: Collector, _: Request, query: parameters.MetricsQuery) -> Response:
+    """A run's global metrics as columns and each client's means; by default the newest run."""
+    start, end = parameters.moment("from", query.start), parameters.moment("to", query.end)
+
+    def answer(store: sqlite3.Connection) -> Struct:
+        wanted = query.experiment_id
+        run_id = queries.newest_run(store) if wanted is None else known_run(store, wanted).id
+        return federated_metrics(store, run_id, start, end)
+
+    return await _read(collector, answer)
+
+
+async def health(collector: Collector, _: Request, __: parameters.Nothing) -> Response:
+    """Whether the collector can keep and answer."""
+    level, parts = await collector.health()
+    store_id = collector.directory.store_id
+    moment = rfc3339(now_ns())
+    return json(Health(level, "fedsight-collector", moment, __version__, store_id, parts))
+
+
+async def status(collector: Collector, _: Request, __: parameters.Nothing) -> Response:
+    """The whole system at a glance."""
+    level, _parts = await collector.health()
+    server, counts = await collector.readers.ask(
+        lambda store: (server_status(store, now_ns()), queries.counts(store))
+    )
+    components = Components(server, PolicyStatus("unknown"), NetworkStatus("unknown"))
+    return json(SystemStatus(rfc3339(now_ns()), level, components, counts))
+
+
+def server_status(store: sqlite3.Connection, now: int) -> ServerStatus:
+    """The federated server as its newest run shows it."""
+    newest = queries.runs(store, queries.RunFilter(limit=1), now).runs
+    if not newest:
+        return ServerStatus("unknown")
+    run_now = newest[0]
+    rows = queries.rounds(store, run_now.id, from_round=run_now.round, to_round=run_now.round)
+    active = rows.rounds[0].participants if rows.rounds else None
+    return ServerStatus(run_now.state, run_now.round, active, run_now.last_seen)
+
+
+async def ingest(collector: Collector, request: Request, _: parameters.Nothing) -> Response:
+    """Store a shipment; answers after the commit is on disk."""
+    wait = collector.ingest_rate.take(client_address(request.scope), time.monotonic())
+    if wait:
+        raise too_many("too many shipments", wait)
+    body = await read_body(request, collector.options.body_bytes)
+    if collector.waiting_bytes + len(body) > collector.options.waiting_bytes:
+        raise too_many("too many shipments wait for the disk", RETRY_SECONDS)
+    collector.waiting_bytes += len(body)
+    try:
+        return json(Accepted(await _store(collector, body)))
+    finally:
+        collector.waiting_bytes -= len(body)
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The body, counted as it comes, so that a chunked one is bounded too."""
+    chunks: list[bytes] = []
+    held = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                held += len(chunk)
+                if held > most:
+                    raise too_large(most)
+                chunks.append(chunk)
+    except TimeoutError:
+        message = f"the body did not arrive within {BODY_SECONDS:g} s"
+        raise RefusedError(408, "timeout", message, headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise RefusedError(400, "disconnected", "the body did not arrive whole") from None
+    return b"".join(chunks)
+
+
+async def _store(collector: Collector, body: bytes) -> int:
+    if len(body) > SMALL_BODY:
+        shipment = await asyncio.to_thread(checked, body, ShipmentDecoder())
+    else:
+        shipment = checked(body, collector.decoder)
+    try:
+        return await asyncio.wrap_future(collector.ingest.submit(shipment))
+    except GapError as gap:
+        seq = gap.expected_seq
+        message = f"records before {shipment.first_seq} are missing; send from {seq} on"
+        raise RefusedError(409, "gap", message, expected_seq=seq) from None
+    except DiskFullError as error:
+        raise RefusedError(507, "disk_full", str(error)) from error
+    except StoreError as error:
+        raise RefusedError(503, "store", str(error)) from error
+
+
+def checked(body: bytes, decoder: ShipmentDecoder) -> Prepared:
+    """The shipment in a body; 400 where it does not parse, BadFieldError where a value is out of
+    range."""
+    try:
+        return prepared(decoder.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RefusedError(400, "json", f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise RefusedError(400, "json", "the body is nested too deeply") from None
+
+
+async def login(collector: Collector, request: Request, query: parameters.LoginQuery) -> Response:
+    """Turn a one-time code into a cookie."""
+    cookie = collector.login.redeem(query.code, time.time())
+    if cookie is None:
+        wait = collector.login_rate.take(client_address(request.scope), time.monotonic())
+        if wait:
+            raise too_many("too many wrong codes", wait)
+        message = "this login address was used or is wrong; the newest stands in the terminal"
+        raise RefusedError(401, "unauthorized", message, field="code")
+    answer = RedirectResponse("/", 303)
+    answer.set_cookie(
+        collector.login.cookie_name,
+        cookie,
+        max_age=COOKIE_SECONDS,
+        httponly=True,
+        samesite="strict",
+    )
+    return answer

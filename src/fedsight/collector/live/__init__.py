@@ -1,0 +1,1 @@
+"""The live stream: what commits bring, passed on to those who watch."""

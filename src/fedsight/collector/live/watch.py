@@ -1,0 +1,163 @@
+"""`WS /ws/metrics`: one connection to the live stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from fedsight.collector.live.stream import (
+    Hub,
+    Packet,
+    Replay,
+    Stream,
+    Watcher,
+    event_before,
+    packets_after,
+    watcher,
+)
+from fedsight.collector.refusal import RefusedError, bad_field, unprocessable
+from fedsight.collector.store.readers import Readers
+from fedsight.signals import Text
+
+#: Seconds that a lagging reader has to take its last message.
+LAST_WORD_SECONDS = 2.0
+TRY_AGAIN_LATER = 1013
+
+Streams = Annotated[list[Stream], Meta(min_length=1, max_length=16)]
+
+
+class Subscribe(Struct, frozen=True, tag_field="action", tag="subscribe"):
+    """Add streams; with a cursor, what came after it first."""
+
+    streams: Streams
+    run: Text | None = None
+    cursor: Annotated[int, Meta(ge=0, le=2**62)] | None = None
+
+
+class Unsubscribe(Struct, frozen=True, tag_field="action", tag="unsubscribe"):
+    """Take streams away."""
+
+    streams: Streams
+
+
+class Subscribed(Struct, frozen=True, tag_field="type", tag="subscribed"):
+    """What this connection receives from now on, and the newest cursor."""
+
+    streams: list[Stream]
+    cursor: int
+
+
+class Lagging(Struct, frozen=True, tag_field="type", tag="lagging"):
+    """This reader was too slow and is about to be closed."""
+
+    cursor: int
+
+
+_decode = msgspec.json.Decoder(Subscribe | Unsubscribe).decode
+
+
+class Watch:
+    """Serves connections to one hub."""
+
+    def __init__(self, hub: Hub, readers: Readers, *, capacity: int, most: int) -> None:
+        self._hub = hub
+        self._readers = readers
+        self._capacity = capacity
+        self._most = most
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One connection, from its handshake to its end."""
+        if len(self._hub.watchers) >= self._most:
+            await socket.close(TRY_AGAIN_LATER)
+            return
+        await socket.accept()
+        mine = watcher(self._capacity)
+        self._hub.watchers.add(mine)
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self._listen(socket, mine), self._send(socket, mine), mine.lagging.wait())
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._hub.watchers.discard(mine)
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        _raise_unexpected(ends)
+        if mine.lagging.is_set():
+            await self._last_word(socket)
+
+    async def _listen(self, socket: WebSocket, mine: Watcher) -> None:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text") or message.get("bytes") or ""
+            self._obey(mine, text)
+
+    def _obey(self, mine: Watcher, text: str | bytes) -> None:
+        try:
+            asked = _decode(text)
+        except msgspec.ValidationError as error:
+            mine.offer(unprocessable(bad_field(error)).message_text())
+            return
+        except (msgspec.DecodeError, RecursionError) as error:
+            mine.offer(RefusedError(400, "json", str(error)).message_text())
+            return
+        if isinstance(asked, Unsubscribe):
+            mine.streams.difference_update(asked.streams)
+        else:
+            mine.streams.update(asked.streams)
+            mine.run = asked.run
+        now = self._hub.cursor
+        mine.offer(msgspec.json.encode(Subscribed(sorted(mine.streams), now)).decode())
+        if isinstance(asked, Subscribe) and asked.cursor is not None:
+            mine.offer(Replay(asked.cursor, now, frozenset(asked.streams), asked.run))
+
+    async def _send(self, socket: WebSocket, mine: Watcher) -> None:
+        while True:
+            item = await mine.queue.get()
+            if isinstance(item, Replay):
+                await self._replay(socket, item)
+            else:
+                await socket.send_text(item.text if isinstance(item, Packet) else item)
+
+    async def _replay(self, socket: WebSocket, wanted: Replay) -> None:
+        """Send from the store what lies behind the reader's cursor, a page at a time."""
+        after, end = event_before(wanted.after), event_before(wanted.upto)
+        while after < end:
+            known = after
+            packets, after = await self._readers.ask(
+                partial(packets_after, event_id=known, run=wanted.run)
+            )
+            for packet in packets:
+                if wanted.after < packet.cursor <= wanted.upto and _matches(packet, wanted):
+                    await socket.send_text(packet.text)
+            if after == known:
+                return
+
+    async def _last_word(self, socket: WebSocket) -> None:
+        try:
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await socket.send_text(msgspec.json.encode(Lagging(self._hub.cursor)).decode())
+                await socket.close(TRY_AGAIN_LATER)
+        except (TimeoutError, WebSocketDisconnect, RuntimeError):
+            return
+
+
+def _matches(packet: Packet, wanted: Replay) -> bool:
+    return packet.stream in wanted.streams and wanted.run in (None, packet.run)
+
+
+def _raise_unexpected(ends: Sequence[object]) -> None:
+    """A reader that went away in the middle is the way of the world; all else is a fault."""
+    for end in ends:
+        if isinstance(end, Exception) and not isinstance(end, WebSocketDisconnect | RuntimeError):
+            raise end

@@ -1,0 +1,1 @@
+"""Questions to the store, and their answers as rows and columns."""

@@ -1,0 +1,265 @@
+"""Questions to the store, answered as rows. Pure but for reading: works without a collector.
+
+with closing(open_readonly(data)) as store:
+    page = runs(store, RunFilter(limit=10), now_ns())
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from fedsight.collector.reading.rows import (
+    EventPage,
+    EventRow,
+    RoundPage,
+    RoundRow,
+    RunPage,
+    RunState,
+    RunSummary,
+    SignalCounts,
+    Silence,
+)
+from fedsight.collector.store.progress import stride
+from fedsight.collector.store.storefile import open_readonly
+from fedsight.collector.store.times import now_ns, rfc3339, rfc3339_or_none
+
+__all__ = [
+    "LAST_ROUND",
+    "EventFilter",
+    "RunFilter",
+    "counts",
+    "events",
+    "journal_seq",
+    "last_event_id",
+    "last_signal",
+    "newest_run",
+    "node_order",
+    "now_ns",
+    "open_readonly",
+    "rounds",
+    "run",
+    "run_ids",
+    "runs",
+]
+
+LAST_ROUND = 1_000_000_000
+#: A run that trains is silent after this long, and after this many of its slow rounds; before the
+#: first round, of which nobody knows how long it takes, after FIRST_ROUND_SECONDS.
+SILENT_SECONDS = 30.0
+SILENT_ROUNDS = 3.0
+FIRST_ROUND_SECONDS = 300.0
+TREND_POINTS = 60
+
+RUN_COLUMNS = (
+    "id, task, strategy, engine, state, reason, round, rounds, nodes, started, ended, last_seen,"
+    " received, accuracy, best_accuracy, loss, payload_down_bytes, payload_up_bytes,"
+    " model_parameters, failures, p95_seconds, config"
+)
+#: Before three rounds are known there is no percentile: the longest of them stands for it. The
+#: inner limit bounds the search where a run never says how long its rounds take.
+SILENT_AFTER = (
+    f"coalesce(max({SILENT_SECONDS}, {SILENT_ROUNDS} * coalesce(p95_seconds, (SELECT max(seconds)"
+    " FROM (SELECT seconds FROM rounds WHERE run = runs.id LIMIT 100)))),"
+    f" {FIRST_ROUND_SECONDS})"
+)
+STATE_NOW = (
+    "CASE WHEN state = 'training'"
+    f" AND (:now - received) / 1e9 > {SILENT_AFTER} THEN 'silent' ELSE state END"
+)
+ROUND_COLUMNS = (
+    "round, started, seconds, accuracy, loss, train_loss, selected, participants, failures,"
+    " samples, payload_down_bytes, payload_up_bytes"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs; None: any."""
+
+    state: RunState | None = None
+    task: str | None = None
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events of a run; None: any."""
+
+    after: int = 0
+    kind: str | None = None
+    round: int | None = None
+    limit: int = 1000
+
+
+def runs(store: sqlite3.Connection, which: RunFilter, now: int) -> RunPage:
+    """Runs, newest first; `now` in Unix nanoseconds decides which are silent."""
+    where = f"(:state IS NULL OR {STATE_NOW} = :state) AND (:task IS NULL OR task = :task)"
+    values = {"now": now, "state": which.state, "task": which.task}
+    total = store.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()[0]
+    found = store.execute(
+        f"SELECT {RUN_COLUMNS}, {SILENT_AFTER} FROM runs WHERE {where}"
+        " ORDER BY coalesce(started, first_seen) DESC, id LIMIT :limit OFFSET :offset",
+        {**values, "limit": which.limit, "offset": which.offset},
+    )
+    return RunPage([_summary(store, row, now) for row in found], total)
+
+
+def run(store: sqlite3.Connection, run_id: str, now: int) -> RunSummary | None:
+    """One run, or None where there is none of this id."""
+    found = store.execute(
+        f"SELECT {RUN_COLUMNS}, {SILENT_AFTER} FROM runs WHERE id = ?", (run_id,)
+    ).fetchone()
+    return None if found is None else _summary(store, found, now)
+
+
+def run_ids(store: sqlite3.Connection, beginning: str, limit: int) -> list[str]:
+    """Ids of runs that begin so, in order: the one that is just so comes first."""
+    query = "SELECT id FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
+    return [row[0] for row in store.execute(query, (len(beginning), beginning, limit))]
+
+
+def newest_run(store: sqlite3.Connection) -> str | None:
+    """The id of the run that began last."""
+    query = "SELECT id FROM runs ORDER BY coalesce(started, first_seen) DESC, id LIMIT 1"
+    found = store.execute(query).fetchone()
+    return None if found is None else str(found[0])
+
+
+def last_signal(store: sqlite3.Connection, run_id: str) -> int | None:
+    """When a run's last signal happened, in Unix nanoseconds."""
+    found = store.execute("SELECT last_seen FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def journal_seq(store: sqlite3.Connection, journal: str) -> int:
+    """The last record that the store has of a journal; 0 where it has none."""
+    found = store.execute("SELECT last_seq FROM journals WHERE id = ?", (journal,)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def node_order(store: sqlite3.Connection, run_id: str) -> list[str]:
+    """The run's nodes in its own order."""
+    found = store.execute("SELECT nodes FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return [] if found is None else msgspec.json.decode(found[0], type=list[str])
+
+
+def rounds(
+    store: sqlite3.Connection,
+    run_id: str,
+    *,
+    from_round: int = 0,
+    to_round: int = LAST_ROUND,
+    limit: int = 1000,
+    offset: int = 0,
+) -> RoundPage:
+    """Rounds of a run in order, both ends of the range included."""
+    where = "run = ? AND round BETWEEN ? AND ?"
+    values = (run_id, from_round, to_round)
+    total = store.execute(f"SELECT count(*) FROM rounds WHERE {where}", values).fetchone()[0]
+    query = f"SELECT {ROUND_COLUMNS} FROM rounds WHERE {where} ORDER BY round LIMIT ? OFFSET ?"
+    return RoundPage([_round(row) for row in store.execute(query, (*values, limit, offset))], total)
+
+
+def events(store: sqlite3.Connection, run_id: str | None, which: EventFilter) -> EventPage:
+    """Events by id after `which.after`; of every run where `run_id` is None."""
+    found = store.execute(
+        "SELECT id, time, source, kind, run, round, node, details FROM events WHERE id > :after"
+        + ("" if run_id is None else " AND run = :run")
+        + ("" if which.kind is None else " AND kind = :kind")
+        + ("" if which.round is None else " AND round = :round")
+        + " ORDER BY id LIMIT :limit",
+        {
+            "run": run_id,
+            "after": which.after,
+            "kind": which.kind,
+            "round": which.round,
+            "limit": which.limit,
+        },
+    )
+    rows = [_event(row) for row in found]
+    return EventPage(rows, rows[-1].id if rows else which.after)
+
+
+def last_event_id(store: sqlite3.Connection) -> int:
+    """The id of the newest event; 0 where there is none."""
+    return int(store.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
+
+def counts(store: sqlite3.Connection) -> SignalCounts:
+    """How much the store holds."""
+    found = store.execute(
+        "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM events),"
+        " (SELECT coalesce(sum(n), 0) FROM sample_batches INDEXED BY sample_batches_of_run),"
+        " (SELECT coalesce(sum(n), 0) FROM span_batches INDEXED BY span_batches_of_run)"
+    ).fetchone()
+    return SignalCounts(*found)
+
+
+def silence(
+    state: str, received: int, p95_seconds: float | None, after: float, now: int
+) -> Silence | None:
+    """How long a training run has been silent; None while that is not longer than `after`."""
+    seconds = (now - received) / 1e9
+    if state != "training" or seconds <= after:
+        return None
+    return Silence(round(seconds, 3), round(seconds / p95_seconds, 2) if p95_seconds else None)
+
+
+def accuracy_trend(store: sqlite3.Connection, run_id: str) -> list[float]:
+    """The accuracy of at most TREND_POINTS rounds, evenly spread over those that were measured.
+
+    Each is looked up by the index, so that a long run costs no more than a short one.
+    """
+    at = "SELECT round FROM rounds WHERE run = ? AND accuracy IS NOT NULL ORDER BY round"
+    first = store.execute(f"{at} LIMIT 1", (run_id,)).fetchone()
+    if first is None:
+        return []
+    last = store.execute(f"{at} DESC LIMIT 1", (run_id,)).fetchone()
+    near = (
+        "SELECT round, accuracy FROM rounds WHERE run = ? AND round >= ?"
+        " AND accuracy IS NOT NULL ORDER BY round LIMIT 1"
+    )
+    points = stride(first[0], last[0], TREND_POINTS)
+    return list(
+        dict(store.execute(near, (run_id, wanted)).fetchone() for wanted in points).values()
+    )
+
+
+def _summary(store: sqlite3.Connection, row: tuple[Any, ...], now: int) -> RunSummary:
+    names = [name.strip() for name in RUN_COLUMNS.split(",")]
+    kept = dict(zip(names, row[:-1], strict=True))
+    silent = silence(kept["state"], kept.pop("received"), kept.pop("p95_seconds"), row[-1], now)
+    started, ended, last_seen = (kept.pop(name) for name in ("started", "ended", "last_seen"))
+    until = last_seen if ended is None else ended
+    state = kept.pop("state")
+    nodes, config = kept.pop("nodes"), kept.pop("config")
+    # A run without an accuracy has no trend: then nothing is searched for one.
+    trend = [] if kept["accuracy"] is None else accuracy_trend(store, kept["id"])
+    return RunSummary(
+        **kept,
+        state="silent" if silent else state,
+        silent=silent,
+        started=rfc3339_or_none(started),
+        ended=rfc3339_or_none(ended),
+        last_seen=rfc3339(last_seen),
+        seconds=None if started is None else max(0, until - started) / 1e9,
+        nodes=msgspec.json.decode(nodes, type=list[str]),
+        accuracy_trend=trend,
+        config=msgspec.json.decode(config, type=dict[str, Any]),
+    )
+
+
+def _round(row: tuple[Any, ...]) -> RoundRow:
+    number, started, *figures = row
+    return RoundRow(number, rfc3339_or_none(started), *figures)
+
+
+def _event(row: tuple[Any, ...]) -> EventRow:
+    id_, time, source, kind, run_id, round_, node, text = row
+    details = msgspec.json.decode(text, type=dict[str, Any])
+    return EventRow(id_, rfc3339(time), source, kind, run_id, round_, node, details)

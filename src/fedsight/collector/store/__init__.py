@@ -1,0 +1,1 @@
+"""The hot log: its tables, and what is written into them."""

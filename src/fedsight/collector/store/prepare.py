@@ -1,0 +1,243 @@
+"""Check a shipment's records and turn them into what the tables hold. Pure: no clock, no disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from fedsight.collector.refusal import BadFieldError, bad_field
+from fedsight.collector.store.figures import COUNT_METRICS, LARGEST_COUNT, ROUND_FIGURES
+from fedsight.signals import Batch, Event, Phase, SampleColumns, Series, Shipment, Span, Text
+
+PHASES: tuple[Phase, ...] = get_args(Phase)
+PHASE_CODE: dict[str, int] = {phase: code for code, phase in enumerate(PHASES)}
+NO_ROUND = -1
+
+Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
+
+
+class RunStarted(Struct, frozen=True):
+    """The details of a RUN_STARTED event."""
+
+    task: Text | None = None
+    engine: Text | None = None
+    strategy: Text | None = None
+    rounds: Count | None = None
+    nodes: list[Text] = msgspec.field(default_factory=list)
+    model_parameters: Count | None = None
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class RunEnded(Struct, frozen=True):
+    """The details of a RUN_ENDED event."""
+
+    state: Literal["finished", "failed", "interrupted"]
+    reason: str | None = None
+
+
+class ClientOutcome(Struct, frozen=True):
+    """The details of an event that says why a client's update is not in the round."""
+
+    message: str | None = None
+
+
+DETAILS: dict[str, type[RunStarted | RunEnded | ClientOutcome]] = {
+    "RUN_STARTED": RunStarted,
+    "RUN_ENDED": RunEnded,
+    "CLIENT_FAILED": ClientOutcome,
+    "UPDATE_REJECTED": ClientOutcome,
+    "CLIENT_SILENT": ClientOutcome,
+}
+
+#: Events that are part of a run's own story; others may name a run that never began here.
+RUN_KINDS = frozenset(
+    {
+        "RUN_STARTED",
+        "ROUND_STARTED",
+        "CLIENT_FAILED",
+        "UPDATE_REJECTED",
+        "CLIENT_SILENT",
+        "ROUND_COMPLETED",
+        "ROUND_FAILED",
+        "RUN_ENDED",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Samples of one run (None: of no run) as columns; `index` points into `series`."""
+
+    run: str | None
+    series: list[Series]
+    index: NDArray[np.int32]
+    time: NDArray[np.int64]
+    value: NDArray[np.float64]
+    round: NDArray[np.int32]
+
+    @property
+    def round_range(self) -> tuple[int, int] | tuple[None, None]:
+        """The first and last round among the samples that have one."""
+        known = self.round[self.round >= 0]
+        return (int(known.min()), int(known.max())) if known.size else (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanBlock:
+    """Spans of one round of a run as columns; `node` points into `nodes`, -1 for the server."""
+
+    run: str
+    round: int
+    nodes: list[str]
+    node: NDArray[np.int32]
+    phase: NDArray[np.int8]
+    ok: NDArray[np.int8]
+    start: NDArray[np.int64]
+    duration: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """An event with its details as JSON, and as their type where the kind has one."""
+
+    event: Event
+    json: str
+    details: RunStarted | RunEnded | ClientOutcome | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One journal record, checked and ready to be written."""
+
+    samples: list[SampleBlock]
+    spans: list[SpanBlock]
+    events: list[EventEntry]
+    figures: dict[tuple[str, int], dict[str, float]]
+    runs: dict[str, tuple[int, int]]
+
+
+def prepare(shipment: Shipment) -> list[Record]:
+    """The records of a shipment; raises BadFieldError for the first value out of range."""
+    for name in ("first_seq", "oldest_seq"):
+        value = getattr(shipment, name)
+        if value + len(shipment.records) > LARGEST_COUNT:
+            raise BadFieldError(name, f"must be at most 2^53, got {value}")
+    return [_record(batch, f"records[{at}]") for at, batch in enumerate(shipment.records)]
+
+
+def _record(batch: Batch, path: str) -> Record:
+    columns = _columns(batch.samples, f"{path}.samples")
+    blocks = list(_blocks(columns)) if len(batch.samples) else []
+    events = [_entry(event, f"{path}.events[{at}]") for at, event in enumerate(batch.events)]
+    figures = _figures(columns) if len(batch.samples) else {}
+    runs = _runs(blocks, batch.events, batch.spans)
+    return Record(blocks, list(_span_blocks(batch.spans)), events, figures, runs)
+
+
+def _columns(samples: SampleColumns, path: str) -> SampleBlock:
+    """All samples of a batch as arrays; raises BadFieldError for a value that cannot be."""
+    value = np.array(samples.value, np.float64)
+    _check_all(np.isfinite(value), f"{path}.value", value, "a finite number")
+    index = np.array(samples.index, np.int32)
+    counted = np.array([series.name in COUNT_METRICS for series in samples.series], bool)
+    if index.size and counted.any():
+        whole = (value >= 0) & (value <= LARGEST_COUNT) & (value == np.floor(value))
+        wanted = "a whole number from 0 to 2^53"
+        _check_all(whole | ~counted[index], f"{path}.value", value, wanted)
+    rounds = np.array([NO_ROUND if r is None else r for r in samples.round], np.int32)
+    time = np.array(samples.time, np.int64)
+    return SampleBlock(None, samples.series, index, time, value, rounds)
+
+
+def _check_all(good: NDArray[np.bool_], path: str, value: NDArray[np.float64], what: str) -> None:
+    if not good.all():
+        at = int(np.argmin(good))
+        raise BadFieldError(f"{path}[{at}]", f"must be {what}, got {float(value[at])!r}")
+
+
+def _blocks(columns: SampleBlock) -> Iterator[SampleBlock]:
+    """Part the samples by run, in the order in which the runs first appear."""
+    run_of = [series.labels.get("run") for series in columns.series]
+    code = {run: at for at, run in enumerate(dict.fromkeys(run_of))}
+    if len(code) == 1:
+        yield replace(columns, run=run_of[0])
+        return
+    of_sample = np.array([code[run] for run in run_of], np.int32)[columns.index]
+    for run, at in code.items():
+        mine = of_sample == at
+        if mine.any():
+            arrays = (columns.index, columns.time, columns.value, columns.round)
+            yield SampleBlock(run, columns.series, *(array[mine] for array in arrays))
+
+
+def _figures(columns: SampleBlock) -> dict[tuple[str, int], dict[str, float]]:
+    """Figures of whole rounds, from series labelled with nothing but their run."""
+    named = {
+        at: (series.labels["run"], ROUND_FIGURES[series.name])
+        for at, series in enumerate(columns.series)
+        if series.name in ROUND_FIGURES and series.labels.keys() == {"run"}
+    }
+    found: dict[tuple[str, int], dict[str, float]] = {}
+    wanted = np.isin(columns.index, list(named)) & (columns.round >= 0)
+    for at in np.flatnonzero(wanted).tolist():
+        run, column = named[int(columns.index[at])]
+        figures = found.setdefault((run, int(columns.round[at])), {})
+        figures[column] = float(columns.value[at])
+    return found
+
+
+def _entry(event: Event, path: str) -> EventEntry:
+    kind = DETAILS.get(event.kind)
+    details = None
+    if kind is not None:
+        try:
+            details = msgspec.convert(event.details, kind)
+        except msgspec.ValidationError as error:
+            bad = bad_field(error)
+            inner = "" if bad.field == "body" else f".{bad.field}"
+            raise BadFieldError(f"{path}.details{inner}", str(bad)) from error
+    return EventEntry(event, msgspec.json.encode(event.details).decode(), details)
+
+
+def _span_blocks(spans: Iterable[Span]) -> Iterator[SpanBlock]:
+    groups: dict[tuple[str, int], list[Span]] = {}
+    for span in spans:
+        groups.setdefault((span.run, span.round), []).append(span)
+    for (run, round_), group in groups.items():
+        nodes = list(dict.fromkeys(s.node for s in group if s.node is not None))
+        code: dict[str | None, int] = {node: at for at, node in enumerate(nodes)}
+        yield SpanBlock(
+            run,
+            round_,
+            nodes,
+            np.array([-1 if s.node is None else code[s.node] for s in group], np.int32),
+            np.array([PHASE_CODE[s.phase] for s in group], np.int8),
+            np.array([s.ok for s in group], np.int8),
+            np.array([s.start for s in group], np.int64),
+            np.array([s.end - s.start for s in group], np.int64),
+        )
+
+
+def _runs(
+    blocks: list[SampleBlock], events: list[Event], spans: list[Span]
+) -> dict[str, tuple[int, int]]:
+    """Every run that these signals are part of, with their first and last time."""
+    seen: list[tuple[str | None, int, int]] = [
+        (block.run, int(block.time.min()), int(block.time.max()))
+        for block in blocks
+        if any(series.name.startswith("fl_") for series in block.series)
+    ]
+    seen += [(e.run, e.time, e.time) for e in events if e.kind in RUN_KINDS]
+    seen += [(span.run, span.start, span.end) for span in spans]
+    found: dict[str, tuple[int, int]] = {}
+    for run, first, last in seen:
+        if run is not None:
+            earliest, latest = found.get(run, (first, last))
+            found[run] = (min(earliest, first), max(latest, last))
+    return found

@@ -1,0 +1,51 @@
+"""Reads off the event loop: a few threads, each with a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from fedsight.collector.store.schema import connect_reader
+
+Answer = TypeVar("Answer")
+
+
+class Readers:
+    """A pool of reading threads. `ask` runs a query over one snapshot of the store."""
+
+    def __init__(self, file: Path, threads: int = 4) -> None:
+        self._file = file
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+
+    async def ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """What `question` answers; raises what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, question)
+
+    def ask_now(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """As `ask`, in the calling thread."""
+        return self._run(question)
+
+    def _run(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = connect_reader(self._file)
+        try:
+            connection.execute("BEGIN")
+            return question(connection)
+        finally:
+            if connection.in_transaction:
+                connection.rollback()
+            self._idle.put(connection)
+
+    def close(self) -> None:
+        """Wait for reads under way and close all connections."""
+        self._pool.shutdown()
+        while not self._idle.empty():
+            self._idle.get_nowait().close()

@@ -1,0 +1,193 @@
+"""Where samples are kept: the contract for any store of samples, and the hot log's own.
+
+Runs, rounds, events, spans and journal cursors always live in the hot log; samples may live
+elsewhere, under keys that the same record always gives again, so that writing twice is harmless.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from fedsight.collector.store.prepare import SampleBlock
+from fedsight.signals import Series, series_key
+
+#: Series remembered by a writer; beyond, it forgets all and asks its table again.
+REMEMBERED = 200_000
+
+
+class SampleWriter(Protocol):
+    """Takes samples in, before the journal's cursor advances past their record."""
+
+    def append(self, journal: str, seq: int, block: SampleBlock) -> None:
+        """Keep the samples of record `seq`; harmless when done again."""
+        ...
+
+    def forget_cached(self) -> None:
+        """Forget what was learnt from writes that were rolled back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunSamples:
+    """A run's samples in the order they arrived; `series` points into `names` and `nodes`."""
+
+    names: list[str]
+    nodes: list[str | None]
+    series: NDArray[np.int64]
+    round: NDArray[np.int32]
+    value: NDArray[np.float64]
+
+
+class SampleReader(Protocol):
+    """Gives samples back."""
+
+    def of_run(self, run: str, first_round: int, last_round: int) -> RunSamples:
+        """All samples of a run's rounds, both ends included; owned by the caller."""
+        ...
+
+    def windows(
+        self, run: str, first_round: int, last_round: int, samples: int
+    ) -> list[tuple[int, int]]:
+        """Part a range of rounds into ranges, in order, of about so many samples at most."""
+        ...
+
+
+class HotSampleWriter:
+    """Samples as one row for each batch, in the transaction of the hot log."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._ids: dict[tuple[str, ...], int] = {}
+        self._last: tuple[list[Series], NDArray[np.int64]] = ([], np.zeros(0, np.int64))
+
+    def append(self, journal: str, seq: int, block: SampleBlock) -> None:
+        """As `SampleWriter.append`; the caller's cursor makes a second time impossible."""
+        ids = self._ids_of(block.series)
+        self._db.execute(
+            "INSERT INTO sample_batches (journal, seq, run, first_round, last_round, n, series,"
+            " round, value, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                journal,
+                seq,
+                block.run,
+                *block.round_range,
+                len(block.index),
+                ids[block.index].astype("<i4").tobytes(),
+                block.round.astype("<i4").tobytes(),
+                block.value.astype("<f8").tobytes(),
+                block.time.astype("<i8").tobytes(),
+            ),
+        )
+
+    def forget_cached(self) -> None:
+        """As `SampleWriter.forget_cached`."""
+        self._ids.clear()
+        self._last = ([], np.zeros(0, np.int64))
+
+    def _ids_of(self, series: list[Series]) -> NDArray[np.int64]:
+        """A run's records mostly name the same series in the same order, one after another."""
+        known, ids = self._last
+        if known != series:
+            ids = np.array([self._id(each) for each in series], np.int64)
+            self._last = (series, ids)
+        return ids
+
+    def _id(self, series: Series) -> int:
+        labels = series.labels
+        cached = (series.name, *labels, *labels.values())
+        found = self._ids.get(cached)
+        if found is None:
+            if len(self._ids) >= REMEMBERED:
+                self._ids.clear()
+            found = self._ids[cached] = self._stored_id(series)
+        return found
+
+    def _stored_id(self, series: Series) -> int:
+        key = series_key(series.name, series.labels)
+        found = self._db.execute("SELECT id FROM series WHERE key = ?", (key,)).fetchone()
+        if found is not None:
+            return int(found[0])
+        labels = msgspec.json.encode(series.labels).decode()
+        run, node = series.labels.get("run"), series.labels.get("node")
+        added = self._db.execute(
+            "INSERT INTO series (key, name, labels, run, node) VALUES (?, ?, ?, ?, ?)",
+            (key, series.name, labels, run, node),
+        )
+        return int(added.lastrowid or 0)
+
+
+class HotSampleReader:
+    """Reads what `HotSampleWriter` wrote, over a connection of its own, for one question."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._series: dict[str, list[tuple[int, str, str | None]]] = {}
+
+    def windows(
+        self, run: str, first_round: int, last_round: int, samples: int
+    ) -> list[tuple[int, int]]:
+        """As `SampleReader.windows`; a batch lies in one window, however many rounds it has."""
+        query = (
+            "SELECT first_round, last_round, n FROM sample_batches"
+            " WHERE run = ? AND first_round <= ? AND last_round >= ? ORDER BY first_round"
+        )
+        cuts: list[int] = []
+        held, reached = 0, first_round
+        for first, last, count in self._db.execute(query, (run, last_round, first_round)):
+            if held + count > samples and first > reached:
+                cuts.append(first)
+                held = 0
+            held, reached = held + count, max(reached, last)
+        begins, ends = [first_round, *cuts], [*(cut - 1 for cut in cuts), last_round]
+        return list(zip(begins, ends, strict=True))
+
+    def _series_of(self, run: str) -> list[tuple[int, str, str | None]]:
+        if run not in self._series:
+            query = "SELECT id, name, node FROM series WHERE run = ? ORDER BY id"
+            self._series[run] = self._db.execute(query, (run,)).fetchall()
+        return self._series[run]
+
+    def of_run(self, run: str, first_round: int, last_round: int) -> RunSamples:
+        """As `SampleReader.of_run`."""
+        known = self._series_of(run)
+        series, rounds, values = self._columns(run, first_round, last_round)
+        wanted = (rounds >= first_round) & (rounds <= last_round)
+        if not wanted.all():
+            series, rounds, values = series[wanted], rounds[wanted], values[wanted]
+        return RunSamples(
+            [name for _, name, _ in known],
+            [node for _, _, node in known],
+            _position([id_ for id_, _, _ in known], series),
+            rounds,
+            values,
+        )
+
+    def _columns(
+        self, run: str, first_round: int, last_round: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+        query = (
+            "SELECT series, round, value FROM sample_batches"
+            " WHERE run = ? AND first_round <= ? AND last_round >= ? ORDER BY id"
+        )
+        rows = self._db.execute(query, (run, last_round, first_round)).fetchall()
+        series, rounds, values = zip(*rows, strict=True) if rows else ((), (), ())
+        return (
+            np.frombuffer(b"".join(series), "<i4"),
+            np.frombuffer(b"".join(rounds), "<i4"),
+            np.frombuffer(b"".join(values), "<f8"),
+        )
+
+
+def _position(ids: list[int], column: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Where each of `column` stands in the sorted `ids`, by a table as wide as their range."""
+    if not ids:
+        return np.zeros(0, np.int64)
+    table = np.zeros(ids[-1] - ids[0] + 1, np.int64)
+    table[np.array(ids) - ids[0]] = np.arange(len(ids))
+    return table[column - ids[0]]
