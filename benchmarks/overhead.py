@@ -26,13 +26,16 @@ from benchmarks.measuring import Spread, ratios, shows, taking_turns
 from benchmarks.report import Findings, Target, at_most, holds
 from benchmarks.simulated import unobserved
 from fedsight import config
-from fedsight.cli.attached import Collector, collector, make_writable
+from fedsight.cli.attached import Collector, make_writable
+from fedsight.cli.kept import collector
 from fedsight.errors import FedsightError
 from fedsight.federated.plan import Plan
 from fedsight.federated.training import Simulation, train
 from fedsight.journal import Journal, Shipper
 from fedsight.journal.http import HttpSink
 from fedsight.tasks import load
+
+logger = logging.getLogger(__name__)
 
 #: One local epoch where a default run has five: a round is shorter, so observing it weighs more.
 PLAN = Plan(task="mnist", nodes=10, epochs=1)
@@ -75,7 +78,7 @@ def measure(quick: bool, say: Say) -> Findings:
     with tempfile.TemporaryDirectory() as name:
         settings = replace(config.load(), data=Path(name))
         make_writable(settings.data)
-        with collector(settings, port=0, attach=False) as reached:
+        with collector(settings, 0, attach=False, tell=logger.warning) as reached:
             observed = _observed(plan, reached, settings.journals)
             _not_observed(plan)
             found = taking_turns(
