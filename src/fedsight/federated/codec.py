@@ -28,7 +28,7 @@ class _LazyArray(Array):
     def __init__(self, vector: Vector) -> None:
         # At once: Array watches each assignment.
         self.__dict__.update(
-            vector=vector, dtype=str(vector.dtype), shape=vector.shape, stype=SType.NUMPY
+            vector=vector, dtype=_name(vector.dtype), shape=vector.shape, stype=SType.NUMPY
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -82,6 +82,11 @@ def _serialise(vector: Vector) -> bytes:
     buffer = BytesIO()
     np.save(buffer, vector, allow_pickle=False)
     return buffer.getvalue()
+
+
+@lru_cache(maxsize=16)
+def _name(dtype: np.dtype[Any]) -> str:
+    return str(dtype)  # NumPy puts it together anew each time
 
 
 @lru_cache(maxsize=64)

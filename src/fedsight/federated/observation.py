@@ -80,40 +80,40 @@ class Translator:
 
     def __init__(self, run: str) -> None:
         self._run = run
-        self._series: dict[tuple[str, str | None], Series] = {}
+        self._series: dict[str | None, dict[str, Series]] = {}
 
     def batch(self, record: RoundRecord) -> Batch:
         """Everything that the round gave as one batch: one journal record."""
-        columns = SampleColumns()
-        for name, value in _round_figures(record):
-            self._add(columns, name, None, value, record)
-        for node in record.nodes:
-            for name, value in _node_figures(node, record):
-                self._add(columns, name, node.node, value, record)
+        series: list[Series] = []
+        values: list[float] = []
+        for node, figures in _all_figures(record):
+            known = self._series.setdefault(node, {})
+            for name, value in figures:
+                if value is not None and math.isfinite(value):
+                    series.append(known.get(name) or self._named(known, name, node))
+                    values.append(value)
+        count = len(values)
+        times, rounds = [record.ended] * count, [record.round] * count
+        columns = SampleColumns(series, list(range(count)), times, values, list(rounds))
         return Batch(columns, list(_events(record)), list(_spans(record)))
 
-    def _add(
-        self,
-        columns: SampleColumns,
-        name: str,
-        node: str | None,
-        value: float | None,
-        record: RoundRecord,
-    ) -> None:
-        if value is None or not math.isfinite(value):
-            return
-        series = self._series.get((name, node))
-        if series is None:
-            labels = {"run": self._run} if node is None else {"run": self._run, "node": node}
-            series = self._series[name, node] = Series(name, labels)
-        columns.index.append(len(columns.series))
-        columns.series.append(series)
-        columns.time.append(record.ended)
-        columns.value.append(value)
-        columns.round.append(record.round)
+    def _named(self, known: dict[str, Series], name: str, node: str | None) -> Series:
+        labels = {"run": self._run} if node is None else {"run": self._run, "node": node}
+        known[name] = Series(name, labels)
+        return known[name]
 
 
-def _round_figures(record: RoundRecord) -> Iterator[tuple[str, float | None]]:
+Figures = Iterator[tuple[str, float | None]]
+
+
+def _all_figures(record: RoundRecord) -> Iterator[tuple[str | None, Figures]]:
+    """Figures of the round itself, then of each node by its name."""
+    yield None, _round_figures(record)
+    for node in record.nodes:
+        yield node.node, _node_figures(node, record)
+
+
+def _round_figures(record: RoundRecord) -> Figures:
     trained = record.trained
     yield "fl_accuracy", record.accuracy
     yield "fl_eval_loss", record.loss
@@ -127,7 +127,7 @@ def _round_figures(record: RoundRecord) -> Iterator[tuple[str, float | None]]:
     yield "fl_round_payload_up_bytes", _total(node.payload_up_bytes for node in record.nodes)
 
 
-def _node_figures(node: NodeRound, record: RoundRecord) -> Iterator[tuple[str, float | None]]:
+def _node_figures(node: NodeRound, record: RoundRecord) -> Figures:
     yield "fl_client_train_seconds", node.train_seconds
     yield "fl_client_cpu_seconds", node.cpu_seconds
     if node.busy is not None:

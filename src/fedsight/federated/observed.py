@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -121,17 +121,19 @@ class Observed(Wrapper):
 
 def _fill(node: NodeRound, content: RecordDict) -> None:
     """Take over what the node itself measured, and count what it sent."""
-    metrics = cast(MetricRecord, content.get(client.METRICS, MetricRecord()))
-    node.samples = cast("int | None", metrics.get(client.NUM_EXAMPLES))
-    node.train_seconds = _number(metrics, client.TRAIN_SECONDS)
-    node.cpu_seconds = _number(metrics, client.CPU_SECONDS)
-    node.train_loss = _number(metrics, client.TRAIN_LOSS)
-    node.train_accuracy = _number(metrics, client.TRAIN_ACCURACY)
-    node.payload_up_bytes = codec.payload_bytes(
-        cast(ArrayRecord, content.get(codec.ARRAYS, ArrayRecord()))
-    )
+    if client.METRICS in content:
+        figures = dict(cast(MetricRecord, content[client.METRICS]).items())
+        node.samples = cast("int | None", figures.get(client.NUM_EXAMPLES))
+        node.train_seconds = _number(figures, client.TRAIN_SECONDS)
+        node.cpu_seconds = _number(figures, client.CPU_SECONDS)
+        node.train_loss = _number(figures, client.TRAIN_LOSS)
+        node.train_accuracy = _number(figures, client.TRAIN_ACCURACY)
+    if codec.ARRAYS in content:
+        node.payload_up_bytes = codec.payload_bytes(cast(ArrayRecord, content[codec.ARRAYS]))
+    else:
+        node.payload_up_bytes = 0
 
 
-def _number(metrics: MetricRecord | None, key: str) -> float | None:
-    value = None if metrics is None else metrics.get(key)
+def _number(figures: Mapping[str, object] | None, key: str) -> float | None:
+    value = None if figures is None else figures.get(key)
     return value if isinstance(value, int | float) else None

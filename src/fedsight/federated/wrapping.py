@@ -8,6 +8,7 @@ runs the rounds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
@@ -114,7 +115,9 @@ class Checked(Wrapper):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        return self.inner.aggregate_train(server_round, [self._check(reply) for reply in replies])
+        with np.errstate(over="ignore", invalid="ignore"):
+            checked = [self._check(reply) for reply in replies]
+        return self.inner.aggregate_train(server_round, checked)
 
     def _check(self, reply: Message) -> Message:
         if reply.has_error():
@@ -140,8 +143,7 @@ class Checked(Wrapper):
 def _finite(vector: Vector) -> bool:
     # The squared norm is not finite if a value is not, nor from a norm of 1.8e19 on (float32),
     # which no model has, but which a sum weighted by samples could carry beyond the dtype.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.dot(vector, vector)))
+    return math.isfinite(np.dot(vector, vector))
 
 
 def _not_finite(vector: Vector) -> str:
