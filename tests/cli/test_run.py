@@ -46,14 +46,13 @@ def shown(data: Path, run: str) -> dict[str, object]:
     return found
 
 
-def rounds_stored(data: Path, run: str) -> list[int]:
+def stored(data: Path, run: str) -> tuple[list[int], list[tuple[int, str]]]:
+    """The rounds that the store has of a run, and its clients' rows."""
     done = fedsight(data, "runs", "export", run)
-    return [one["round"] for one in json.loads(done.stdout)["rounds"]]
-
-
-def clients_stored(data: Path, run: str) -> list[tuple[int, str]]:
-    done = fedsight(data, "runs", "export", run)
-    return [(one["round"], one["node"]) for one in json.loads(done.stdout)["clients"]]
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    clients = [(one["round"], one["node"]) for one in found["clients"]]
+    return [one["round"] for one in found["rounds"]], clients
 
 
 def test_json_is_one_object_and_alone_on_stdout(data: Path) -> None:
@@ -235,8 +234,8 @@ def test_ctrl_c_in_the_middle_ends_cleanly_as_interrupted(data: Path) -> None:
     assert f"{run} interrupted" in out
     kept = shown(data, run)
     assert kept["state"] == "interrupted"
-    stored = rounds_stored(data, run)
-    assert stored == list(range(1, len(stored) + 1))
+    found, _ = stored(data, run)
+    assert found == list(range(1, len(found) + 1))
     with Journal(data / "journals", run) as journal:
         assert journal.waiting == 0
 
@@ -277,8 +276,8 @@ def collected(data: Path, run: str) -> None:
 
 
 def assert_each_is_there_once(data: Path, run: str, rounds: int) -> None:
-    assert rounds_stored(data, run) == list(range(1, rounds + 1))
-    clients = clients_stored(data, run)
+    found, clients = stored(data, run)
+    assert found == list(range(1, rounds + 1))
     assert clients == [(one, f"client-{node}") for one in range(1, rounds + 1) for node in range(3)]
 
 
