@@ -69,13 +69,12 @@ class Wrapper(Strategy):
         evaluate_config: ConfigRecord | None = None,
         evaluate_fn: Evaluate | None = None,
     ) -> Result:
-        """Run the rounds by fedsight's own loop: `rounds.run_rounds`."""
-        return run_rounds(
+        """Run the rounds by fedsight's own loop: `rounds.Engine`."""
+        engine = Engine(grid, RoundPlan(timeout_seconds=timeout))
+        return engine.run(
             self,
-            grid,
             initial_arrays,
             rounds=num_rounds,
-            timeout=timeout,
             train_config=train_config,
             evaluate_config=evaluate_config,
             evaluate=self.evaluating(evaluate_fn),
@@ -115,9 +114,7 @@ class Checked(Wrapper):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            checked = [self._check(reply) for reply in replies]
-        return self.inner.aggregate_train(server_round, checked)
+        return self.inner.aggregate_train(server_round, map(self._check, replies))
 
     def _check(self, reply: Message) -> Message:
         if reply.has_error():
@@ -130,8 +127,11 @@ class Checked(Wrapper):
     def _fault(self, reply: Message) -> str | None:
         try:
             vector = codec.unpack(cast(ArrayRecord, reply.content[codec.ARRAYS]))
-        except (KeyError, ValueError) as error:
+            samples = cast(MetricRecord, reply.content[METRICS])[NUM_EXAMPLES]
+        except (KeyError, ValueError, AttributeError) as error:
             return f"update not readable: {error}"
+        if isinstance(samples, list) or not 0 <= samples <= MOST_SAMPLES:
+            return f"update stands for {samples!r} samples"
         if vector.shape != self._shape or vector.dtype != self._dtype:
             return (
                 f"update is {vector.dtype} of shape {vector.shape}, "
@@ -143,7 +143,8 @@ class Checked(Wrapper):
 def _finite(vector: Vector) -> bool:
     # The squared norm is not finite if a value is not, nor from a norm of 1.8e19 on (float32),
     # which no model has, but which a sum weighted by samples could carry beyond the dtype.
-    return math.isfinite(np.dot(vector, vector))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(np.dot(vector, vector))
 
 
 def _not_finite(vector: Vector) -> str:
@@ -168,10 +169,10 @@ class Selected(Wrapper):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         chosen = self._choose(server_round, list(grid.get_node_ids()))
-        return self.inner.configure_train(server_round, arrays, config, _OnlyThese(grid, chosen))
+        return self.inner.configure_train(server_round, arrays, config, OnlyThese(grid, chosen))
 
 
-class _OnlyThese(Grid):
+class OnlyThese(Grid):
     """A grid that shows only some of its nodes; all else is the whole grid's."""
 
     def __init__(self, grid: Grid, nodes: Sequence[int]) -> None:
