@@ -23,10 +23,12 @@ BANNED_CALLS = {"eval", "exec", "__import__"}
 #: Nouns and settings, at the bottom; every room may use what stands before it here.
 GROUND: dict[str, set[str]] = {"signals": set(), "errors": set(), "config": {"errors"}}
 FLOOR = {"signals", "errors", "config"}
-BELOW = FLOOR | {"journal", "tracking"}
+#: What every HTTP service shares stands beside the journal.
+BELOW = FLOOR | {"journal", "tracking", "door"}
 ROOMS: dict[str, set[str]] = {
     **GROUND,
     "journal": FLOOR,
+    "door": {"errors"},
     "tracking": FLOOR | {"journal"},
     "dashboard": set(),
     "telemetry": BELOW,
@@ -46,9 +48,9 @@ ROOMS: dict[str, set[str]] = {
 GUESTS = {
     "flwr": {"federated"},
     "torch": {"tasks", "forecast", "federated"},
-    "starlette": {"collector", "policy", "network", "forecast"},
-    "uvicorn": {"collector", "policy", "network", "forecast"},
-    "uvloop": {"collector", "policy", "network", "forecast"},
+    "starlette": {"door", "collector", "federated", "policy", "network", "forecast"},
+    "uvicorn": {"door", "federated", "policy", "network", "forecast"},
+    "uvloop": {"door", "collector", "federated", "policy", "network", "forecast"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

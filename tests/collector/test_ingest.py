@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.queries import EventFilter, RunFilter
-from fedsight.collector.refusal import BadFieldError
 from fedsight.collector.store.hotlog import prepared
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.collector.store.storefile import open_store
+from fedsight.door.refusal import BadFieldError
 from fedsight.errors import StoreError
 from fedsight.journal import GapError
 from fedsight.signals import Event

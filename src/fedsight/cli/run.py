@@ -18,7 +18,7 @@ from fedsight.cli.attached import Collector, answers, complaints, log_file, make
 from fedsight.cli.kept import collector
 from fedsight.cli.options import Config
 from fedsight.cli.screen import Screen, planned, saved, summary
-from fedsight.collector.options import LOOPBACK_NAMES
+from fedsight.door.hosts import LOOPBACK_NAMES
 from fedsight.config import Settings, load
 from fedsight.errors import FedsightError, UsageError
 from fedsight.journal import Journal, Shipper

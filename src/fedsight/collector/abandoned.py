@@ -12,10 +12,10 @@ from pathlib import Path
 
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.reading import queries
-from fedsight.collector.refusal import BadFieldError
 from fedsight.collector.store.hotlog import prepared
 from fedsight.collector.store.readers import Readers
-from fedsight.collector.store.times import now_ns
+from fedsight.door.refusal import BadFieldError
+from fedsight.door.times import now_ns
 from fedsight.errors import FedsightError, StoreError
 from fedsight.journal import DeliveryError, Journal, JournalInUseError, Shipper, orphans
 from fedsight.signals import Batch, Event, Shipment

@@ -8,11 +8,11 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedsight.door.token import created_once, token_of
 from fedsight.errors import StoreError
 
 LOCK = "collector.lock"
 STORE_ID = "store-id"
-TOKEN = "token"
 JOURNALS = "journals"
 
 
@@ -42,8 +42,8 @@ def open_directory(path: Path) -> DataDirectory:
     except OSError as error:
         raise unwritable(path, error) from error
     try:
-        store_id = _created_once(path / STORE_ID, secrets.token_hex(8))
-        token = _created_once(path / TOKEN, secrets.token_urlsafe(32))
+        store_id = created_once(path / STORE_ID, secrets.token_hex(8))
+        token = token_of(path)
     except OSError as error:
         os.close(lock)
         raise unwritable(path, error) from error
@@ -69,21 +69,3 @@ def _locked(path: Path) -> int:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
-
-
-def _created_once(file: Path, fresh: str) -> str:
-    """The file's text; where it is missing or empty, `fresh`, written whole or not at all."""
-    try:
-        found = file.read_text().strip()
-    except FileNotFoundError:
-        found = ""
-    if found:
-        return found
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(fresh + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)
-    return fresh

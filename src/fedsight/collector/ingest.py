@@ -10,11 +10,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsight.collector.refusal import BadFieldError
 from fedsight.collector.store.hotlog import HotLog, Prepared
 from fedsight.collector.store.samples import HotSampleWriter
 from fedsight.collector.store.storefile import note_damage
-from fedsight.collector.store.times import now_ns
+from fedsight.door.refusal import BadFieldError
+from fedsight.door.times import now_ns
 from fedsight.errors import StoreError
 from fedsight.journal import GapError
 from fedsight.signals import Event

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.errors import SettingsError
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
@@ -61,11 +59,3 @@ class CollectorOptions:
     def allowed_hosts(self) -> frozenset[str]:
         """Names that a request may address, in lower case."""
         return LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.hosts)}
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a name or address is this machine's own, as seen from it."""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name.lower() == "localhost"

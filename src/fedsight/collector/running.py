@@ -13,7 +13,6 @@ from pathlib import Path
 
 from fedsight.collector.abandoned import Abandoned
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
-from fedsight.collector.http.limits import RateLimit
 from fedsight.collector.http.login import Login
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.live.stream import Hub
@@ -24,8 +23,9 @@ from fedsight.collector.reading.rows import ComponentHealth, Level
 from fedsight.collector.store.readers import Readers
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.collector.store.storefile import note_damage, open_store
-from fedsight.collector.store.times import now_ns
 from fedsight.collector.wire import ShipmentDecoder
+from fedsight.door.limits import RateLimit
+from fedsight.door.times import now_ns
 from fedsight.signals import Event
 
 DAY_SECONDS = 86_400.0

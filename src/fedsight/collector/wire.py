@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from fedsight.collector.refusal import BadFieldError, bad_field
+from fedsight.door.refusal import BadFieldError, bad_field
 from fedsight.signals import (
     Batch,
     Event,

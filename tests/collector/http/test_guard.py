@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fedsight.collector.http.guard import host_name
 from fedsight.collector.options import CollectorOptions
+from fedsight.door.guard import host_name
 from tests.collector.server import JSON, Server
 
 INGEST = "/api/v1/ingest"

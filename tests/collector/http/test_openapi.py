@@ -6,10 +6,9 @@ from typing import Any
 
 import msgspec
 
-from fedsight.collector.http.endpoints import ENDPOINTS
-from fedsight.collector.http.openapi import openapi
+from fedsight.collector.http.document import document
 
-DOCUMENT: dict[str, Any] = msgspec.json.decode(openapi(ENDPOINTS))
+DOCUMENT: dict[str, Any] = msgspec.json.decode(document())
 CONTRACT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 ROUTE = re.compile(r"`(GET|POST|WS) (/[^`?\s]+)(?:\?([^`]*))?`")
 

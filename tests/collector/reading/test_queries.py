@@ -4,7 +4,7 @@ import pytest
 
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.queries import RunFilter
-from fedsight.collector.store.times import now_ns, parse_rfc3339, rfc3339
+from fedsight.door.times import now_ns, parse_rfc3339, rfc3339
 from fedsight.signals import Batch, Event, Sample, batch
 from tests.collector.open_store import Store
 from tests.collector.shipments import SECOND, START, ended, shipment, started, trained

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedsight.collector.reading import queries
-from fedsight.collector.store.times import now_ns
+from fedsight.door.times import now_ns
 from fedsight.signals import Sample, batch
 from tests.collector.open_store import Store
 from tests.collector.shipments import START, shipment, started

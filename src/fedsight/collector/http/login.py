@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 
+from fedsight.door.bearer import Bearer
+
 COOKIE_SECONDS = 7 * 24 * 3600
 
 
@@ -18,8 +20,14 @@ class Login:
     the token. `announce` is given every new code; a used one is replaced at once.
     """
 
+    how = (
+        "this needs the header 'Authorization: Bearer TOKEN' with the token of the data directory,"
+        " or a login from the address that the collector printed at its start"
+    )
+
     def __init__(self, token: str, store_id: str, announce: Callable[[str], None]) -> None:
         self._token = token.encode()
+        self._bearer = Bearer(token)
         self.cookie_name = f"fedsight-{store_id}"
         self._announce = announce
         self._code = ""
@@ -39,10 +47,7 @@ class Login:
 
     def knows_token(self, authorization: str) -> bool:
         """Whether an Authorization header carries the token."""
-        scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(
-            token.strip().encode(), self._token
-        )
+        return self._bearer.knows_token(authorization)
 
     def knows_cookie(self, cookies: str, now: float) -> bool:
         """Whether a Cookie header carries a login that has not expired."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from fedsight.collector.reading.queries import LAST_ROUND
 from fedsight.collector.reading.rows import RunState
-from fedsight.collector.refusal import BadFieldError, bad_field
-from fedsight.collector.store.times import parse_rfc3339
+from fedsight.door.refusal import BadFieldError
+from fedsight.door.times import parse_rfc3339
 from fedsight.signals import Text
 
 ROWS = 1_000
@@ -22,12 +22,6 @@ WideLimit = Annotated[int, Meta(ge=1, le=CELLS)]
 Offset = Annotated[int, Meta(ge=0, le=2**53)]
 RoundNumber = Annotated[int, Meta(ge=0, le=LAST_ROUND)]
 Layout = Literal["rows", "columns"]
-
-Query = TypeVar("Query", bound=Struct)
-
-
-class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
-    """No parameters."""
 
 
 class RunsQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +35,8 @@ class RunsQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 class TableQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """Which rounds; both ends of the range are included."""
+
+    BLAMED: ClassVar[str] = "from_round"
 
     from_round: RoundNumber = 0
     to_round: RoundNumber = LAST_ROUND
@@ -86,26 +82,6 @@ class LoginQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The code of a one-time address."""
 
     code: Annotated[str, Meta(max_length=128)] = ""
-
-
-def parsed(pairs: Iterable[tuple[str, str]], kind: type[Query]) -> Query:
-    """Query parameters as their type; an empty one counts as absent.
-
-    Raises BadFieldError naming the parameter.
-    """
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name in given:
-            raise BadFieldError(name, "must be given once")
-        if value:
-            given[name] = value
-    try:
-        return msgspec.convert(given, kind, strict=False)
-    except msgspec.ValidationError as error:
-        bad = bad_field(error)
-        named = "from_round" if bad.field == "body" else bad.field
-        got = f", got {given[named]!r}" if named in given else ""
-        raise BadFieldError(named, f"{bad}{got}") from None
 
 
 def chosen(query: TableQuery, allowed: Sequence[str]) -> Sequence[str]:

@@ -9,12 +9,11 @@ from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from fedsight import __version__
 from fedsight.collector.http import parameters
-from fedsight.collector.http.guard import client_address, too_large
 from fedsight.collector.http.login import COOKIE_SECONDS
 from fedsight.collector.ingest import DiskFullError
 from fedsight.collector.reading import queries
@@ -45,17 +44,19 @@ from fedsight.collector.reading.spans import (
     span_page,
     span_table,
 )
-from fedsight.collector.refusal import RefusedError, too_many
 from fedsight.collector.running import Collector
 from fedsight.collector.store.hotlog import Prepared, prepared
-from fedsight.collector.store.times import now_ns, rfc3339
 from fedsight.collector.wire import ShipmentDecoder
+from fedsight.door.body import read_body
+from fedsight.door.endpoint import Nothing
+from fedsight.door.guard import client_address
+from fedsight.door.refusal import RefusedError, too_many
+from fedsight.door.times import now_ns, rfc3339
 from fedsight.errors import StoreError
 from fedsight.journal import GapError
 
 #: Bodies above this are decoded in a thread: a megabyte takes some milliseconds.
 SMALL_BODY = 256 * 1024
-BODY_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 
 
@@ -75,7 +76,7 @@ async def runs(collector: Collector, _: Request, query: parameters.RunsQuery) ->
     return await _read(collector, lambda store: queries.runs(store, which, now_ns()))
 
 
-async def run(collector: Collector, request: Request, _: parameters.Nothing) -> Response:
+async def run(collector: Collector, request: Request, _: Nothing) -> Response:
     """One run."""
     run_id = request.path_params["run"]
     return await _read(collector, lambda store: known_run(store, run_id))
@@ -165,7 +166,7 @@ async def fl_metrics(collector: Collector, _: Request, query: parameters.Metrics
     return await _read(collector, answer)
 
 
-async def health(collector: Collector, _: Request, __: parameters.Nothing) -> Response:
+async def health(collector: Collector, _: Request, __: Nothing) -> Response:
     """Whether the collector can keep and answer."""
     level, parts = await collector.health()
     store_id = collector.directory.store_id
@@ -173,7 +174,7 @@ async def health(collector: Collector, _: Request, __: parameters.Nothing) -> Re
     return json(Health(level, "fedsight-collector", moment, __version__, store_id, parts))
 
 
-async def status(collector: Collector, _: Request, __: parameters.Nothing) -> Response:
+async def status(collector: Collector, _: Request, __: Nothing) -> Response:
     """The whole system at a glance."""
     level, _parts = await collector.health()
     server, counts = await collector.readers.ask(
@@ -194,7 +195,7 @@ def server_status(store: sqlite3.Connection, now: int) -> ServerStatus:
     return ServerStatus(run_now.state, run_now.round, active, run_now.last_seen)
 
 
-async def ingest(collector: Collector, request: Request, _: parameters.Nothing) -> Response:
+async def ingest(collector: Collector, request: Request, _: Nothing) -> Response:
     """Store a shipment; answers after the commit is on disk."""
     wait = collector.ingest_rate.take(client_address(request.scope), time.monotonic())
     if wait:
@@ -207,25 +208,6 @@ async def ingest(collector: Collector, request: Request, _: parameters.Nothing) 
         return json(Accepted(await _store(collector, body)))
     finally:
         collector.waiting_bytes -= len(body)
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """The body, counted as it comes, so that a chunked one is bounded too."""
-    chunks: list[bytes] = []
-    held = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                held += len(chunk)
-                if held > most:
-                    raise too_large(most)
-                chunks.append(chunk)
-    except TimeoutError:
-        message = f"the body did not arrive within {BODY_SECONDS:g} s"
-        raise RefusedError(408, "timeout", message, headers={"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise RefusedError(400, "disconnected", "the body did not arrive whole") from None
-    return b"".join(chunks)
 
 
 async def _store(collector: Collector, body: bytes) -> int:

@@ -21,8 +21,8 @@ from fedsight.collector.live.stream import (
     packets_after,
     watcher,
 )
-from fedsight.collector.refusal import RefusedError, bad_field, unprocessable
 from fedsight.collector.store.readers import Readers
+from fedsight.door.refusal import RefusedError, bad_field, unprocessable
 from fedsight.signals import Text
 
 #: Seconds that a lagging reader has to take its last message.

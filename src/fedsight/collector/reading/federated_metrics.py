@@ -22,7 +22,7 @@ from fedsight.collector.reading.rows import (
     RoundRow,
     TimeRange,
 )
-from fedsight.collector.store.times import parse_rfc3339
+from fedsight.door.times import parse_rfc3339
 
 FIELDS = ("train_accuracy", "train_seconds", "samples")
 EVERYTHING = 10_000_000

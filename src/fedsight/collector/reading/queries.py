@@ -25,7 +25,7 @@ from fedsight.collector.reading.rows import (
 )
 from fedsight.collector.store.progress import stride
 from fedsight.collector.store.storefile import open_readonly
-from fedsight.collector.store.times import now_ns, rfc3339, rfc3339_or_none
+from fedsight.door.times import now_ns, rfc3339, rfc3339_or_none
 
 __all__ = [
     "LAST_ROUND",

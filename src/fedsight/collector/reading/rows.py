@@ -277,24 +277,3 @@ class SystemStatus(Struct, frozen=True):
     system_health: Level
     components: Components
     signals: SignalCounts
-
-
-class ErrorBody(Struct, frozen=True, omit_defaults=True):
-    """What was refused and why; `field` names the value, `expected_seq` answers a gap."""
-
-    code: str
-    message: str
-    field: str | UnsetType = UNSET
-    expected_seq: int | UnsetType = UNSET
-
-
-class ErrorAnswer(Struct, frozen=True):
-    """The shape of every error."""
-
-    error: ErrorBody
-
-
-class ErrorMessage(Struct, frozen=True, tag_field="type", tag="error"):
-    """An error on the live stream; the connection stays."""
-
-    error: ErrorBody

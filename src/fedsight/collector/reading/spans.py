@@ -14,7 +14,7 @@ from fedsight.collector.reading.columns import Column, coded_column
 from fedsight.collector.reading.queries import LAST_ROUND
 from fedsight.collector.reading.rows import SpanPage, SpanRow
 from fedsight.collector.store.prepare import PHASES
-from fedsight.collector.store.times import rfc3339, rfc3339_column
+from fedsight.door.times import rfc3339, rfc3339_column
 
 SPAN_FIELDS = SpanRow.__struct_fields__
 

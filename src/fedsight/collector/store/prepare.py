@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from fedsight.collector.refusal import BadFieldError, bad_field
+from fedsight.door.refusal import BadFieldError, bad_field
 from fedsight.collector.store.figures import COUNT_METRICS, LARGEST_COUNT, ROUND_FIGURES
 from fedsight.signals import Batch, Event, Phase, SampleColumns, Series, Shipment, Span, Text
 

@@ -6,7 +6,7 @@ import sqlite3
 
 import msgspec
 
-from fedsight.collector.refusal import BadFieldError
+from fedsight.door.refusal import BadFieldError
 from fedsight.collector.store.prepare import EventEntry, RunEnded, RunStarted
 from fedsight.collector.store.progress import p95, total_after
 from fedsight.signals import Event

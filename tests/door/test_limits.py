@@ -1,6 +1,6 @@
 import pytest
 
-from fedsight.collector.http.limits import REMEMBERED, RateLimit
+from fedsight.door.limits import REMEMBERED, RateLimit
 
 
 def test_a_burst_passes_and_then_one_each_period() -> None:

@@ -7,16 +7,16 @@ form can post; see docs/decisions/0102-the-door.md.
 from __future__ import annotations
 
 import time
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fedsight.collector.http.limits import RateLimit
-from fedsight.collector.http.login import Login
-from fedsight.collector.options import CollectorOptions, is_loopback
-from fedsight.collector.refusal import RefusedError, too_many
+from fedsight.door.hosts import is_loopback
+from fedsight.door.limits import RateLimit
+from fedsight.door.refusal import RefusedError, too_many
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
@@ -32,15 +32,65 @@ HEADERS = {
 }
 
 
-class Guard:
-    """Wraps the application. Refuses with 401, 403, 413, 415 or 429 before anything is read."""
+class Rules(Protocol):
+    """Who may reach a service, and how often. Rates are requests a second for each address."""
 
-    def __init__(self, app: ASGIApp, options: CollectorOptions, login: Login) -> None:
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service, or what passes requests on."""
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """Names that a request may address, in lower case."""
+
+    @property
+    def body_bytes(self) -> int:
+        """The longest body."""
+
+    @property
+    def refused_rate(self) -> float:
+        """How often an address may fail to show the token."""
+
+    @property
+    def refused_burst(self) -> float:
+        """How often before that."""
+
+
+class Callers(Protocol):
+    """Who may ask. `how` tells the others what they lack."""
+
+    @property
+    def how(self) -> str:
+        """What a caller has to show, as a sentence."""
+
+    def knows_token(self, authorization: str) -> bool:
+        """Whether an Authorization header carries the token."""
+
+    def knows_cookie(self, cookies: str, now: float) -> bool:
+        """Whether a Cookie header carries a login that has not expired at `now` (Unix seconds)."""
+
+
+class Guard:
+    """Wraps the application. Refuses with 401, 403, 413, 415 or 429 before anything is read.
+
+    `open_paths` need no login; answers beneath the prefixes `private` are stored by no cache.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        rules: Rules,
+        callers: Callers,
+        *,
+        open_paths: frozenset[str] = frozenset(),
+        private: tuple[str, ...] = ("/",),
+    ) -> None:
         self._app = app
-        self._options = options
-        self._login = login
-        self._hosts = options.allowed_hosts
-        self._refused = RateLimit(options.refused_rate, options.refused_burst)
+        self._rules = rules
+        self._callers = callers
+        self._open_paths = open_paths
+        self._private = private
+        self._refused = RateLimit(rules.refused_rate, rules.refused_burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, then pass on."""
@@ -50,32 +100,32 @@ class Guard:
         try:
             self._check(scope)
         except RefusedError as refused:
-            await _refuse(refused, scope, receive, send)
+            await self._refuse(refused, scope, receive, send)
             return
-        await self._app(scope, receive, _with_headers(send, scope["path"]))
+        await self._app(scope, receive, self._with_headers(send, scope["path"]))
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         changes = scope["type"] == "http" and scope["method"] not in SAFE
         host = headers.get("host", "")
-        if host_name(host) not in self._hosts:
+        if host_name(host) not in self._rules.allowed_hosts:
             raise RefusedError(403, "host", f"Host {host!r} is not served here", field="Host")
         if changes or scope["type"] == "websocket":
             _check_origin(headers.get("origin"), host)
         self._check_caller(scope, headers, changes)
         if changes:
-            _check_content(headers, self._options.body_bytes)
+            _check_content(headers, self._rules.body_bytes)
 
     def _check_caller(self, scope: Scope, headers: Headers, changes: bool) -> None:
         """The right token always passes: it is 256 random bits, so that the limit on failures
         bounds work and need not lock anybody out."""
         # What a proxy in front of loopback passes on names the proxy's host, not this machine.
-        here = self._options.loopback and is_loopback(host_name(headers.get("host", "")))
-        if (here and not changes) or scope["path"] == "/login":
+        here = self._rules.loopback and is_loopback(host_name(headers.get("host", "")))
+        if (here and not changes) or scope["path"] in self._open_paths:
             return
-        if self._login.knows_token(headers.get("authorization", "")):
+        if self._callers.knows_token(headers.get("authorization", "")):
             return
-        if not changes and self._login.knows_cookie(headers.get("cookie", ""), time.time()):
+        if not changes and self._callers.knows_cookie(headers.get("cookie", ""), time.time()):
             return
         raise self.unknown_caller(scope)
 
@@ -87,10 +137,31 @@ class Guard:
         return RefusedError(
             401,
             "unauthorized",
-            "this needs the header 'Authorization: Bearer TOKEN' with the token of the data"
-            " directory, or a login from the address that the collector printed at its start",
+            self._callers.how,
             headers={"WWW-Authenticate": "Bearer"},
         )
+
+    async def _refuse(
+        self, refused: RefusedError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        response = Response(refused.body(), refused.status, refused.headers, "application/json")
+        if scope["type"] == "websocket":
+            # The server states the length of a refused handshake's body itself.
+            del response.headers["Content-Length"]
+        await response(scope, receive, self._with_headers(send, scope["path"]))
+
+    def _with_headers(self, send: Send, path: str) -> Send:
+        caching = "no-store" if path.startswith(self._private) else "no-cache"
+
+        async def wrapped(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", caching)
+            await send(message)
+
+        return wrapped
 
 
 def host_name(host: str) -> str:
@@ -133,25 +204,3 @@ def too_large(most: int) -> RefusedError:
     """413 with the limit; the connection closes, as the rest of the body is not read."""
     message = f"the body must have at most {most} bytes"
     return RefusedError(413, "too_large", message, headers={"Connection": "close"})
-
-
-async def _refuse(refused: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
-    response = Response(refused.body(), refused.status, refused.headers, "application/json")
-    if scope["type"] == "websocket":
-        # The server states the length of a refused handshake's body itself.
-        del response.headers["Content-Length"]
-    await response(scope, receive, _with_headers(send, scope["path"]))
-
-
-def _with_headers(send: Send, path: str) -> Send:
-    caching = "no-store" if path.startswith(("/api/", "/health", "/login")) else "no-cache"
-
-    async def wrapped(message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.http.response.start"):
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers[name] = value
-            headers.setdefault("Cache-Control", caching)
-        await send(message)
-
-    return wrapped

@@ -6,13 +6,32 @@ import re
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import UNSET, UnsetType
-
-from fedsight.collector.reading.rows import ErrorAnswer, ErrorBody, ErrorMessage
+from msgspec import UNSET, Struct, UnsetType
 
 MISSING = re.compile(r"missing required field `([^`]+)`")
 UNKNOWN = re.compile(r"contains unknown field `([^`]+)`")
 WHERE = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
+
+
+class ErrorBody(Struct, frozen=True, omit_defaults=True):
+    """What was refused and why; `field` names the value, `expected_seq` answers a gap."""
+
+    code: str
+    message: str
+    field: str | UnsetType = UNSET
+    expected_seq: int | UnsetType = UNSET
+
+
+class ErrorAnswer(Struct, frozen=True):
+    """The shape of every error."""
+
+    error: ErrorBody
+
+
+class ErrorMessage(Struct, frozen=True, tag_field="type", tag="error"):
+    """An error on the live stream; the connection stays."""
+
+    error: ErrorBody
 
 
 class RefusedError(Exception):

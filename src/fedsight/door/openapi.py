@@ -9,44 +9,39 @@ from typing import Any
 import msgspec
 
 from fedsight import __version__
-from fedsight.collector.http.endpoints import Endpoint
-from fedsight.collector.live import stream, watch
-from fedsight.collector.reading.rows import ErrorAnswer, ErrorMessage
+from fedsight.door.endpoint import Endpoint
+from fedsight.door.refusal import ErrorAnswer
 
 REFERENCE = "#/components/schemas/{name}"
 PARAMETER = re.compile(r"\{(\w+)\}")
 #: Any request may be refused at the door.
 AT_THE_DOOR = (401, 403, 429)
-SENT = (watch.Subscribe, watch.Unsubscribe)
-RECEIVED = (
-    watch.Subscribed,
-    stream.RoundUpdate,
-    stream.RunUpdate,
-    stream.EventMessage,
-    watch.Lagging,
-    ErrorMessage,
-)
-
 Document = dict[str, Any]
 
 
-def openapi(endpoints: Iterable[Endpoint]) -> bytes:
-    """The document as JSON."""
+def openapi(
+    title: str,
+    endpoints: Iterable[Endpoint],
+    *,
+    paths: Document | None = None,
+    types: Iterable[type] = (),
+) -> bytes:
+    """The document as JSON; `paths` and `types` are what is no endpoint of the table."""
     endpoints = list(endpoints)
     bodies = [e.body for e in endpoints if e.body is not None]
-    types = [*(kind for e in endpoints for kind in e.response), *bodies, *SENT, *RECEIVED]
-    types += [ErrorAnswer, *(e.query for e in endpoints)]
-    _, schemas = msgspec.json.schema_components(types, ref_template=REFERENCE)
-    paths: dict[str, Document] = {"/ws/metrics": {"get": _stream()}, "/openapi.json": _itself()}
+    known = [*(kind for e in endpoints for kind in e.response), *bodies, *types]
+    known += [ErrorAnswer, *(e.query for e in endpoints)]
+    _, schemas = msgspec.json.schema_components(known, ref_template=REFERENCE)
+    found: dict[str, Document] = {**(paths or {}), "/openapi.json": _itself()}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        found.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     for endpoint in endpoints:
         schemas.pop(endpoint.query.__name__, None)
-    info = {"title": "fedsight collector", "version": __version__}
+    info = {"title": title, "version": __version__}
     bearer = {"token": {"type": "http", "scheme": "bearer"}}
     components = {"schemas": schemas, "securitySchemes": bearer}
     return msgspec.json.encode(
-        {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
+        {"openapi": "3.1.0", "info": info, "paths": found, "components": components}
     )
 
 
@@ -59,7 +54,9 @@ def _operation(endpoint: Endpoint, schemas: Document) -> Document:
         "responses": _responses(endpoint),
     }
     if endpoint.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content([endpoint.body])}
+        required = not endpoint.body_optional
+        operation["requestBody"] = {"required": required, "content": content([endpoint.body])}
+    if endpoint.method != "GET":
         operation["security"] = [{"token": []}]
     return operation
 
@@ -82,30 +79,25 @@ def _query_parameters(endpoint: Endpoint, schemas: Document) -> list[Document]:
 def _responses(endpoint: Endpoint) -> Document:
     answers: Document = {"303": {"description": "logged in; go to the dashboard"}}
     if endpoint.response:
-        answers = {"200": {"description": "OK", "content": _content(endpoint.response)}}
+        answers = {str(endpoint.status): {"description": "OK", "content": _answer(endpoint)}}
     for status in sorted({*endpoint.errors, *AT_THE_DOOR}):
-        answers[str(status)] = {"description": "refused", "content": _content([ErrorAnswer])}
+        answers[str(status)] = {"description": "refused", "content": content([ErrorAnswer])}
     return answers
 
 
-def _content(types: Iterable[type]) -> Document:
+def _answer(endpoint: Endpoint) -> Document:
+    text = {} if endpoint.text is None else {endpoint.text: {"schema": {"type": "string"}}}
+    return {**text, **content(endpoint.response)}
+
+
+def content(types: Iterable[type]) -> Document:
+    """JSON of one of these types."""
     references = [{"$ref": REFERENCE.format(name=kind.__name__)} for kind in types]
     schema = references[0] if len(references) == 1 else {"anyOf": references}
     return {"application/json": {"schema": schema}}
 
 
-def _stream() -> Document:
-    """OpenAPI has no word for WebSockets: the handshake, with what is sent and received."""
-    return {
-        "operationId": "watch",
-        "summary": "Live stream over a WebSocket",
-        "responses": {"101": {"description": "the stream begins"}},
-        "x-websocket-sent": _content(SENT)["application/json"],
-        "x-websocket-received": _content(RECEIVED)["application/json"],
-    }
-
-
 def _itself() -> Document:
-    content = {"application/json": {"schema": {"type": "object"}}}
-    answer = {"200": {"description": "OK", "content": content}}
+    media = {"application/json": {"schema": {"type": "object"}}}
+    answer = {"200": {"description": "OK", "content": media}}
     return {"get": {"operationId": "openapi", "summary": "This document", "responses": answer}}

@@ -1,0 +1,63 @@
+"""A table of routes as an application's routes, and every error as the body of `docs/api.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fedsight.door.endpoint import Endpoint
+from fedsight.door.query import parsed
+from fedsight.door.refusal import BadFieldError, RefusedError, unprocessable
+
+CODES = {404: "not_found", 405: "method_not_allowed"}
+
+Reply = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def route(endpoint: Endpoint) -> Route:
+    """The endpoint; its answer is given `app.state.service`."""
+
+    async def answer(request: Request) -> Response:
+        query = parsed(request.query_params.multi_items(), endpoint.query)
+        return await endpoint.answer(request.app.state.service, request, query)
+
+    return Route(endpoint.path, answer, methods=[endpoint.method])
+
+
+def replies(service: str) -> dict[type[Exception], Reply]:
+    """What is answered to each kind of error; `service` is what met a fault of its own."""
+
+    async def fault(_: Request, __: Exception) -> Response:
+        return refused(RefusedError(500, "fault", f"{service} met a fault; its log says which"))
+
+    return {
+        RefusedError: _refused,
+        BadFieldError: _unprocessable,
+        HTTPException: _http_error,
+        Exception: fault,
+    }
+
+
+def refused(error: RefusedError) -> Response:
+    """The answer that says so."""
+    return Response(error.body(), error.status, error.headers, "application/json")
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    return refused(error)
+
+
+async def _unprocessable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, BadFieldError)
+    return refused(unprocessable(error))
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = CODES.get(error.status_code, "http")
+    return refused(RefusedError(error.status_code, code, error.detail, headers=error.headers))

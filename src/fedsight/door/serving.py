@@ -1,0 +1,114 @@
+"""One application as a process: its socket, signals, and the line that tells a parent it is up."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from fedsight.errors import FedsightError
+
+SHUTDOWN_SECONDS = 3
+MESSAGE_BYTES = 64 * 1024
+
+
+class PortInUseError(FedsightError):
+    """The address is taken by another program, or cannot be had."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: those raise a signal again once it is done, which
+    would end the process before what it holds is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A listening socket; raises PortInUseError naming the port."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise PortInUseError(f"cannot listen on {host}: {error.strerror}") from error
+    listener = socket.socket(found[0], found[1])
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(found[4])
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(
+                f"port {port} on {host} is in use by another program; choose another with --port"
+            ) from error
+        raise PortInUseError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    listener.set_inheritable(False)
+    return listener
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """The address of a listening socket under the name `host`, with the port it really has."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    until_stdin_closes: bool = False,
+    on_stop: Callable[[], None] = lambda: None,
+) -> bool:
+    """Serve until SIGINT, SIGTERM or, where asked, the end of standard input.
+
+    `on_stop` is called as soon as one of them comes; a second ends open requests at once. Returns
+    whether the application ever began.
+    """
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="websockets-sansio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws_max_size=MESSAGE_BYTES,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    server = _Server(config)
+
+    def stop() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+        on_stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    if until_stdin_closes:
+        _call_at_end_of_input(lambda: loop.call_soon_threadsafe(stop))
+    await server.serve(sockets=[listener])
+    return server.started
+
+
+def _call_at_end_of_input(then: Callable[[], object]) -> None:
+    """Watch standard input in a thread that does not keep the process alive."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        then()
+
+    threading.Thread(target=watch, name="standard-input", daemon=True).start()
