@@ -354,7 +354,7 @@ def _runs_after(batch: Batch, open_runs: set[str]) -> set[str]:
     for event in batch.events:
         if event.run is None:
             continue
-        if event.kind == "RUN_STARTED":
+        if event.kind in {"RUN_STARTED", "RUN_CONTINUED"}:
             runs = runs | {event.run}
         elif event.kind == "RUN_ENDED":
             runs = runs - {event.run}

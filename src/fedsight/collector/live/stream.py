@@ -28,6 +28,13 @@ STREAM_OF_SOURCE: dict[str, Stream] = {
     "network": "network_performance",
     "policy": "policy_events",
 }
+#: The state that a run has after an event that changes it.
+STATE_AFTER = {
+    "RUN_STARTED": "training",
+    "RUN_CONTINUED": "training",
+    "RUN_PAUSED": "paused",
+    "RUN_RESUMED": "training",
+}
 #: Events read from the store at once, for live messages and for replay.
 PAGE = 500
 
@@ -41,7 +48,7 @@ class RoundUpdate(Struct, frozen=True, tag_field="type", tag="fl_round_update"):
 
 
 class RunUpdate(Struct, frozen=True, tag_field="type", tag="run_update"):
-    """A run started or ended."""
+    """A run started, was paused, went on or ended."""
 
     cursor: int
     run: str
@@ -98,8 +105,8 @@ def _change(store: sqlite3.Connection, event: EventRow) -> RoundUpdate | RunUpda
     cursor = 2 * event.id
     if event.run is None:
         return None
-    if event.kind == "RUN_STARTED":
-        return RunUpdate(cursor, event.run, "training")
+    if event.kind in STATE_AFTER:
+        return RunUpdate(cursor, event.run, STATE_AFTER[event.kind])
     if event.kind == "RUN_ENDED":
         return RunUpdate(cursor, event.run, str(event.details.get("state")))
     if event.kind in ("ROUND_COMPLETED", "ROUND_FAILED") and event.round is not None:

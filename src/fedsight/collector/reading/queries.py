@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ from fedsight.collector.reading.rows import (
     SignalCounts,
     Silence,
 )
+from fedsight.collector.store.present import PRESENT, Paused, Stalled, Waiting
 from fedsight.collector.store.progress import stride
 from fedsight.collector.store.storefile import open_readonly
 from fedsight.door.times import now_ns, rfc3339, rfc3339_or_none
@@ -46,6 +47,8 @@ __all__ = [
     "runs",
 ]
 
+Now = TypeVar("Now", Waiting, Stalled, Paused)
+
 LAST_ROUND = 1_000_000_000
 #: A run that trains is silent after this long, and after this many of its slow rounds; before the
 #: first round, of which nobody knows how long it takes, after FIRST_ROUND_SECONDS.
@@ -57,17 +60,19 @@ TREND_POINTS = 60
 RUN_COLUMNS = (
     "id, task, strategy, engine, state, reason, round, rounds, nodes, started, ended, last_seen,"
     " received, accuracy, best_accuracy, loss, payload_down_bytes, payload_up_bytes,"
-    " model_parameters, failures, p95_seconds, config"
+    " model_parameters, failures, waiting, stalled, paused, p95_seconds, config"
 )
 #: Before three rounds are known there is no percentile: the longest of them stands for it. The
 #: inner limit bounds the search where a run never says how long its rounds take.
+#: A wait that was announced with a deadline may be as quiet for as long as that.
 SILENT_AFTER = (
-    f"coalesce(max({SILENT_SECONDS}, {SILENT_ROUNDS} * coalesce(p95_seconds, (SELECT max(seconds)"
-    " FROM (SELECT seconds FROM rounds WHERE run = runs.id LIMIT 100)))),"
-    f" {FIRST_ROUND_SECONDS})"
+    f"max(coalesce(max({SILENT_SECONDS}, {SILENT_ROUNDS} * coalesce(p95_seconds, (SELECT"
+    " max(seconds) FROM (SELECT seconds FROM rounds WHERE run = runs.id LIMIT 100)))),"
+    f" {FIRST_ROUND_SECONDS}),"
+    f" coalesce(waiting ->> 'deadline_seconds', 0) + {SILENT_SECONDS})"
 )
 STATE_NOW = (
-    "CASE WHEN state = 'training'"
+    "CASE WHEN state = 'training' AND paused IS NOT NULL THEN 'paused' WHEN state = 'training'"
     f" AND (:now - received) / 1e9 > {SILENT_AFTER} THEN 'silent' ELSE state END"
 )
 ROUND_COLUMNS = (
@@ -233,10 +238,13 @@ def accuracy_trend(store: sqlite3.Connection, run_id: str) -> list[float]:
 def _summary(store: sqlite3.Connection, row: tuple[Any, ...], now: int) -> RunSummary:
     names = [name.strip() for name in RUN_COLUMNS.split(",")]
     kept = dict(zip(names, row[:-1], strict=True))
-    silent = silence(kept["state"], kept.pop("received"), kept.pop("p95_seconds"), row[-1], now)
+    waiting, stalled, paused = (kept.pop(name) for name in PRESENT)
+    state = kept.pop("state")
+    if state == "training" and paused is not None:
+        state = "paused"
+    silent = silence(state, kept.pop("received"), kept.pop("p95_seconds"), row[-1], now)
     started, ended, last_seen = (kept.pop(name) for name in ("started", "ended", "last_seen"))
     until = last_seen if ended is None else ended
-    state = kept.pop("state")
     nodes, config = kept.pop("nodes"), kept.pop("config")
     # A run without an accuracy has no trend: then nothing is searched for one.
     trend = [] if kept["accuracy"] is None else accuracy_trend(store, kept["id"])
@@ -244,6 +252,9 @@ def _summary(store: sqlite3.Connection, row: tuple[Any, ...], now: int) -> RunSu
         **kept,
         state="silent" if silent else state,
         silent=silent,
+        waiting=_decoded(waiting, Waiting),
+        stalled=_decoded(stalled, Stalled),
+        paused=_decoded(paused, Paused),
         started=rfc3339_or_none(started),
         ended=rfc3339_or_none(ended),
         last_seen=rfc3339(last_seen),
@@ -252,6 +263,10 @@ def _summary(store: sqlite3.Connection, row: tuple[Any, ...], now: int) -> RunSu
         accuracy_trend=trend,
         config=msgspec.json.decode(config, type=dict[str, Any]),
     )
+
+
+def _decoded(text: str | None, kind: type[Now]) -> Now | None:
+    return None if text is None else msgspec.json.decode(text, type=kind)
 
 
 def _round(row: tuple[Any, ...]) -> RoundRow:

@@ -10,9 +10,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from fedsight.collector.store.present import Paused, Stalled, Waiting
 from fedsight.signals import Phase
 
-RunState = Literal["training", "silent", "finished", "failed", "interrupted"]
+RunState = Literal["training", "paused", "silent", "finished", "failed", "stopped", "interrupted"]
 ClientStatus = Literal["trained", "failed", "rejected", "no_reply"]
 
 
@@ -24,7 +25,10 @@ class Silence(Struct, frozen=True):
 
 
 class RunSummary(Struct, frozen=True):
-    """One run with its latest figures; `seconds` counts to its end or its last signal."""
+    """One run with its latest figures; `seconds` counts to its end or its last signal.
+
+    `waiting`, `stalled` and `paused` are None where it does not, or is not.
+    """
 
     id: str
     task: str | None
@@ -47,6 +51,9 @@ class RunSummary(Struct, frozen=True):
     model_parameters: int | None
     failures: int
     silent: Silence | None
+    waiting: Waiting | None
+    stalled: Stalled | None
+    paused: Paused | None
     accuracy_trend: list[float]
     config: dict[str, Any]
 

@@ -11,8 +11,9 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from fedsight.door.refusal import BadFieldError, bad_field
 from fedsight.collector.store.figures import COUNT_METRICS, LARGEST_COUNT, ROUND_FIGURES
+from fedsight.collector.store.present import RoundWaiting, RunPaused, RunStalled
+from fedsight.door.refusal import BadFieldError, bad_field
 from fedsight.signals import Batch, Event, Phase, SampleColumns, Series, Shipment, Span, Text
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -37,8 +38,15 @@ class RunStarted(Struct, frozen=True):
 class RunEnded(Struct, frozen=True):
     """The details of a RUN_ENDED event."""
 
-    state: Literal["finished", "failed", "interrupted"]
+    state: Literal["finished", "failed", "interrupted", "stopped"]
     reason: str | None = None
+
+
+class RunContinued(Struct, frozen=True):
+    """The details of a RUN_CONTINUED event: the run goes on after its last whole round."""
+
+    from_round: Count
+    flower_run: int | str | None = None
 
 
 class ClientOutcome(Struct, frozen=True):
@@ -47,9 +55,17 @@ class ClientOutcome(Struct, frozen=True):
     message: str | None = None
 
 
-DETAILS: dict[str, type[RunStarted | RunEnded | ClientOutcome]] = {
+Details = (
+    RunStarted | RunContinued | RunEnded | RoundWaiting | RunStalled | RunPaused | ClientOutcome
+)
+
+DETAILS: dict[str, type[Details]] = {
     "RUN_STARTED": RunStarted,
+    "RUN_CONTINUED": RunContinued,
     "RUN_ENDED": RunEnded,
+    "ROUND_WAITING": RoundWaiting,
+    "RUN_STALLED": RunStalled,
+    "RUN_PAUSED": RunPaused,
     "CLIENT_FAILED": ClientOutcome,
     "UPDATE_REJECTED": ClientOutcome,
     "CLIENT_SILENT": ClientOutcome,
@@ -59,12 +75,23 @@ DETAILS: dict[str, type[RunStarted | RunEnded | ClientOutcome]] = {
 RUN_KINDS = frozenset(
     {
         "RUN_STARTED",
+        "RUN_CONTINUED",
+        "NODES_SELECTED",
         "ROUND_STARTED",
+        "ROUND_WAITING",
         "CLIENT_FAILED",
+        "CLIENT_LATE",
         "UPDATE_REJECTED",
         "CLIENT_SILENT",
+        "NODE_REFUSED",
+        "NODE_SILENT",
+        "NODE_RETURNED",
         "ROUND_COMPLETED",
         "ROUND_FAILED",
+        "RUN_STALLED",
+        "RUN_STALL_ENDED",
+        "RUN_PAUSED",
+        "RUN_RESUMED",
         "RUN_ENDED",
     }
 )
@@ -108,7 +135,7 @@ class EventEntry:
 
     event: Event
     json: str
-    details: RunStarted | RunEnded | ClientOutcome | None
+    details: Details | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 import msgspec
 
-from fedsight.door.refusal import BadFieldError
-from fedsight.collector.store.prepare import EventEntry, RunEnded, RunStarted
+from fedsight.collector.store.prepare import EventEntry, RunContinued, RunEnded, RunStarted
+from fedsight.collector.store.present import present
 from fedsight.collector.store.progress import p95, total_after
+from fedsight.door.refusal import BadFieldError
 from fedsight.signals import Event
 
 #: Both end a round: after a failed one the global model stays as it was.
@@ -42,14 +44,17 @@ def fold(db: sqlite3.Connection, journal: str, entry: EventEntry, path: str) -> 
         return
     if isinstance(entry.details, RunStarted):
         _start(db, journal, event, entry.details, path)
+    elif isinstance(entry.details, RunContinued):
+        _continue(db, journal, event.run, entry.details)
     elif isinstance(entry.details, RunEnded):
-        _end(db, event, entry.details)
+        _end(db, journal, event, entry.details)
     elif event.kind == "ROUND_STARTED" and event.round is not None:
         _set(db, event.run, event.round, {"started": event.time})
     elif event.kind in ROUND_OVER and event.round is not None:
         _set(db, event.run, event.round, {})
         query = "UPDATE runs SET round = max(round, ?) WHERE id = ?"
         db.execute(query, (event.round, event.run))
+    _summarize(db, event.run, present(event, entry.details))
 
 
 def _start(
@@ -62,8 +67,8 @@ def _start(
             f"{path}.run", f"run {event.run!r} has already begun; a new run needs an id of its own"
         )
     db.execute(
-        "UPDATE runs SET journal = ?, started = ?, task = ?, engine = ?, strategy = ?, rounds = ?,"
-        " nodes = ?, model_parameters = ?, config = ? WHERE id = ?",
+        "UPDATE runs SET journal = coalesce(journal, ?), started = ?, task = ?, engine = ?,"
+        " strategy = ?, rounds = ?, nodes = ?, model_parameters = ?, config = ? WHERE id = ?",
         (
             journal,
             event.time,
@@ -79,12 +84,33 @@ def _start(
     )
 
 
-def _end(db: sqlite3.Connection, event: Event, details: RunEnded) -> None:
-    """A run ends as its own process says; `interrupted` never replaces what that said."""
-    known = "state IN ('training', 'interrupted')" if details.state == "interrupted" else "true"
+def _continue(db: sqlite3.Connection, journal: str, run: str, details: RunContinued) -> None:
+    """A run that was broken off goes on, in a journal that from now on speaks for it."""
     db.execute(
-        f"UPDATE runs SET state = ?, reason = ?, ended = ? WHERE id = ? AND {known}",
-        (details.state, details.reason, event.time, event.run),
+        "UPDATE runs SET journal = ?, state = 'training', reason = NULL, ended = NULL, round = ?"
+        " WHERE id = ?",
+        (journal, details.from_round, run),
+    )
+
+
+def _end(db: sqlite3.Connection, journal: str, event: Event, details: RunEnded) -> None:
+    """A run ends as its own process says; `interrupted` never replaces what that said.
+
+    Nor does it end a run that goes on in another journal than the one that was found abandoned.
+    """
+    known = "true"
+    if details.state == "interrupted":
+        known = "state IN ('training', 'interrupted') AND coalesce(journal, :journal) = :journal"
+    db.execute(
+        f"UPDATE runs SET state = :state, reason = :reason, ended = :time WHERE id = :run"
+        f" AND {known}",
+        {
+            "journal": journal,
+            "state": details.state,
+            "reason": details.reason,
+            "time": event.time,
+            "run": event.run,
+        },
     )
 
 
@@ -149,7 +175,7 @@ def _best(
     return new if best is None else max(best, new)
 
 
-def _summarize(db: sqlite3.Connection, run: str, columns: dict[str, float | None]) -> None:
+def _summarize(db: sqlite3.Connection, run: str, columns: Mapping[str, float | str | None]) -> None:
     """Set columns of a run's summary; the names are our own constants."""
     if columns:
         changes = ", ".join(f"{name} = ?" for name in columns)

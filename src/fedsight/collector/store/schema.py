@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 
 APPLICATION_ID = 0x46454453
-VERSION = 1
+VERSION = 2
 FILE_NAME = "collector.sqlite"
 
 TABLES = """
@@ -28,7 +28,8 @@ CREATE TABLE runs (
   accuracy REAL, best_accuracy REAL, loss REAL,
   payload_down_bytes INTEGER, payload_up_bytes INTEGER, model_parameters INTEGER,
   failures INTEGER NOT NULL DEFAULT 0, p95_seconds REAL,
-  config TEXT NOT NULL DEFAULT '{}'
+  config TEXT NOT NULL DEFAULT '{}',
+  waiting TEXT, stalled TEXT, paused TEXT
 ) STRICT;
 CREATE INDEX runs_newest ON runs (coalesce(started, first_seen) DESC, id);
 
@@ -70,6 +71,13 @@ CREATE INDEX sample_batches_of_run ON sample_batches (run, first_round, last_rou
 """
 
 
+#: What brings a store of each older version to the next one.
+UPGRADES = {
+    1: "ALTER TABLE runs ADD COLUMN waiting TEXT; ALTER TABLE runs ADD COLUMN stalled TEXT;"
+    " ALTER TABLE runs ADD COLUMN paused TEXT;",
+}
+
+
 def connect_writer(file: Path) -> sqlite3.Connection:
     """The one connection that writes: every commit is on disk before it returns.
 
@@ -107,3 +115,11 @@ def create(connection: sqlite3.Connection) -> None:
         f"BEGIN IMMEDIATE;{TABLES}"
         f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={VERSION};COMMIT;"
     )
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring an older store to this version, step by step, each all or none."""
+    while (version := int(connection.execute("PRAGMA user_version").fetchone()[0])) in UPGRADES:
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{UPGRADES[version]}PRAGMA user_version={version + 1};COMMIT;"
+        )

@@ -11,10 +11,12 @@ from pathlib import Path
 from fedsight.collector.store.schema import (
     APPLICATION_ID,
     FILE_NAME,
+    UPGRADES,
     VERSION,
     connect_reader,
     connect_writer,
     create,
+    upgrade,
 )
 from fedsight.errors import StoreError
 
@@ -82,6 +84,7 @@ def _opened(file: Path, checked_bytes: int) -> sqlite3.Connection:
         try:
             if _empty(connection):
                 create(connection)
+            upgrade(connection)
         except BaseException:
             connection.close()
             raise
@@ -102,7 +105,7 @@ def _inspect(file: Path, checked_bytes: int) -> None:
             raise _DamagedError("no database")
     with closing(connect_reader(file)) as connection:
         if not _empty(connection):
-            _check_ours(connection, file)
+            _check_ours(connection, file, older=True)
             if size <= checked_bytes or _suspicion(file).exists():
                 _check_whole(connection)
     _suspicion(file).unlink(missing_ok=True)
@@ -119,16 +122,20 @@ def _named(error: sqlite3.Error, file: Path) -> Exception:
     return StoreError(f"cannot open the store {file}: {error}")
 
 
-def _check_ours(connection: sqlite3.Connection, file: Path) -> None:
+def _check_ours(connection: sqlite3.Connection, file: Path, *, older: bool = False) -> None:
+    """Raise StoreError for a foreign file; `older` where a version that can be upgraded will do."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
         raise StoreError(f"{file} is a database of another program; it was left as it is")
-    if version != VERSION:
-        raise StoreError(
-            f"{file} has store version {version} and this fedsight reads version {VERSION};"
-            " use the fedsight that wrote it"
-        )
+    if version == VERSION or (older and version in UPGRADES):
+        return
+    mend = "use the fedsight that wrote it"
+    if version in UPGRADES:
+        mend = "start a collector on it once (fedsight serve collector), which upgrades it"
+    raise StoreError(
+        f"{file} has store version {version} and this fedsight reads version {VERSION}; {mend}"
+    )
 
 
 def _check_whole(connection: sqlite3.Connection) -> None:
