@@ -42,7 +42,7 @@ def collector(
     from fedsight.collector.service import run
 
     settings = load(config)
-    _log_to_stderr(settings.log.level)
+    log_to_stderr(settings.log.level)
     run(
         CollectorOptions(
             data=settings.data,
@@ -51,11 +51,13 @@ def collector(
             hosts=settings.collector.hosts,
             until_stdin_closes=until_stdin_closes,
             journal_keep_days=settings.journal.keep_days,
+            fl_server_url=settings.services.fl_server_url,
         )
     )
 
 
-def _log_to_stderr(level: str) -> None:
+def log_to_stderr(level: str) -> None:
+    """What a service logs, from that level on."""
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

@@ -15,6 +15,7 @@ from flwr.clientapp import ClientApp
 
 from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.introduction import introduce
 from fedsight.federated.plan import Plan
 from fedsight.tasks import Partition, Recipe, Task, load
 from fedsight.tasks.task import Scheme
@@ -122,7 +123,18 @@ def _cpu_seconds() -> float:
 def _only_trainer(plan: Plan, partition: int) -> Trainer:
     """A node process has one partition; its task, model and data stay warm between messages."""
     task = load(plan.task)
-    return Trainer(task, plan, FlatModel(task.model(plan.seed)), partition)
+    trainer = _warm[""] = Trainer(task, plan, FlatModel(task.model(plan.seed)), partition)
+    return trainer
+
+
+#: The trainer that is warm, for whoever asks what it has.
+_warm: dict[str, Trainer] = {}
+
+
+def _samples() -> int | None:
+    """How many samples this node has; None while its data is not loaded."""
+    data = _warm[""].data if _warm else None
+    return None if data is None else len(data)
 
 
 def _trainer_of_node(context: Context) -> Trainer:
@@ -132,3 +144,4 @@ def _trainer_of_node(context: Context) -> Trainer:
 
 #: The ClientApp of a node in a process of its own.
 app = client_app(_trainer_of_node)
+introduce(app, _samples)

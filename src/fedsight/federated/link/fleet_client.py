@@ -1,0 +1,213 @@
+"""The Fleet API of a SuperLink, as a node speaks it."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self, TypeVar
+
+from flwr.common.constant import HEARTBEAT_MIN_INTERVAL
+from flwr.common.serde import fab_from_proto, run_from_proto
+from flwr.proto.fab_pb2 import GetFabRequest, GetFabResponse
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    ActivateNodeResponse,
+    DeactivateNodeRequest,
+    DeactivateNodeResponse,
+    PullMessagesRequest,
+    PullMessagesResponse,
+    PushMessagesRequest,
+    PushMessagesResponse,
+    RegisterNodeFleetRequest,
+    RegisterNodeFleetResponse,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeatResponse
+from flwr.proto.message_pb2 import (
+    ConfirmMessageReceivedRequest,
+    ConfirmMessageReceivedResponse,
+    ObjectTree,
+    PullObjectRequest,
+    PullObjectResponse,
+    PushObjectRequest,
+    PushObjectResponse,
+)
+from flwr.proto.message_pb2 import Message as ProtoMessage
+from flwr.proto.node_pb2 import Node
+from flwr.proto.run_pb2 import GetRunRequest, GetRunResponse
+from flwr.supercore.error import ApiErrorCode
+from flwr.supercore.fab import Fab
+from flwr.supercore.run import Run
+from flwr.supercore.runtime_version_compatibility import RuntimeVersionMetadata
+
+from fedsight.errors import FedsightError
+from fedsight.federated.link.identity import Identity
+from fedsight.federated.link.wire import AwayError, RejectedError, Wire
+
+#: The least that Flower allows: a node that is gone counts as offline after twice as long.
+HEARTBEAT_SECONDS = float(HEARTBEAT_MIN_INTERVAL)
+
+_RUN_IS_OVER = {
+    ApiErrorCode.FLEET_RUN_STATUS_NOT_ALLOWED,
+    ApiErrorCode.FLEET_GET_RUN_FAILED,
+    ApiErrorCode.FLEET_GET_FAB_FAILED,
+}
+
+
+class RefusedError(FedsightError):
+    """The SuperLink does not take this node; trying again would not change that."""
+
+
+class ForgottenError(Exception):
+    """The SuperLink does not know this node any more: it was started anew, or the key revoked."""
+
+
+class RunOverError(Exception):
+    """The run is over, or was never known to this SuperLink."""
+
+
+class _Encoded(Protocol):
+    def SerializeToString(self) -> bytes: ...  # noqa: N802 (protobuf's name)
+
+
+class _Decoded(Protocol):
+    @classmethod
+    def FromString(cls, data: bytes) -> Self: ...  # noqa: N802 (protobuf's name)
+
+
+A = TypeVar("A", bound=_Decoded)
+
+
+class FleetClient:
+    """One node's side of the Fleet API. Thread-safe.
+
+    Every call raises AwayError where the SuperLink does not answer, ForgottenError where it does
+    not know the node, RunOverError where it knows no such run, and RejectedError on any other no.
+    """
+
+    def __init__(self, wire: Wire, identity: Identity) -> None:
+        self._wire = wire
+        self._identity = identity
+        self._node = Node()
+        version = RuntimeVersionMetadata.from_local_component("SuperNode")
+        self._headers = dict(version.as_metadata())
+
+    @property
+    def node_id(self) -> int:
+        """The id that the SuperLink gave; 0 before `join`."""
+        return int(self._node.node_id)
+
+    def join(self) -> int:
+        """Register and go online; the node's id. Raises RefusedError, too."""
+        public = self._identity.public
+        registered = self._register(public)
+        request = ActivateNodeRequest(public_key=public, heartbeat_interval=HEARTBEAT_SECONDS)
+        try:
+            answer = self._post("activate-node", request, ActivateNodeResponse)
+        except (RejectedError, ForgottenError) as error:
+            raise RefusedError(self._unwanted(error, registered)) from None
+        self._node = Node(node_id=answer.node_id)
+        return self.node_id
+
+    def _register(self, public: bytes) -> bool:
+        """Make the key known. False where the SuperLink takes only keys that its operator named."""
+        try:
+            request = RegisterNodeFleetRequest(public_key=public)
+            self._post("register-node", request, RegisterNodeFleetResponse)
+        except RejectedError as error:
+            return error.code != ApiErrorCode.FLEET_SUPERNODE_REGISTRATION_DISABLED
+        except ForgottenError:
+            return True  # a signature that it does not take: going online tells
+        return True
+
+    def _unwanted(self, error: Exception, registered: bool) -> str:
+        address, key = self._wire.address, self._identity.fingerprint
+        if not registered:
+            return (
+                f"the SuperLink at {address} does not know the key {key}, or it was revoked; its"
+                " operator lets it in with: fedsight node register FILE.pub"
+            )
+        return (
+            f"the SuperLink at {address} refused the key {key}: {error}; its key was revoked, or"
+            " the clocks of the two machines differ by minutes"
+        )
+
+    def leave(self) -> None:
+        """Go offline; the key stays known."""
+        if self.node_id:
+            request = DeactivateNodeRequest(node_id=self.node_id)
+            self._post("deactivate-node", request, DeactivateNodeResponse)
+
+    def beat(self) -> None:
+        """Say that the node lives."""
+        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_SECONDS)
+        if not self._post("send-node-heartbeat", request, SendNodeHeartbeatResponse).success:
+            raise ForgottenError("no such node")
+
+    def poll(self) -> tuple[ProtoMessage, ObjectTree] | None:
+        """The next message for this node, without its content, and the ids of its objects."""
+        request = PullMessagesRequest(node=self._node)
+        answer = self._post("pull-messages", request, PullMessagesResponse)
+        if not answer.messages_list:
+            return None
+        return answer.messages_list[0], answer.message_object_trees[0]
+
+    def run(self, run_id: int) -> Run:
+        """What is known of a run."""
+        request = GetRunRequest(node=self._node, run_id=run_id)
+        return run_from_proto(self._post("get-run", request, GetRunResponse).run)
+
+    def fab(self, run: Run) -> Fab:
+        """The run's app, as a Flower app bundle."""
+        request = GetFabRequest(node=self._node, hash_str=run.fab_hash, run_id=run.run_id)
+        return fab_from_proto(self._post("get-fab", request, GetFabResponse).fab)
+
+    def pull(self, run_id: int, object_id: str) -> bytes | None:
+        """An object's content, None where it is not there yet; RunOverError where it is gone."""
+        request = PullObjectRequest(node=self._node, run_id=run_id, object_id=object_id)
+        answer = self._post("pull-object", request, PullObjectResponse)
+        if not answer.object_found:
+            raise RunOverError(f"the SuperLink has no object {object_id}")
+        return answer.object_content if answer.object_available else None
+
+    def confirm(self, run_id: int, message_id: str) -> None:
+        """Say that a message has been received whole: the SuperLink may drop it."""
+        request = ConfirmMessageReceivedRequest(
+            node=self._node, run_id=run_id, message_object_id=message_id
+        )
+        self._post("confirm-message-received", request, ConfirmMessageReceivedResponse)
+
+    def push(self, message: ProtoMessage, tree: ObjectTree, seconds: float) -> tuple[set[str], str]:
+        """Announce an answer; the ids of objects that the SuperLink wants, and a session."""
+        request = PushMessagesRequest(
+            node=self._node,
+            messages_list=[message],
+            message_object_trees=[tree],
+            clientapp_runtime_list=[seconds],
+        )
+        answer = self._post("push-messages", request, PushMessagesResponse)
+        return set(answer.objects_to_push), answer.session_id
+
+    def push_object(self, run_id: int, session: str, object_id: str, content: bytes) -> None:
+        """Send one object of an answer."""
+        request = PushObjectRequest(
+            node=self._node,
+            run_id=run_id,
+            object_id=object_id,
+            object_content=content,
+            session_id=session,
+        )
+        if not self._post("push-object", request, PushObjectResponse).stored:
+            raise AwayError("it did not store a part of the answer", answered=True)
+
+    def _signed(self) -> dict[str, str]:
+        return self._headers | self._identity.signed()
+
+    def _post(self, call: str, request: _Encoded, answer: type[A]) -> A:
+        content = request.SerializeToString()
+        try:
+            body = self._wire.post(f"/v1/fleet/{call}", content, self._signed)
+        except RejectedError as error:
+            if error.status == 401:
+                raise ForgottenError(str(error)) from None
+            if error.code in _RUN_IS_OVER:
+                raise RunOverError(str(error)) from None
+            raise
+        return answer.FromString(body)
