@@ -16,9 +16,9 @@ from fedsight.federated.flat import FlatModel
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.observed import Observed
 from fedsight.federated.plan import Plan
-from fedsight.federated.selection import random_fraction
+from fedsight.federated.selection import Chosen, Selected
 from fedsight.federated.simulation import LocalGrid, sites
-from fedsight.federated.wrapping import Checked, Selected
+from fedsight.federated.wrapping import Checked
 from tests.federated.toy import Toy
 
 
@@ -92,20 +92,9 @@ def test_an_update_of_another_shape_is_refused_by_name() -> None:
 
 def test_only_the_selected_nodes_train() -> None:
     seen: list[RoundRecord] = []
-    chosen = Selected(FedAvg(), lambda round_, nodes: [nodes[round_ - 1]])
+    chosen = Selected(FedAvg(), Chosen(lambda round_, nodes: [nodes[round_ - 1]]))
     run(Observed(chosen, "r", seen.append), Toy(), 3, rounds=3)
     assert [[node.samples for node in record.nodes] for record in seen] == [[1], [2], [3]]
-
-
-def test_a_random_fraction_is_the_seeds_and_keeps_the_nodes_order() -> None:
-    nodes = list(range(100, 200))
-    draws = [random_fraction(0.1, 7)(round_, nodes) for round_ in range(50)]
-    assert draws == [random_fraction(0.1, 7)(round_, nodes) for round_ in range(50)]
-    assert draws != [random_fraction(0.1, 8)(round_, nodes) for round_ in range(50)]
-    assert {len(draw) for draw in draws} == {10}
-    assert all(list(draw) == sorted(draw) for draw in draws)
-    assert len({node for draw in draws for node in draw}) > 90
-    assert list(random_fraction(0.001, 7)(1, nodes)) != []
 
 
 NODES = {"min_train_nodes": 1, "min_available_nodes": 1, "fraction_evaluate": 0.0}
@@ -134,7 +123,7 @@ def test_wrappers_stack_around_flowers_own_strategies(
     inner: Strategy, expected: float | None
 ) -> None:
     seen: list[RoundRecord] = []
-    everyone = Selected(inner, lambda _, nodes: nodes)
+    everyone = Selected(inner, Chosen(lambda _, nodes: nodes))
     values = run(Checked(Observed(everyone, "r", seen.append)), Toy(), 3)
     assert [node.status for node in seen[0].nodes] == ["trained"] * 3
     assert values[0] > 0

@@ -1,0 +1,108 @@
+"""The selector of a run: its rule, its conditions, and what it remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from fedsight.federated.fleet import NodeView
+from fedsight.federated.observation import RoundRecord
+from fedsight.federated.plan.selection import SelectionPlan
+from fedsight.federated.selection.choice import Choice
+from fedsight.federated.selection.draw import Choose, generator, places
+from fedsight.federated.selection.eligibility import absent, eligible
+from fedsight.federated.selection.fairness import due
+from fedsight.federated.selection.history import History, met, noted, packed, unpacked
+from fedsight.federated.selection.rules import REMEMBERING, RULES, Wanted
+from fedsight.federated.state import State
+
+ALL = "all"
+
+
+class Selector(Protocol):
+    """Chooses who trains, round by round; a `Stateful` part of a run."""
+
+    def choose(self, round: int, nodes: Sequence[NodeView]) -> Choice:
+        """Who of `nodes`, in the fleet's order, trains in `round`. Asked twice, the same answer."""
+
+    def note(self, record: RoundRecord) -> None:
+        """A round has ended. Its nodes go by the names that `choose` saw."""
+
+    def state(self) -> State:
+        """See `Stateful`."""
+
+    def load(self, state: State) -> None:
+        """See `Stateful`."""
+
+
+def selector(plan: SelectionPlan, fraction: float, seed: int, over_select: float = 0.0) -> Selector:
+    """The selector that a plan asks for: `fraction` of those who may be chosen, by its rule."""
+    return _Planned(plan, fraction, seed, over_select)
+
+
+class _Planned:
+    """What is chosen follows from the seed, the round, the nodes and the history alone."""
+
+    def __init__(self, plan: SelectionPlan, fraction: float, seed: int, over_select: float) -> None:
+        self._plan = plan
+        self._fraction = fraction
+        self._seed = seed
+        self._over_select = over_select
+        self._rule = RULES[plan.selection]
+        self._remembers = plan.selection in REMEMBERING or plan.fair_rounds > 0
+        self._history: History = {}
+
+    def choose(self, round: int, nodes: Sequence[NodeView]) -> Choice:
+        """See `Selector`."""
+        able, left_out = eligible(self._plan, nodes)
+        reasons = self._chosen(round, able) if able else {}
+        chosen = tuple([node.node_id for node in able if node.node_id in reasons])
+        return Choice(chosen, reasons | left_out, absent(self._plan, nodes))
+
+    def _chosen(self, round_: int, able: Sequence[NodeView]) -> dict[int, str]:
+        count, reasons = places(self._fraction, self._over_select, len(able)), dict[int, str]()
+        if self._plan.fair_rounds:
+            self._history = met(self._history, round_, (node.name for node in able))
+            count, reasons = due(able, self._history, round_, self._plan.fair_rounds, count)
+        if count >= len(able):
+            return dict.fromkeys((node.node_id for node in able), ALL)
+        rest = [node for node in able if node.node_id not in reasons] if reasons else able
+        rng = generator(self._seed, round_)
+        wanted = Wanted(round_, count - len(reasons), self._plan, self._history, rng)
+        return reasons | self._rule(wanted, rest)
+
+    def note(self, record: RoundRecord) -> None:
+        """See `Selector`."""
+        if self._remembers:
+            self._history = noted(self._history, record)
+
+    def state(self) -> State:
+        """What is known of the nodes; nothing where the rule does not ask for it."""
+        return packed(self._history) if self._remembers else State()
+
+    def load(self, state: State) -> None:
+        """Go on from there; from nothing where the run before did not remember."""
+        if self._remembers:
+            self._history = unpacked(state) if state.facts or state.arrays else {}
+
+
+class Chosen:
+    """A selector that is a function of the round and the nodes' ids, and remembers nothing."""
+
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+
+    def choose(self, round: int, nodes: Sequence[NodeView]) -> Choice:
+        """See `Selector`."""
+        found = tuple(self._choose(round, [node.node_id for node in nodes if node.online]))
+        return Choice(found, dict.fromkeys(found, "chosen"))
+
+    def note(self, record: RoundRecord) -> None:
+        """Nothing to remember."""
+
+    def state(self) -> State:
+        """Nothing."""
+        return State()
+
+    def load(self, state: State) -> None:
+        """Nothing."""
