@@ -62,6 +62,9 @@ PORTS = {
 }
 
 
+FL_SERVER_URL = f"http://{LOOPBACK}:{PORTS['fl'].number}"
+
+
 class Section(BaseSettings):
     """One table of the file. A field's description completes the sentence `KEY must be ...`."""
 
@@ -159,6 +162,18 @@ class ModelSettings(Section):
     keep: int = Field(3, ge=0, description="a whole number of at least 0; 0 keeps no models")
 
 
+class ServiceSettings(Section):
+    """Where our other services are; the dashboard reaches them through the collector."""
+
+    model_config = SettingsConfigDict(env_prefix="")
+    table = "services"
+    fl_server_url: str = Field(
+        FL_SERVER_URL,
+        pattern=r"^https?://[^\s/?#@]+/?$",
+        description="an address without a path, such as http://127.0.0.1:8081",
+    )
+
+
 class RunSettings(Section):
     """What `fedsight run` trains where its flags do not say."""
 
@@ -186,6 +201,7 @@ SECTIONS: tuple[type[Section], ...] = (
     CollectorSettings,
     JournalSettings,
     ModelSettings,
+    ServiceSettings,
     RunSettings,
 )
 _TABLES = {section.table: section for section in SECTIONS if section.table}
@@ -200,6 +216,7 @@ class Settings:
     collector: CollectorSettings
     journal: JournalSettings
     models: ModelSettings
+    services: ServiceSettings
     run: RunSettings
 
     @property

@@ -147,6 +147,7 @@ def _child(settings: Settings, port: int) -> subprocess.Popen[bytes]:
         **os.environ,
         "FEDSIGHT_DATA": str(settings.data),
         "LOG_LEVEL": settings.log.level,
+        "FL_SERVER_URL": settings.services.fl_server_url,
     }
     with _log(settings.data).open("ab") as log:
         return subprocess.Popen(

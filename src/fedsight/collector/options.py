@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedsight.config import FL_SERVER_URL
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.errors import SettingsError
 
@@ -16,7 +17,8 @@ class CollectorOptions:
     `data` is its data directory. `hosts` are names, besides loopback's and `host`, under which it
     may be addressed, such as that of a proxy in front of it. `until_stdin_closes`: end when
     standard input reaches its end, so that a child dies with its parent. `journal_keep_days`: how
-    long a journal stays of which the store has everything. Rates are requests a second for each
+    long a journal stays of which the store has everything. `fl_server_url`: where the FL server's
+    API is, to which the dashboard's requests are passed on. Rates are requests a second for each
     client address. Raises SettingsError naming the key, its value and what is allowed.
     """
 
@@ -35,6 +37,7 @@ class CollectorOptions:
     streams: int = 256
     orphan_seconds: float = 15.0
     journal_keep_days: float = 7.0
+    fl_server_url: str = FL_SERVER_URL
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

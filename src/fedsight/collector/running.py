@@ -18,6 +18,7 @@ from fedsight.collector.ingest import Ingest
 from fedsight.collector.live.stream import Hub
 from fedsight.collector.live.watch import Watch
 from fedsight.collector.options import CollectorOptions
+from fedsight.collector.passing.services import Services
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import ComponentHealth, Level
 from fedsight.collector.store.readers import Readers
@@ -45,6 +46,7 @@ class Collector:
     abandoned: Abandoned
     ingest_rate: RateLimit
     login_rate: RateLimit
+    services: Services
     kept: str | None
     waiting_bytes: int = 0
     decoder: ShipmentDecoder = field(default_factory=ShipmentDecoder)
@@ -114,7 +116,8 @@ class Parts:
         self.login = Login(
             self.directory.token,
             self.directory.store_id,
-            lambda code: warn(f"log in once at {login_address}/login?code={code}"),
+            login_address,
+            lambda page: warn(f"log in once at {page}"),
         )
 
     @property
@@ -139,6 +142,7 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
         keep_seconds=options.journal_keep_days * DAY_SECONDS,
     )
     watch = Watch(hub, readers, capacity=options.stream_queue, most=options.streams)
+    services = Services({"fl": options.fl_server_url}, parts.directory.token)
     passing_on = asyncio.create_task(hub.run())
     try:
         if parts.kept is not None:
@@ -157,12 +161,14 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
             abandoned,
             RateLimit(options.ingest_rate, options.ingest_burst),
             RateLimit(options.refused_rate, options.refused_burst),
+            services,
             parts.kept,
         )
     finally:
         await asyncio.to_thread(abandoned.close)
         passing_on.cancel()
         await asyncio.gather(passing_on, return_exceptions=True)
+        await services.close()
         readers.close()
         # Last, so that the one who may write folds the write-ahead log back into the store.
         await asyncio.to_thread(ingest.close)

@@ -26,3 +26,7 @@ class Bearer:
     def knows_cookie(self, cookies: str, now: float) -> bool:
         """Never."""
         return False
+
+    def knows_page(self, cookies: str, key: str, now: float) -> bool:
+        """Never."""
+        return False

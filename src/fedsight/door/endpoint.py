@@ -23,6 +23,7 @@ class Endpoint:
     """One route: its parameters, body and answers as types; `errors` are its 4xx and 5xx.
 
     `body_optional`: it may be left out. `text`: the media type of an answer that is not JSON.
+    `deep`: the last parameter of the path may hold slashes.
     """
 
     method: str
@@ -35,3 +36,4 @@ class Endpoint:
     status: int = 200
     body_optional: bool = False
     text: str | None = None
+    deep: bool = False

@@ -18,6 +18,8 @@ from fedsight.door.hosts import is_loopback
 from fedsight.door.limits import RateLimit
 from fedsight.door.refusal import RefusedError, too_many
 
+#: With its cookie, what a page of our own shows when it changes something.
+WRITE_KEY = "Fedsight-Write-Key"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none';"
@@ -69,11 +71,15 @@ class Callers(Protocol):
     def knows_cookie(self, cookies: str, now: float) -> bool:
         """Whether a Cookie header carries a login that has not expired at `now` (Unix seconds)."""
 
+    def knows_page(self, cookies: str, key: str, now: float) -> bool:
+        """Whether cookie and key are those of one login that may still change something."""
+
 
 class Guard:
     """Wraps the application. Refuses with 401, 403, 413, 415 or 429 before anything is read.
 
-    `open_paths` need no login; answers beneath the prefixes `private` are stored by no cache.
+    `open_paths` need no login; a page that logged in may change what is beneath the prefixes
+    `of_pages`; answers beneath the prefixes `private` are stored by no cache.
     """
 
     def __init__(
@@ -83,12 +89,14 @@ class Guard:
         callers: Callers,
         *,
         open_paths: frozenset[str] = frozenset(),
+        of_pages: tuple[str, ...] = (),
         private: tuple[str, ...] = ("/",),
     ) -> None:
         self._app = app
         self._rules = rules
         self._callers = callers
         self._open_paths = open_paths
+        self._of_pages = of_pages
         self._private = private
         self._refused = RateLimit(rules.refused_rate, rules.refused_burst)
 
@@ -127,7 +135,18 @@ class Guard:
             return
         if not changes and self._callers.knows_cookie(headers.get("cookie", ""), time.time()):
             return
+        if changes and scope["path"].startswith(self._of_pages) and self._is_page(headers):
+            return
         raise self.unknown_caller(scope)
+
+    def _is_page(self, headers: Headers) -> bool:
+        """A page of our own, in a browser that logged in.
+
+        Such a request names its Origin, which was compared before. The key is what neither another
+        site's page nor another port's server can have: cookies are sent to all ports of a host.
+        """
+        cookies, key = headers.get("cookie", ""), headers.get(WRITE_KEY, "")
+        return "origin" in headers and self._callers.knows_page(cookies, key, time.time())
 
     def unknown_caller(self, scope: Scope) -> RefusedError:
         """401, or 429 for an address that failed too often."""

@@ -25,7 +25,8 @@ def route(endpoint: Endpoint) -> Route:
         query = parsed(request.query_params.multi_items(), endpoint.query)
         return await endpoint.answer(request.app.state.service, request, query)
 
-    return Route(endpoint.path, answer, methods=[endpoint.method])
+    path = f"{endpoint.path[:-1]}:path}}" if endpoint.deep else endpoint.path
+    return Route(path, answer, methods=[endpoint.method])
 
 
 def replies(service: str) -> dict[type[Exception], Reply]:

@@ -61,6 +61,9 @@ def test_a_run_is_summed_up(known: Server) -> None:
         "model_parameters": 10,
         "failures": 0,
         "silent": None,
+        "waiting": None,
+        "stalled": None,
+        "paused": None,
         "accuracy_trend": [0.5, 0.75],
         "config": {"lr": 1},
     }

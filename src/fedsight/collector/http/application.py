@@ -55,6 +55,7 @@ def create_app(
         parts.options,
         parts.login,
         open_paths=frozenset({"/login"}),
+        of_pages=("/api/v1/services/",),
         private=("/api/", "/health", "/login"),
     )
 

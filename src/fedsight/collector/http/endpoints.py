@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fedsight.collector.http import parameters, routes
+from fedsight.collector.http import parameters, routes, service_routes
 from fedsight.collector.reading import rows
 from fedsight.door.endpoint import Endpoint, Nothing
 from fedsight.signals import Shipment
 
 RUN = "/api/v1/runs/{run}"
+SERVICE = "/api/v1/services/{service}/{route}"
 
 ENDPOINTS = (
     Endpoint("GET", "/health", routes.health, Nothing, (rows.Health,)),
@@ -65,5 +66,35 @@ ENDPOINTS = (
         Shipment,
         (400, 408, 409, 413, 415, 422, 503, 507),
     ),
-    Endpoint("GET", "/login", routes.login, parameters.LoginQuery, (), errors=(422,)),
+    Endpoint("GET", "/login", service_routes.login, parameters.LoginQuery, (), errors=(422,)),
+    Endpoint(
+        "POST",
+        "/api/v1/login",
+        service_routes.login_address,
+        Nothing,
+        (service_routes.LoginAddress,),
+    ),
+    Endpoint(
+        "GET", "/api/v1/session", service_routes.session, Nothing, (service_routes.PageSession,)
+    ),
+    Endpoint(
+        "GET",
+        SERVICE,
+        service_routes.ask_service,
+        service_routes.ServiceQuery,
+        (service_routes.ServiceAnswer,),
+        errors=(404, 422, 502, 504),
+        deep=True,
+    ),
+    Endpoint(
+        "POST",
+        SERVICE,
+        service_routes.tell_service,
+        service_routes.ServiceQuery,
+        (service_routes.ServiceAnswer,),
+        service_routes.ServiceCommand,
+        (400, 404, 409, 413, 415, 422, 502, 504),
+        body_optional=True,
+        deep=True,
+    ),
 )

@@ -10,11 +10,10 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from fedsight import __version__
 from fedsight.collector.http import parameters
-from fedsight.collector.http.login import COOKIE_SECONDS
 from fedsight.collector.ingest import DiskFullError
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.clients import (
@@ -236,23 +235,3 @@ def checked(body: bytes, decoder: ShipmentDecoder) -> Prepared:
         raise RefusedError(400, "json", f"the body is not JSON: {error}") from None
     except RecursionError:
         raise RefusedError(400, "json", "the body is nested too deeply") from None
-
-
-async def login(collector: Collector, request: Request, query: parameters.LoginQuery) -> Response:
-    """Turn a one-time code into a cookie."""
-    cookie = collector.login.redeem(query.code, time.time())
-    if cookie is None:
-        wait = collector.login_rate.take(client_address(request.scope), time.monotonic())
-        if wait:
-            raise too_many("too many wrong codes", wait)
-        message = "this login address was used or is wrong; the newest stands in the terminal"
-        raise RefusedError(401, "unauthorized", message, field="code")
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(
-        collector.login.cookie_name,
-        cookie,
-        max_age=COOKIE_SECONDS,
-        httponly=True,
-        samesite="strict",
-    )
-    return answer

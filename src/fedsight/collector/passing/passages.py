@@ -1,0 +1,90 @@
+"""What is passed on: for each service the routes that a page of the dashboard needs. Pure.
+
+What is not here cannot be reached through the collector, whoever asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from fedsight.config import PORTS
+
+#: Longest value of a path's parameter.
+LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One route of a service: `*` in its path stands for one part that the request chooses."""
+
+    method: str
+    path: str
+    query: frozenset[str] = frozenset()
+
+    def address(self, parts: list[str]) -> str | None:
+        """The path to ask for, quoted; None where these parts are another route's."""
+        pattern = self.path.split("/")
+        if len(pattern) != len(parts):
+            return None
+        for wanted, part in zip(pattern, parts, strict=True):
+            if wanted != part and not (wanted == "*" and _is_value(part)):
+                return None
+        return "/".join(quote(part, safe="") for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One of our services: what people call it, what starts it, and what is passed on to it."""
+
+    what: str
+    command: str
+    port: int
+    passages: tuple[Passage, ...]
+
+    def find(self, method: str, path: str) -> tuple[Passage, str] | None:
+        """The passage that a request may take, and the path to ask for."""
+        parts = path.split("/")
+        for passage in self.passages:
+            address = passage.address(parts) if passage.method == method else None
+            if address is not None:
+                return passage, address
+        return None
+
+
+def _is_value(part: str) -> bool:
+    """Whether a part names something: no way up, no control characters, and not endless."""
+    return part not in {"", ".", ".."} and len(part) <= LONGEST and part.isprintable()
+
+
+def _get(path: str, *query: str) -> Passage:
+    return Passage("GET", path, frozenset(query))
+
+
+def _posts(paths: Iterable[str]) -> list[Passage]:
+    return [Passage("POST", path) for path in paths]
+
+
+FEDERATION = Service(
+    "FL server",
+    "fedsight serve federation",
+    PORTS["fl"].number,
+    (
+        _get("status"),
+        _get("clients", "limit", "offset"),
+        _get("clients/*"),
+        _get("rounds", "start_round", "end_round", "limit", "offset"),
+        _get("events", "since_event_id", "limit"),
+        _get("summary"),
+        _get("metrics"),
+        _get("models", "run", "limit", "offset"),
+        _get("models/compare", "a", "b"),
+        _get("models/*"),
+        _get("models/*/*"),
+        *_posts(("start", "pause", "resume", "stop", "restart")),
+        *_posts(("models/*/*/tag", "models/*/*/promote", "models/rollback")),
+    ),
+)
+
+SERVICES = {"fl": FEDERATION}
