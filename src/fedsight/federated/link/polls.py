@@ -1,0 +1,134 @@
+"""What a SuperLink sees of its nodes' requests: when each last asked, and the turns of messages.
+
+All methods but `seconds_since` are called from the server's event loop, one at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedsight.federated.link.reports import Span, TurnReport
+
+#: Turns and nodes beyond these are forgotten, the oldest first.
+MOST_TURNS = 20_000
+MOST_NODES = 20_000
+
+
+@dataclass
+class NodePolls:
+    """One node's requests so far; `last` is on the monotonic clock, in seconds."""
+
+    last: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    requests: int = 0
+
+
+@dataclass
+class _Turn:
+    """One instruction message on its way to a node and back; times in Unix nanoseconds."""
+
+    stored: int | None = None
+    handed: int | None = None
+    received: int | None = None
+    answered: int | None = None
+    ended: int | None = None
+    wanted: int = 0
+
+    def report(self) -> TurnReport:
+        return TurnReport(
+            queued=_span(self.stored, self.handed),
+            download=_span(self.handed, self.received),
+            train=_span(self.received or self.handed, self.answered),
+            upload=_span(self.answered, self.ended),
+        )
+
+
+def _span(start: int | None, end: int | None) -> Span | None:
+    return None if start is None or end is None or end < start else (start, end)
+
+
+@dataclass
+class Polls:
+    """The account of nodes and turns. `now` is Unix nanoseconds."""
+
+    now: Callable[[], int]
+    nodes: OrderedDict[int, NodePolls] = field(default_factory=OrderedDict)
+    _turns: OrderedDict[str, _Turn] = field(default_factory=OrderedDict)
+    _sessions: OrderedDict[str, str] = field(default_factory=OrderedDict)
+
+    def asked(self, node_id: int, bytes_in: int) -> None:
+        """A node that is who it says it is made a request."""
+        node = self.nodes.get(node_id)
+        if node is None:
+            node = self.nodes[node_id] = NodePolls()
+            _bound(self.nodes, MOST_NODES)
+        node.last = time.monotonic()
+        node.bytes_in += bytes_in
+        node.requests += 1
+
+    def answered(self, node_id: int, bytes_out: int) -> None:
+        """Its request was answered."""
+        node = self.nodes.get(node_id)
+        if node is not None:
+            node.bytes_out += bytes_out
+
+    def seconds_since(self, node_id: int) -> float | None:
+        """How long ago a node last asked; None where it has not since the start."""
+        node = self.nodes.get(node_id)
+        return None if node is None else time.monotonic() - node.last
+
+    def stored(self, message_id: str) -> None:
+        """A message for a node was handed in."""
+        self._turn(message_id).stored = self.now()
+
+    def handed_over(self, message_id: str) -> None:
+        """A node was told of a message; its objects follow."""
+        self._turn(message_id).handed = self.now()
+
+    def received(self, message_id: str) -> None:
+        """A node has confirmed that it holds the whole message."""
+        turn = self._turns.get(message_id)
+        if turn is not None and turn.received is None:
+            turn.received = self.now()
+
+    def answer_began(self, message_id: str, began: int, session: str, wanted: int) -> None:
+        """A node's answer to a message was taken; `wanted` objects of it are yet to come."""
+        turn = self._turn(message_id)
+        turn.answered, turn.wanted = began, wanted
+        if wanted:
+            self._sessions[session] = message_id
+            _bound(self._sessions, MOST_TURNS)
+        else:
+            turn.ended = self.now()
+
+    def object_came(self, session: str) -> None:
+        """An object of an answer was stored."""
+        message_id = self._sessions.get(session)
+        turn = None if message_id is None else self._turns.get(message_id)
+        if turn is None:
+            return
+        turn.wanted -= 1
+        if turn.wanted <= 0:
+            turn.ended = self.now()
+            del self._sessions[session]
+
+    def turns(self, message_ids: Iterable[str]) -> dict[str, TurnReport]:
+        """The turns of those messages that are known."""
+        return {each: self._turns[each].report() for each in message_ids if each in self._turns}
+
+    def _turn(self, message_id: str) -> _Turn:
+        turn = self._turns.get(message_id)
+        if turn is None:
+            turn = self._turns[message_id] = _Turn()
+            _bound(self._turns, MOST_TURNS)
+        return turn
+
+
+def _bound(held: OrderedDict[Any, Any], most: int) -> None:
+    while len(held) > most:
+        held.popitem(last=False)

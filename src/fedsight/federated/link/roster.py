@@ -1,0 +1,169 @@
+"""Who the nodes of a SuperLink are: what Flower knows of them, what was seen of them, what they
+say of themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.proto.node_pb2 import NodeInfo
+
+from fedsight.federated.fleet import Kind, NodeView, in_order
+from fedsight.federated.introduction import (
+    KIND,
+    NAME,
+    NODE,
+    PARTITION,
+    PARTITIONS,
+    TAGS,
+)
+from fedsight.federated.link.reports import NodeReport, NodeReports
+
+QUERY = "query"
+#: So long the first nodes are waited for, and later ones that join a run.
+FIRST_WAIT_SECONDS = 5.0
+LATER_WAIT_SECONDS = 0.3
+POLL_SECONDS = 0.05
+#: A question that nobody has answered is given up, and asked anew, so often.
+GIVE_UP_SECONDS = 120.0
+MOST_QUESTIONS = 3
+
+_KINDS: dict[str, Kind] = {"warm": "warm", "stock": "stock"}
+_OWN_FIELDS = {NAME, PARTITION, PARTITIONS, TAGS, KIND}
+_MOST_TEXT = 64
+
+
+@dataclass
+class _Known:
+    """One node as far as it is known; `questions` that were sent to it."""
+
+    view: NodeView
+    introduced: bool = False
+    questions: int = 0
+
+
+@dataclass
+class Roster:
+    """The nodes that were ever there. `push` and `pull` carry questions to nodes and back."""
+
+    push: Callable[[Iterable[Message]], list[str]]
+    pull: Callable[[Iterable[str]], list[Message]]
+    idle: Callable[[float], object] = time.sleep
+    _nodes: dict[int, _Known] = field(default_factory=dict)
+    _asked: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def begin_anew(self) -> None:
+        """Questions under way are lost."""
+        for node_id, _ in self._asked.values():
+            self._nodes[node_id].questions -= 1
+        self._asked.clear()
+
+    def views(self, online: Sequence[NodeInfo], reports: NodeReports | None) -> list[NodeView]:
+        """Every node, by partition and name. Waits a little for nodes that are new to answer."""
+        there = {info.node_id: info for info in online}
+        seen = {} if reports is None else {int(each.node_id): each for each in reports.nodes}
+        first = not any(known.introduced for known in self._nodes.values())
+        for node_id in there.keys() - self._nodes.keys():
+            self._nodes[node_id] = _Known(NodeView(node_id, _nameless(node_id)))
+        if self._ask(there):
+            self._listen(FIRST_WAIT_SECONDS if first else LATER_WAIT_SECONDS)
+        else:
+            self._hear()
+        views = [
+            _seen(known.view, there.get(node_id), seen.get(node_id))
+            for node_id, known in self._nodes.items()
+        ]
+        self._forget_doubles(views)
+        return in_order([view for view in views if view.node_id in self._nodes])
+
+    def _ask(self, there: Mapping[int, NodeInfo]) -> bool:
+        """Ask each node that is there and has not said who it is; whether any was asked."""
+        busy = {node_id for node_id, _ in self._asked.values()}
+        strangers = [
+            node_id
+            for node_id in there
+            if node_id not in busy
+            and not self._nodes[node_id].introduced
+            and self._nodes[node_id].questions < MOST_QUESTIONS
+        ]
+        content = RecordDict({"config": ConfigRecord()})
+        messages = [Message(content, node_id, QUERY, ttl=GIVE_UP_SECONDS) for node_id in strangers]
+        now = time.monotonic()
+        for node_id, message_id in zip(strangers, self.push(messages), strict=True):
+            self._nodes[node_id].questions += 1
+            if message_id:
+                self._asked[message_id] = node_id, now
+        return bool(strangers)
+
+    def _listen(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._hear() and time.monotonic() < deadline:
+            self.idle(POLL_SECONDS)
+
+    def _hear(self) -> bool:
+        """Take in what nodes have answered; whether an answer is still to come."""
+        if not self._asked:
+            return False
+        for answer in self.pull(list(self._asked)):
+            node_id, _ = self._asked.pop(answer.metadata.reply_to_message_id)
+            known = self._nodes[node_id]
+            if answer.has_error():
+                # Its app cannot be asked. A node that was gone is asked again.
+                known.introduced = known.questions >= MOST_QUESTIONS
+            else:
+                known.introduced = True
+                known.view = introduced(known.view, answer.content)
+        now = time.monotonic()
+        self._asked = {
+            message_id: (node_id, since)
+            for message_id, (node_id, since) in self._asked.items()
+            if now - since < GIVE_UP_SECONDS
+        }
+        return bool(self._asked)
+
+    def _forget_doubles(self, views: Sequence[NodeView]) -> None:
+        """A node that was given a new id is one node."""
+        there = {view.name for view in views if view.online}
+        for view in views:
+            if not view.online and view.name in there:
+                del self._nodes[view.node_id]
+
+
+def introduced(view: NodeView, content: RecordDict) -> NodeView:
+    """A node with what it said of itself; what it said amiss is left out."""
+    found = content.get(NODE)
+    if not isinstance(found, ConfigRecord):
+        return view
+    said = dict(found)
+    partition = said.get(PARTITION)
+    right = isinstance(partition, int) and not isinstance(partition, bool) and partition >= 0
+    return replace(
+        view,
+        name=_text(said.get(NAME)) or view.name,
+        partition=cast(int, partition) if right else None,
+        kind=_KINDS.get(str(said.get(KIND)), "unknown"),
+        tags=tuple(each.strip() for each in str(said.get(TAGS, "")).split(",") if each.strip()),
+        properties={
+            key.replace("-", "_"): value
+            for key, value in said.items()
+            if key not in _OWN_FIELDS and isinstance(value, bool | int | float | str)
+        },
+    )
+
+
+def _text(value: object) -> str:
+    """A short text on one line, or nothing."""
+    return " ".join(value.split())[:_MOST_TEXT] if isinstance(value, str) else ""
+
+
+def _nameless(node_id: int) -> str:
+    return f"node-{node_id & 0xFFFFFF:06x}"
+
+
+def _seen(view: NodeView, info: NodeInfo | None, report: NodeReport | None) -> NodeView:
+    """A node with what is known of it now."""
+    age = None if report is None else report.last_poll_seconds
+    return replace(view, online=info is not None, last_seen_seconds=age)

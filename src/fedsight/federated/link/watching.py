@@ -1,0 +1,62 @@
+"""Reads from the calls of nodes and of training processes when each node did what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fedsight.federated.link.polls import Polls
+
+
+class Watching:
+    """Told of every call that was answered, on the event loop."""
+
+    def __init__(self, polls: Polls) -> None:
+        self.polls = polls
+        self.now = polls.now
+        self._notes: dict[str, Callable[[Any, Any, int], None]] = {
+            "/v1/runtime/push-messages": self._stored,
+            "/v1/fleet/pull-messages": self._handed_over,
+            "/v1/fleet/confirm-message-received": self._received,
+            "/v1/fleet/push-messages": self._answer_began,
+            "/v1/fleet/push-object": self._object_came,
+        }
+
+    def saw(
+        self, path: str, request: Any, answer: Any, began: int, bytes_in: int, bytes_out: int
+    ) -> None:
+        """A call was answered; `began` is when its request had come."""
+        if path.startswith("/v1/fleet/"):
+            node_id = _node_id(request, answer)
+            self.polls.asked(node_id, bytes_in)
+            self.polls.answered(node_id, bytes_out)
+        note = self._notes.get(path)
+        if note is not None:
+            note(request, answer, began)
+
+    def _stored(self, _: Any, answer: Any, __: int) -> None:
+        for message_id in answer.message_ids:
+            if message_id:
+                self.polls.stored(message_id)
+
+    def _handed_over(self, _: Any, answer: Any, __: int) -> None:
+        for message in answer.messages_list:
+            self.polls.handed_over(message.metadata.message_id)
+
+    def _received(self, request: Any, _: Any, __: int) -> None:
+        self.polls.received(request.message_object_id)
+
+    def _answer_began(self, request: Any, answer: Any, began: int) -> None:
+        told = request.messages_list[0].metadata.reply_to_message_id
+        self.polls.answer_began(told, began, answer.session_id, len(answer.objects_to_push))
+
+    def _object_came(self, request: Any, answer: Any, _: int) -> None:
+        if answer.stored:
+            self.polls.object_came(request.session_id)
+
+
+def _node_id(request: Any, answer: Any) -> int:
+    """Whose call it was; of one that registers, the id that it was given."""
+    if hasattr(request, "node"):
+        return int(request.node.node_id)
+    return int(request.node_id if hasattr(request, "node_id") else answer.node_id)
