@@ -1,4 +1,4 @@
-"""Flower's own parts, to try ours against: a SuperLink driven by Flower's HttpGrid, and its node."""
+"""Flower's own parts to try ours against: a run driven by its HttpGrid, and its node."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 from flwr.common.constant import HEARTBEAT_MIN_INTERVAL
@@ -11,7 +12,6 @@ from flwr.proto.fleet_pb2 import (
     ActivateNodeRequest,
     ActivateNodeResponse,
     DeactivateNodeRequest,
-    DeactivateNodeResponse,
     PullMessagesRequest,
     PullMessagesResponse,
     PushMessagesRequest,
@@ -19,6 +19,7 @@ from flwr.proto.fleet_pb2 import (
     RegisterNodeFleetRequest,
     RegisterNodeFleetResponse,
 )
+from flwr.proto.fleet_pb2 import DeactivateNodeResponse as Goodbye
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeatResponse
 from flwr.proto.message_pb2 import (
     ConfirmMessageReceivedRequest,
@@ -76,15 +77,16 @@ A = TypeVar("A", bound=_Decoded)
 
 
 class FleetClient:
-    """One node's side of the Fleet API. Thread-safe.
+    """One node's side of the Fleet API. Thread-safe. `memory` is a file that keeps the node's id.
 
     Every call raises AwayError where the SuperLink does not answer, ForgottenError where it does
     not know the node, RunOverError where it knows no such run, and RejectedError on any other no.
     """
 
-    def __init__(self, wire: Wire, identity: Identity) -> None:
+    def __init__(self, wire: Wire, identity: Identity, memory: Path | None = None) -> None:
         self._wire = wire
         self._identity = identity
+        self._memory = memory
         self._node = Node()
         version = RuntimeVersionMetadata.from_local_component("SuperNode")
         self._headers = dict(version.as_metadata())
@@ -95,16 +97,47 @@ class FleetClient:
         return int(self._node.node_id)
 
     def join(self) -> int:
-        """Register and go online; the node's id. Raises RefusedError, too."""
-        public = self._identity.public
-        registered = self._register(public)
-        request = ActivateNodeRequest(public_key=public, heartbeat_interval=HEARTBEAT_SECONDS)
+        """Go online, registering where that is allowed; the node's id. Raises RefusedError, too."""
+        node_id = self._returned() or self._arrived()
+        self._node = Node(node_id=node_id)
+        if self._memory is not None:
+            self._memory.write_text(str(node_id), encoding="ascii")
+        return node_id
+
+    def _returned(self) -> int | None:
+        """Online again under the id of before, or None."""
+        before = self.node_id or self._remembered()
+        if not before:
+            return None
         try:
-            answer = self._post("activate-node", request, ActivateNodeResponse)
+            return self._activated()
+        except (RejectedError, ForgottenError):
+            pass
+        # One that was killed counts as online for a while, and one that does cannot come online.
+        try:
+            self._post("deactivate-node", DeactivateNodeRequest(node_id=before), Goodbye)
+            return self._activated()
+        except (RejectedError, ForgottenError):
+            return None
+
+    def _remembered(self) -> int:
+        try:
+            return 0 if self._memory is None else int(self._memory.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return 0
+
+    def _arrived(self) -> int:
+        registered = self._register(self._identity.public)
+        try:
+            return self._activated()
         except (RejectedError, ForgottenError) as error:
             raise RefusedError(self._unwanted(error, registered)) from None
-        self._node = Node(node_id=answer.node_id)
-        return self.node_id
+
+    def _activated(self) -> int:
+        request = ActivateNodeRequest(
+            public_key=self._identity.public, heartbeat_interval=HEARTBEAT_SECONDS
+        )
+        return int(self._post("activate-node", request, ActivateNodeResponse).node_id)
 
     def _register(self, public: bytes) -> bool:
         """Make the key known. False where the SuperLink takes only keys that its operator named."""
@@ -133,7 +166,7 @@ class FleetClient:
         """Go offline; the key stays known."""
         if self.node_id:
             request = DeactivateNodeRequest(node_id=self.node_id)
-            self._post("deactivate-node", request, DeactivateNodeResponse)
+            self._post("deactivate-node", request, Goodbye)
 
     def beat(self) -> None:
         """Say that the node lives."""

@@ -22,6 +22,7 @@ from fedsight.federated.link import identity, wire
 from fedsight.federated.link.address import Address
 from fedsight.federated.link.client_apps import ClientApps
 from fedsight.federated.link.fleet_client import FleetClient
+from fedsight.federated.link.identity import Identity
 from fedsight.federated.link.node import Node
 
 WARM = "warm"
@@ -114,18 +115,26 @@ def is_plaintext(superlink: Address, root_cert: Path | None, insecure: bool) -> 
     return True
 
 
-def serve(options: NodeOptions) -> None:
-    """Be that node until SIGTERM or Ctrl-C. Raises FedsightError where it is refused."""
+def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None = None) -> None:
+    """Be that node until SIGTERM or Ctrl-C. Raises FedsightError where it is refused.
+
+    `who` is an identity that is kept elsewhere, and its id in the file `memory`; else it is the
+    key file's, or the name's own.
+    """
     _prepare()
+    options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
-        if options.key is None:
+        if who is not None:
+            pass
+        elif options.key is None:
             stack.enter_context(_alone(options.folder, options.name))
             who = identity.kept(options.folder, options.name)
         else:
             who = identity.read(options.key)
         plaintext = is_plaintext(options.superlink, options.root_cert, options.insecure)
         tls = wire.trust(options.root_cert, plaintext)
-        client = FleetClient(wire.Wire(options.superlink, tls), who)
+        memory = memory or options.folder / f"{who.fingerprint}.id"
+        client = FleetClient(wire.Wire(options.superlink, tls), who, memory)
         apps = ClientApps(options.data / "apps", options.apps)
         node = Node(client, apps, options.config())
         logging.getLogger("fedsight.node").info(
@@ -165,7 +174,6 @@ def _end_with(node: Node) -> None:
 @contextmanager
 def _alone(folder: Path, name: str) -> Iterator[None]:
     """Only one process is the node of that name: two with one key would share its messages."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / f"{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
