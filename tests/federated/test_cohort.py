@@ -15,7 +15,8 @@ from fedsight.federated import cohort as cohort_module
 from fedsight.federated.flat import Vector
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.plan import Plan
-from fedsight.federated.training import Simulation, train
+from fedsight.federated.simulated import Simulation
+from fedsight.federated.training import Steering, train
 from fedsight.signals import Batch, samples_of
 from fedsight.tasks import Partition, load
 from fedsight.tasks.classification import Classification, Labelled, initialise
@@ -196,7 +197,7 @@ def test_a_fall_back_is_journaled_and_told_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys.modules[__name__], "TASK", Toy())
     kept, told = Kept(), list[str]()
     plan = Plan(task=f"{__name__}:TASK", nodes=3, rounds=2, local="cohort")
-    train(plan, kept, run_id="r-1", on_doubt=told.append)
+    train(plan, kept, run_id="r-1", steering=Steering(on_doubt=told.append))
     events = [event for batch in kept.batches for event in batch.events]
     (event,) = [event for event in events if event.kind == "LOCAL_TRAINING"]
     message = "nodes train one after the other, not as a cohort: the task has no methods"
@@ -265,7 +266,7 @@ def test_a_node_whose_data_cannot_be_loaded_fails_alone() -> None:
         failed = [node for node in records[0].nodes if node.status != "trained"]
         assert [node.node for node in failed] == ["client-2"]
         assert "bad disk" in (failed[0].reason or "")
-        assert (records[0].nodes[0].busy is None) == (local == "cohort")
+        assert (records[0].nodes[0].turn is None) == (local == "cohort")
 
 
 def test_where_one_node_breaks_the_cohort_each_trains_by_itself_and_it_is_said() -> None:

@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedsight.federated import codec
+from fedsight.federated.assignment import Assignment
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.gradients import AddedGradients
 from fedsight.federated.introduction import introduce
 from fedsight.federated.plan import Plan
 from fedsight.tasks import Partition, Recipe, Task, load
@@ -31,14 +34,25 @@ TRAIN_ACCURACY = "train-accuracy"
 TRAIN_SECONDS = "train-seconds"
 CPU_SECONDS = "cpu-seconds"
 
+#: FedProx's mu in a message's config, by Flower's own name.
+PROXIMAL_MU = "proximal-mu"
+#: The record of a message's content that holds SCAFFOLD's c - c_i.
+CORRECTION = "correction"
+#: What a node that was sent a correction says besides: how many steps it took, and the sum of
+#: their lengths.
+LOCAL_STEPS = "local-steps"
+LOCAL_RATE = "local-rate"
+#: Figures of a reply that are the server's own to count with: they are in no mean.
+COUNTS = frozenset({NUM_EXAMPLES, LOCAL_STEPS, LOCAL_RATE, ROUND})
+
 _LOCAL_TRAINING = 1
 
 
 class LocalTrainer(Protocol):
     """Trains one node's model in one round."""
 
-    def train(self, vector: Vector, round_: int) -> tuple[Vector, dict[str, float | int]]:
-        """From the global model `vector`; returns the node's model and what was measured."""
+    def train(self, assignment: Assignment) -> tuple[Vector, dict[str, float | int]]:
+        """From the global model; returns the node's model and what was measured."""
 
 
 class Trainer:
@@ -69,11 +83,32 @@ class Trainer:
         """The seed of the node's own random stream in that round."""
         return stream(self._seed, _LOCAL_TRAINING, self._index, round_)
 
-    def train(self, vector: Vector, round_: int) -> tuple[Vector, dict[str, float | int]]:
-        """Train from the global model `vector`; returns the node's model and what was measured."""
+    @property
+    def data_samples(self) -> int | None:
+        """How many samples the node's data has, or None where it has not been loaded."""
+        return None if self._data is None else len(self._data)
+
+    def train(self, assignment: Assignment) -> tuple[Vector, dict[str, float | int]]:
+        """Train from the global model; returns the node's model and what was measured.
+
+        Raises RuntimeError where the assignment adds to gradients that the task does not have.
+        """
         self.prepare()
-        self._model.load(vector)
-        self._rng.manual_seed(self.seed(round_))
+        self._model.load(assignment.vector)
+        self._rng.manual_seed(self.seed(assignment.round))
+        if assignment.plain:
+            figures = self._fit()
+            return self._model.vector(), figures
+        with AddedGradients(self._model, assignment) as added:
+            figures = self._fit()
+        update = self._model.vector()
+        steps, rate = added.steps(moved=not np.array_equal(update, assignment.vector))
+        if assignment.correction is not None:
+            figures |= {LOCAL_STEPS: steps, LOCAL_RATE: rate, ROUND: assignment.round}
+        return update, figures
+
+    def _fit(self) -> dict[str, float | int]:
+        """Let the task train the model as it is loaded; what was measured."""
         started, cpu_started = time.perf_counter(), _cpu_seconds()
         found = self._task.train(self._model.model, self._data, self._recipe, self._rng)
         cpu, wall = _cpu_seconds() - cpu_started, time.perf_counter() - started
@@ -87,7 +122,20 @@ class Trainer:
         for key, name in (("loss", TRAIN_LOSS), ("accuracy", TRAIN_ACCURACY)):
             if key in found:
                 figures[name] = float(found[key])
-        return self._model.vector(), figures
+        return figures
+
+
+def assigned(message: Message) -> Assignment:
+    """What a `train` message asks of a node."""
+    content = message.content
+    config = cast(ConfigRecord, content[CONFIG])
+    correction = content.get(CORRECTION)
+    return Assignment(
+        codec.unpack(cast(ArrayRecord, content[codec.ARRAYS])),
+        cast(int, config[ROUND]),
+        cast(float, config.get(PROXIMAL_MU, 0.0)),
+        None if correction is None else codec.unpack(cast(ArrayRecord, correction)),
+    )
 
 
 def client_app(trainer_of: Callable[[Context], LocalTrainer]) -> ClientApp:
@@ -96,10 +144,7 @@ def client_app(trainer_of: Callable[[Context], LocalTrainer]) -> ClientApp:
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        content = message.content
-        vector = codec.unpack(cast(ArrayRecord, content[codec.ARRAYS]))
-        round_ = cast(int, cast(ConfigRecord, content[CONFIG])[ROUND])
-        update, figures = trainer_of(context).train(vector, round_)
+        update, figures = trainer_of(context).train(assigned(message))
         reply = RecordDict()
         reply[codec.ARRAYS] = codec.pack(update)
         reply[METRICS] = MetricRecord(cast(Any, figures))

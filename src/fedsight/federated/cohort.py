@@ -12,23 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import cast
 
 import numpy as np
 import torch
-from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType
+from flwr.app import Message, MessageType
 from torch import Tensor
 
 from fedsight.errors import told
-from fedsight.federated import codec
+from fedsight.federated.assignment import Assignment
 from fedsight.federated.client import (
-    CONFIG,
     NUM_EXAMPLES,
-    ROUND,
     TRAIN_ACCURACY,
     TRAIN_LOSS,
     LocalTrainer,
     Trainer,
+    assigned,
 )
 from fedsight.federated.flat import FlatModel, Vector
 from fedsight.federated.stacked import Figures, Shares, Stack
@@ -38,6 +36,9 @@ from fedsight.tasks import Recipe, Scored
 MOST_KEPT_BYTES = 2**30
 #: Models, momentum, gradients and a batch of those that are trained together.
 MOST_CHUNK_BYTES = 2**28
+
+#: Why a cohort does not train what is to be added to each node's gradients.
+ADDED = "the algorithm adds to each node's gradients"
 
 #: What a task's own code, or torch under `vmap`, raises where models cannot be trained together.
 UNFIT_ERRORS = (
@@ -53,11 +54,10 @@ UNFIT_ERRORS = (
 
 @dataclass(frozen=True)
 class _Asked:
-    """One node's message, read: the global model it starts from, and the round."""
+    """One node's message, read."""
 
     node_id: int
-    vector: Vector
-    round: int
+    assignment: Assignment
 
 
 @dataclass(frozen=True)
@@ -99,35 +99,40 @@ class Cohort:
         """Train for these messages; the ids of nodes whose answers are ready."""
         self._answers.clear()
         asked = [_read(message) for message in messages if _is_train(message)]
-        mine = [one for one in asked if one.node_id in self._data]
+        if added := [one for one in asked if not one.assignment.plain]:
+            self._doubt(added, ADDED)
+        mine = [one for one in asked if one.node_id in self._data and one.assignment.plain]
         mine.sort(key=lambda one: self._data.size(one.node_id), reverse=True)
         for chunk in self._chunks(mine):
             try:
                 self._train(chunk)
             except UNFIT_ERRORS as error:  # one of them may be at fault: each answers for itself
-                self._doubts.append(
-                    f"round {chunk[0].round}: {len(chunk)} nodes trained one by one: {told(error)}"
-                )
+                self._doubt(chunk, told(error))
         return set(self._answers)
+
+    def _doubt(self, asked: Sequence[_Asked], reason: str) -> None:
+        round_ = asked[0].assignment.round
+        self._doubts.append(f"round {round_}: {len(asked)} nodes trained one by one: {reason}")
 
     def _chunks(self, asked: list[_Asked]) -> Iterator[list[_Asked]]:
         """As many at a time as fit in memory."""
         if not asked:
             return
         batch = min(self._batch_size, self._data.size(asked[0].node_id))
-        each = 4 * asked[0].vector.nbytes + 2 * batch * self._data.sample_bytes
+        each = 4 * asked[0].assignment.vector.nbytes + 2 * batch * self._data.sample_bytes
         at_once = max(1, MOST_CHUNK_BYTES // each)
         for start in range(0, len(asked), at_once):
             yield asked[start : start + at_once]
 
     def _train(self, asked: list[_Asked]) -> None:
-        flat = torch.from_numpy(np.stack([one.vector for one in asked]))
+        flat = torch.from_numpy(np.stack([one.assignment.vector for one in asked]))
         inputs, labels, starts = self._data.of([one.node_id for one in asked])
         sizes = [self._data.size(one.node_id) for one in asked]
-        seeds = [self._trainers[one.node_id].seed(one.round) for one in asked]
+        seeds = [self._trainers[one.node_id].seed(one.assignment.round) for one in asked]
         found = self._stack.train(flat, Shares(inputs, labels, starts, sizes, seeds))
         for at, (one, update) in enumerate(zip(asked, flat.numpy(), strict=True)):
-            self._answers[one.node_id] = _Answer(one.vector, update, _figures(found, at, sizes[at]))
+            figures = _figures(found, at, sizes[at])
+            self._answers[one.node_id] = _Answer(one.assignment.vector, update, figures)
 
 
 @dataclass(frozen=True)
@@ -138,11 +143,11 @@ class _Member:
     node_id: int
     alone: Trainer
 
-    def train(self, vector: Vector, round_: int) -> tuple[Vector, dict[str, float | int]]:
+    def train(self, assignment: Assignment) -> tuple[Vector, dict[str, float | int]]:
         """See `LocalTrainer`."""
         answer = self.answers.pop(self.node_id, None)
-        if answer is None or answer.asked is not vector:
-            return self.alone.train(vector, round_)
+        if answer is None or answer.asked is not assignment.vector or not assignment.plain:
+            return self.alone.train(assignment)
         return answer.update, answer.figures
 
 
@@ -206,10 +211,7 @@ def _is_train(message: Message) -> bool:
 
 
 def _read(message: Message) -> _Asked:
-    content = message.content
-    vector = codec.unpack(cast(ArrayRecord, content[codec.ARRAYS]))
-    round_ = cast(int, cast(ConfigRecord, content[CONFIG])[ROUND])
-    return _Asked(message.metadata.dst_node_id, vector, round_)
+    return _Asked(message.metadata.dst_node_id, assigned(message))
 
 
 def _figures(found: Figures, at: int, samples: int) -> dict[str, float | int]:

@@ -20,8 +20,9 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from fedsight.errors import told
 from fedsight.federated.client import Trainer
-from fedsight.federated.cohort import UNFIT_ERRORS, Cohort, Holdings
+from fedsight.federated.cohort import ADDED, UNFIT_ERRORS, Cohort, Holdings
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.plan import AlgorithmPlan
 from fedsight.federated.stacked import Shares, Stack
 from fedsight.tasks import Recipe, Scored, Task
 
@@ -49,6 +50,12 @@ def cohort(
         return Cohort(task, model, recipe, trainers) if reason is None else reason
     except UNFIT_ERRORS as error:  # the task's own code, or torch, cannot do it: that is the reason
         return told(error)
+
+
+def needs_loop(plan: AlgorithmPlan) -> str | None:
+    """Why nodes of that algorithm train one after the other; None where they need not."""
+    added = plan.algorithm in ("fedprox", "scaffold")
+    return f"{plan.algorithm}: {ADDED}" if added else None
 
 
 def doubt(model: FlatModel) -> str | None:

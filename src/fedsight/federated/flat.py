@@ -6,6 +6,7 @@ sees an ordinary `torch.nn.Module`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,13 @@ class FlatModel:
     def dtype(self) -> np.dtype[np.generic]:
         """The vector's dtype."""
         return self._numpy.dtype
+
+    def parameters(self) -> Iterator[tuple[nn.Parameter, int, int]]:
+        """Each parameter, and where its values begin and end in the vector; no buffers."""
+        named = dict(self.model.named_parameters())
+        for entry in self.manifest:
+            if entry.name in named:
+                yield named[entry.name], entry.start, entry.stop
 
     def load(self, vector: Vector) -> None:
         """Set the model's state from `vector`, shape (n,). Raises ValueError on another shape."""
