@@ -30,7 +30,8 @@ from fedsight.cli.attached import Collector, make_writable
 from fedsight.cli.kept import collector
 from fedsight.errors import FedsightError
 from fedsight.federated.plan import Plan
-from fedsight.federated.training import Simulation, train
+from fedsight.federated.simulated import Simulation
+from fedsight.federated.training import train
 from fedsight.journal import Journal, Shipper
 from fedsight.journal.http import HttpSink
 from fedsight.tasks import load

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from flwr.app import Context, RecordDict
 from flwr.serverapp.strategy import Result
 
 from benchmarks.measuring import Rounds
 from benchmarks.plain import Run, Trained
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
-from fedsight.federated.aggregation import FedAvg
+from fedsight.federated.algorithms import strategy as algorithm
 from fedsight.federated.flat import Vector
 from fedsight.federated.observation import RoundRecord, Translator
 from fedsight.federated.plan import Plan
-from fedsight.federated.selection import random_fraction
-from fedsight.federated.server import server_app
-from fedsight.federated.training import Simulation
-from fedsight.federated.wrapping import Checked, Selected
+from fedsight.federated.rounds import Engine
+from fedsight.federated.selection import Chosen, Selected, random_fraction
+from fedsight.federated.server import held_out_evaluation
+from fedsight.federated.simulated import Simulation
+from fedsight.federated.wrapping import Checked
 from fedsight.journal import Journal
 from fedsight.tasks import Partition, Recipe, Scored, Task, load
 from fedsight.tasks.classification import Classification, Labelled, Pooled
@@ -126,11 +126,13 @@ def observed_run(task: Task, plan: Plan, folder: Path) -> Run:
 
 def unobserved(simulation: Simulation) -> Result:
     """Run a simulation with the same strategy and grid, but nobody watching: no `Observed`."""
-    plan, found = simulation.plan, list[Result]()
-    strategy = Checked(Selected(FedAvg(), random_fraction(plan.fraction, plan.seed)))
-    app = server_app(simulation.task, simulation.model, strategy, found.append)
-    app(simulation.grid, Context(1, 1, {}, RecordDict(), plan.config()))
-    return found[0]
+    plan = simulation.plan
+    selector = Chosen(random_fraction(plan.fraction, plan.seed))
+    strategy = Checked(Selected(algorithm(plan.algorithm), selector))
+    evaluate = held_out_evaluation(simulation.task, simulation.model)
+    return Engine(simulation.grid, plan.closing).run(
+        strategy, codec.pack(simulation.model.vector()), rounds=plan.rounds, evaluate=evaluate
+    )
 
 
 def final_vector(result: Result) -> Any:

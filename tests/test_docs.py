@@ -83,7 +83,8 @@ def test_every_setting_is_documented_with_its_variable_and_default(section: type
         row = rf"\| `{section.key(field)}` \| `{section.variable(field)}` \|"
         assert re.search(row, page), f"no row for {section.key(field)}"
         if info.default_factory is None:
-            default = "none" if info.default == () else f"`{re.escape(str(info.default))}`"
+            unset = {None: "none", (): "none", "": "empty"}
+            default = unset.get(info.default) or f"`{re.escape(str(info.default))}`"
             assert re.search(f"{row} {default} ", page)
 
 

@@ -90,8 +90,12 @@ class Section(BaseSettings):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """The field's name in the environment: `COLLECTOR_PORT`."""
-        return f"{cls.model_config['env_prefix']}{field}".upper()
+        """The field's name in the environment: `COLLECTOR_PORT`.
+
+        One with an alias stands there under that name alone: `MIN_CLIENTS`.
+        """
+        alias = cls.model_fields[field].validation_alias if field in cls.model_fields else None
+        return (str(alias) if alias else f"{cls.model_config['env_prefix']}{field}").upper()
 
 
 class GeneralSettings(Section):
@@ -174,6 +178,59 @@ class ServiceSettings(Section):
     )
 
 
+class FederationSettings(Section):
+    """The FL server: where it listens, and what its runs are where their start does not say."""
+
+    model_config = SettingsConfigDict(env_prefix="FL_SERVER_")
+    table = "federation"
+    host: str = Field(LOOPBACK, min_length=1, description="a host name or an address")
+    port: int = Field(
+        PORTS["fl"].number,
+        ge=0,
+        le=65535,
+        description="a port number from 0 (any free one) to 65535",
+    )
+    hosts: Annotated[tuple[HostName, ...], NoDecode] = Field(
+        (), description="a list of host names without ports, in the environment parted by commas"
+    )
+    min_clients: int = Field(
+        2, ge=1, validation_alias="min_clients", description="a whole number of at least 1"
+    )
+    max_rounds: int = Field(
+        100, ge=1, validation_alias="max_rounds", description="a whole number of at least 1"
+    )
+    aggregation_strategy: str = Field(
+        "fedavg",
+        min_length=1,
+        validation_alias="aggregation_strategy",
+        description="an algorithm's name",
+    )
+    client_fraction: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        validation_alias="client_fraction",
+        description="a number above 0 and at most 1",
+    )
+    differential_privacy: bool = Field(
+        False,
+        validation_alias="differential_privacy",
+        description="false: differential privacy is not built yet",
+    )
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _parted(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("differential_privacy")
+    @classmethod
+    def _not_built(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("not built yet")
+        return value
+
+
 class RunSettings(Section):
     """What `fedsight run` trains where its flags do not say."""
 
@@ -193,6 +250,63 @@ class RunSettings(Section):
     batch_size: int = Field(32, ge=1, description="a whole number of at least 1")
     seed: int = Field(0, ge=0, lt=2**63, description="a whole number from 0 to 9223372036854775807")
     local: Literal["loop", "cohort"] = Field("loop", description="one of loop, cohort")
+    engine: Literal["simulation", "deployment"] = Field(
+        "simulation", description="one of simulation, deployment"
+    )
+    algorithm: Literal[
+        "fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedadagrad", "scaffold"
+    ] = Field(
+        "fedavg",
+        description="one of fedavg, fedprox, fedavgm, fedadam, fedyogi, fedadagrad, scaffold",
+    )
+    server_lr: float | None = Field(None, gt=0, allow_inf_nan=False, description="a number above 0")
+    server_momentum: float = Field(
+        0.9, ge=0, lt=1, description="a number of at least 0 and below 1"
+    )
+    beta1: float = Field(0.9, ge=0, lt=1, description="a number of at least 0 and below 1")
+    beta2: float = Field(0.99, ge=0, lt=1, description="a number of at least 0 and below 1")
+    tau: float = Field(1e-3, gt=0, allow_inf_nan=False, description="a number above 0")
+    mu: float = Field(0.1, ge=0, allow_inf_nan=False, description="a number of at least 0")
+    weighting: str = Field(
+        "samples", min_length=1, description="samples, uniform, or package.module:function"
+    )
+    selection: Literal["random", "performance", "resources", "named", "utility"] = Field(
+        "random", description="one of random, performance, resources, named, utility"
+    )
+    metric: Literal["loss", "accuracy"] = Field("loss", description="one of loss, accuracy")
+    explore: float = Field(0.2, ge=0, le=1, description="a number from 0 to 1")
+    min_cpu: float = Field(0.0, ge=0, allow_inf_nan=False, description="a number of at least 0")
+    min_memory_gb: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="a number of at least 0"
+    )
+    min_bandwidth_mbps: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="a number of at least 0"
+    )
+    only: str = Field("", description="names or ids of nodes, parted by commas")
+    tags: str = Field("", description="tags, parted by commas")
+    where: str = Field("", description="key=value, parted by commas")
+    fair_rounds: int = Field(0, ge=0, description="a whole number of at least 0; 0: no floor")
+    min_clients: int = Field(1, ge=1, description="a whole number of at least 1")
+    wait_seconds: float = Field(
+        600.0, gt=0, le=86_400, description="a number above 0 and at most 86400"
+    )
+    timeout_seconds: float | None = Field(
+        None, gt=0, le=86_400, description="a number above 0 and at most 86400"
+    )
+    quorum: int = Field(0, ge=0, description="a whole number of at least 0; 0: all")
+    late: Literal["count", "use", "drop"] = Field("count", description="one of count, use, drop")
+    over_select: float = Field(0.0, ge=0, le=10, description="a number from 0 to 10")
+    mode: Literal["sync", "async"] = Field("sync", description="one of sync, async")
+    buffer: int = Field(
+        0, ge=0, description="a whole number of at least 0; 0: a tenth of the nodes"
+    )
+    staleness: float = Field(0.5, ge=0, le=10, description="a number from 0 to 10")
+    silent_seconds: float = Field(
+        10.0, gt=0, le=86_400, description="a number above 0 and at most 86400"
+    )
+    convergence_threshold: float = Field(
+        0.0, ge=0, le=1, description="a number from 0 to 1; 0: train all rounds"
+    )
 
 
 SECTIONS: tuple[type[Section], ...] = (
@@ -202,6 +316,7 @@ SECTIONS: tuple[type[Section], ...] = (
     JournalSettings,
     ModelSettings,
     ServiceSettings,
+    FederationSettings,
     RunSettings,
 )
 _TABLES = {section.table: section for section in SECTIONS if section.table}
@@ -217,12 +332,18 @@ class Settings:
     journal: JournalSettings
     models: ModelSettings
     services: ServiceSettings
+    federation: FederationSettings
     run: RunSettings
 
     @property
     def journals(self) -> Path:
         """The folder of journals in the data directory."""
         return self.data / "journals"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """The folder of checkpoints in the data directory."""
+        return self.data / "checkpoints"
 
     @property
     def model_folder(self) -> Path:

@@ -13,7 +13,7 @@ from benchmarks.simulated import WithoutEvaluation, held_out_losses, observed_ru
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.plan import Plan
-from fedsight.federated.training import Simulation
+from fedsight.federated.simulated import Simulation
 from fedsight.journal import Journal
 from fedsight.tasks import load
 from fedsight.tasks.digits import DIGITS

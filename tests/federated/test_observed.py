@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from fedsight.collector.options import CollectorOptions
-from fedsight.federated.observation import NodeRound, Period, RoundRecord, Translator
+from fedsight.federated.observation import NodeRound, Period, RoundRecord, Translator, Turn
 from fedsight.federated.plan import MOST_NODES_A_ROUND
 from fedsight.signals import samples_of
 
@@ -22,7 +22,7 @@ def record() -> RoundRecord:
             NodeRound(
                 "client-0",
                 status="trained",
-                busy=Period(100 * SECOND, 101 * SECOND),
+                turn=Turn(train=Period(100 * SECOND, 101 * SECOND)),
                 samples=40,
                 train_loss=0.5,
                 train_seconds=0.9,
@@ -33,7 +33,7 @@ def record() -> RoundRecord:
                 "client-1",
                 status="failed",
                 reason="RuntimeError: no memory left",
-                busy=Period(101 * SECOND, 102 * SECOND),
+                turn=Turn(train=Period(101 * SECOND, 102 * SECOND)),
                 payload_down_bytes=1000,
             ),
             NodeRound("client-2", payload_down_bytes=1000),
@@ -81,12 +81,29 @@ def test_a_round_becomes_its_figures_and_nothing_is_made_up() -> None:
 
 def test_the_record_of_the_largest_round_fits_the_collectors_largest_body() -> None:
     busy = Period(1_763_805_119_123_456_789, 1_763_805_119_223_456_789)
-    third = 1 / 3
-    node = NodeRound("x", "trained", None, busy, 10**6, third, third, third, third, 10**9, 10**9)
+    turn, third = Turn(busy, busy, busy), 1 / 3
+    node = NodeRound("x", "trained", None, turn, 10**6, third, third, third, third, 10**9, 10**9)
     nodes = [replace(node, node=f"client-{at}") for at in range(MOST_NODES_A_ROUND)]
     largest = RoundRecord("r-12345678", 10**6, busy.start - 10**9, busy.end, nodes)
     body = msgspec.json.encode(Translator("r-12345678").batch(largest))
     assert len(body) + 1000 < CollectorOptions(Path("x")).body_bytes
+
+
+def test_a_deployed_nodes_phases_are_told_apart() -> None:
+    phases = [Period((100 + at) * SECOND, (101 + at) * SECOND) for at in (1, 2, 4)]
+    deployed = record()
+    deployed.nodes = [replace(deployed.nodes[0], turn=Turn(*phases))]
+    batch = Translator("r-1").batch(deployed)
+    found = [(span.phase, span.start // SECOND, span.seconds) for span in batch.spans if span.node]
+    assert found == [
+        ("queued", 100, 1.0),
+        ("download", 101, 1.0),
+        ("train", 102, 1.0),
+        ("upload", 104, 1.0),
+    ]
+    told = {sample.name: sample.value for sample in samples_of(batch.samples)}
+    assert told["fl_client_download_seconds"] == told["fl_client_upload_seconds"] == 1.0
+    assert told["fl_client_queued_seconds"] == 1.0
 
 
 def test_failures_are_told_with_their_message() -> None:

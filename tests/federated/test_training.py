@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.client import stream
 from fedsight.federated.plan import Plan
 from fedsight.federated.selection import random_fraction
-from fedsight.federated.training import Outcome, RoundReport, Simulation, new_run_id, train
+from fedsight.federated.simulated import Simulation
+from fedsight.federated.training import Outcome, RoundReport, Steering, new_run_id, train
 from fedsight.journal import Journal
 from fedsight.signals import Batch, samples_of
 from fedsight.tasks import Partition, Recipe, load
@@ -48,7 +50,11 @@ def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Toy:
 def run_toy(toy: Toy, rounds: int = 2, nodes: int = 3) -> tuple[Outcome, Kept, list[RoundReport]]:
     kept, reports = Kept(), list[RoundReport]()
     plan = Plan(task=f"{__name__}:TOY", nodes=nodes, rounds=rounds)
-    return train(plan, kept, run_id="r-toy", on_round=reports.append), kept, reports
+    return (
+        train(plan, kept, run_id="r-toy", steering=Steering(on_round=reports.append)),
+        kept,
+        reports,
+    )
 
 
 def plain_loop(plan: Plan) -> torch.Tensor:
@@ -76,8 +82,7 @@ def plain_loop(plan: Plan) -> torch.Tensor:
 
 def test_two_runs_with_one_seed_end_with_the_same_bits() -> None:
     first, second, other = (
-        train(plan, Kept(), run_id="r-1")
-        for plan in (SMALL, SMALL, Plan(**{**SMALL.config(), "seed": 1}))  # type: ignore[arg-type]
+        train(plan, Kept(), run_id="r-1") for plan in (SMALL, SMALL, replace(SMALL, seed=1))
     )
     assert first.state == "finished"
     assert first.model_sha256 == second.model_sha256
@@ -104,7 +109,7 @@ def test_a_run_is_journaled_one_record_a_round(tmp_path: Path) -> None:
     batches = [record.batch for record in journal.read(0, 100)]
     journal.close()
     kinds = [[event.kind for event in batch.events] for batch in batches]
-    each = ["ROUND_STARTED", "ROUND_COMPLETED"]
+    each = ["NODES_SELECTED", "ROUND_STARTED", "ROUND_COMPLETED"]
     assert kinds == [["RUN_STARTED"], each, each, each, ["RUN_ENDED"]]
     opening = batches[0].events[0].details
     assert opening["nodes"] == [f"client-{at}" for at in range(5)]
@@ -117,13 +122,14 @@ def test_a_run_is_journaled_one_record_a_round(tmp_path: Path) -> None:
     figures = {(s.name, s.labels.get("node")): s for s in samples_of(batches[2].samples)}
     assert figures["fl_round_participants", None].value == 3
     trained = {node for name, node in figures if name == "fl_client_train_seconds"}
-    assert trained == set(batches[2].events[0].details["selected"])
+    assert trained == set(batches[2].events[1].details["selected"])
+    assert trained == set(batches[2].events[0].details["chosen"])
     assert not any("upload_seconds" in name or "memory" in name for name, _ in figures)
 
 
 def test_reports_and_outcome_tell_what_was_measured() -> None:
     reports: list[RoundReport] = []
-    outcome = train(SMALL, Kept(), run_id="r-1", on_round=reports.append)
+    outcome = train(SMALL, Kept(), run_id="r-1", steering=Steering(on_round=reports.append))
     assert [report.round for report in reports] == [1, 2, 3]
     assert {report.selected for report in reports} == {3}
     payload = 2410 * 4 + 128

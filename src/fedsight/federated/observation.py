@@ -28,18 +28,47 @@ class Period:
     end: int
 
 
+@dataclass(frozen=True)
+class Turn:
+    """When a node did what in one round; None for what is not known.
+
+    `download` is the model on its way to the node, `train` from then until its answer began to
+    arrive, `upload` the answer on its way.
+    """
+
+    download: Period | None = None
+    train: Period | None = None
+    upload: Period | None = None
+
+    @property
+    def start(self) -> int | None:
+        """When the node's turn began, where that is known."""
+        known = [one.start for one in (self.download, self.train, self.upload) if one is not None]
+        return min(known, default=None)
+
+    @property
+    def end(self) -> int | None:
+        """When the last that is known of it ended."""
+        known = [one.end for one in (self.download, self.train, self.upload) if one is not None]
+        return max(known, default=None)
+
+
+#: Of a node of which nobody knows when it worked.
+NO_TURN = Turn()
+
+
 @dataclass
 class NodeRound:
     """One selected node in one round. A figure that was not measured is None.
 
-    `busy` is when the node worked, where the grid knows; `payload_*` are bytes of serialised
+    `turn` is when the node worked, where the grid knows; `payload_*` are bytes of serialised
     arrays; `reason` says why a node did not contribute.
     """
 
     node: str
     status: Status = "no_reply"
     reason: str | None = None
-    busy: Period | None = None
+    turn: Turn | None = None
     samples: int | None = None
     train_loss: float | None = None
     train_accuracy: float | None = None
@@ -130,13 +159,20 @@ def _round_figures(record: RoundRecord) -> Figures:
 def _node_figures(node: NodeRound, record: RoundRecord) -> Figures:
     yield "fl_client_train_seconds", node.train_seconds
     yield "fl_client_cpu_seconds", node.cpu_seconds
-    if node.busy is not None:
-        yield "fl_client_queued_seconds", (node.busy.start - record.started) / 1e9
+    turn = node.turn or NO_TURN
+    if turn.start is not None:
+        yield "fl_client_queued_seconds", (turn.start - record.started) / 1e9
+    yield "fl_client_download_seconds", _seconds(turn.download)
+    yield "fl_client_upload_seconds", _seconds(turn.upload)
     yield "fl_client_samples", node.samples
     yield "fl_client_train_loss", node.train_loss
     yield "fl_client_train_accuracy", node.train_accuracy
     yield "fl_client_payload_down_bytes", node.payload_down_bytes
     yield "fl_client_payload_up_bytes", node.payload_up_bytes
+
+
+def _seconds(period: Period | None) -> float | None:
+    return None if period is None else (period.end - period.start) / 1e9
 
 
 def _total(values: Iterator[int | None]) -> int:
@@ -152,7 +188,7 @@ def _events(record: RoundRecord) -> Iterator[Event]:
     yield event(record.started, "ROUND_STARTED", {"selected": selected})
     for node in record.nodes:
         if node.status != "trained":
-            end = record.ended if node.busy is None else node.busy.end
+            end = (node.turn or NO_TURN).end or record.ended
             yield event(end, _KIND[node.status], {"message": node.reason or "no reply"}, node.node)
     if record.trained:
         yield event(record.ended, "ROUND_COMPLETED", _doubts(record))
@@ -172,10 +208,15 @@ def _spans(record: RoundRecord) -> Iterator[Span]:
         return Span(record.run, record.round, node, phase, start, end, ok)
 
     for node in record.nodes:
-        if node.busy is not None:
-            ok = node.status == "trained"
-            yield span(node.node, "queued", record.started, node.busy.start)
-            yield span(node.node, "train", node.busy.start, node.busy.end, ok)
+        turn, ok = node.turn or NO_TURN, node.status == "trained"
+        if turn.start is not None:
+            yield span(node.node, "queued", record.started, turn.start)
+        if turn.download is not None:
+            yield span(node.node, "download", turn.download.start, turn.download.end)
+        if turn.train is not None:
+            yield span(node.node, "train", turn.train.start, turn.train.end, ok)
+        if turn.upload is not None:
+            yield span(node.node, "upload", turn.upload.start, turn.upload.end)
     if record.aggregate is not None:
         yield span(None, "aggregate", record.aggregate.start, record.aggregate.end)
     if record.evaluate is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -11,9 +11,9 @@ from flwr.serverapp.strategy import Strategy
 
 from fedsight.federated import client, codec
 from fedsight.federated.clock import Clock
+from fedsight.federated.fleet import Timed
 from fedsight.federated.observation import NodeRound, Period, RoundRecord
 from fedsight.federated.rounds import Evaluate
-from fedsight.federated.simulation import Timed
 from fedsight.federated.wrapping import UPDATE_REJECTED, Refused, Wrapper
 
 #: The figures of the server's evaluation that a round keeps.
@@ -26,7 +26,9 @@ class Observed(Wrapper):
 
     A round runs from choosing its nodes to the server's evaluation. Only what was measured is
     filled in: a node that did not reply has no figures, and a grid that does not know when its
-    nodes worked gives no spans for them. `name` says what people call a node.
+    nodes worked gives no spans for them. `name` says what people call a node, `lost` why a node
+    of the round was waited for no longer. With `answered_only` a round's nodes are those that
+    answered in it, whenever they were asked.
     """
 
     def __init__(
@@ -36,13 +38,18 @@ class Observed(Wrapper):
         on_round: Callable[[RoundRecord], None],
         *,
         name: Callable[[int], str] = str,
+        lost: Callable[[], Mapping[int, str]] = dict,
+        answered_only: bool = False,
         now: Callable[[], int] | None = None,
     ) -> None:
         super().__init__(inner)
         self._run = run
         self._on_round = on_round
         self._name = name
+        self._lost = lost
+        self._answered_only = answered_only
         self._now = now or Clock().now
+        self._answered = 0
         self._grid: Grid | None = None
         self._record: RoundRecord | None = None
         self._asked: dict[int, NodeRound] = {}
@@ -54,24 +61,28 @@ class Observed(Wrapper):
         started = self._now()
         messages = list(self.inner.configure_train(server_round, arrays, config, grid))
         self._grid = grid
-        self._asked = {message.metadata.dst_node_id: self._ask(message) for message in messages}
-        nodes = [self._asked[node_id] for node_id in sorted(self._asked)]
+        asked = {message.metadata.dst_node_id: self._ask(message) for message in messages}
+        self._asked = self._asked | asked if self._answered_only else asked
+        nodes = [] if self._answered_only else list(asked.values())
         self._record = RoundRecord(self._run, server_round, started, nodes=nodes)
         return messages
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        start = self._now()
-        answers = list(replies)
-        timed = self._grid if isinstance(self._grid, Timed) else None
-        for reply in answers:
-            self._note(reply, timed)
-        arrays, metrics = self.inner.aggregate_train(server_round, answers)
+        arrays, metrics = self.inner.aggregate_train(server_round, self._noted(replies))
         if self._record is not None:
-            self._record.aggregate = Period(start, self._now())
+            self._record.aggregate = Period(self._answered, self._now())
             self._record.train_loss = _number(metrics, client.TRAIN_LOSS)
         return arrays, metrics
+
+    def _noted(self, replies: Iterable[Message]) -> Iterator[Message]:
+        """The replies as they come, each noted; when the last one came, the rest began."""
+        self._answered = self._now()
+        for reply in replies:
+            self._note(reply)
+            self._answered = self._now()
+            yield reply
 
     def evaluating(self, evaluate: Evaluate | None) -> Evaluate | None:
         """Time the server's evaluation; where it ends, the round ends."""
@@ -92,9 +103,13 @@ class Observed(Wrapper):
     def _close(self) -> None:
         """Hand over the round that is open, if any."""
         record, self._record = self._record, None
-        if record is not None:
-            record.ended = self._now()
-            self._on_round(record)
+        if record is None:
+            return
+        for node_id, node in self._asked.items():
+            if node.status == "no_reply":
+                node.reason = self._lost().get(node_id)
+        record.ended = self._now()
+        self._on_round(record)
 
     def _ask(self, message: Message) -> NodeRound:
         arrays = cast(ArrayRecord, message.content[codec.ARRAYS])
@@ -102,12 +117,14 @@ class Observed(Wrapper):
         node.payload_down_bytes = codec.payload_bytes(arrays)
         return node
 
-    def _note(self, reply: Message, timed: Timed | None) -> None:
+    def _note(self, reply: Message) -> None:
         node = self._asked.get(reply.metadata.src_node_id)
         if node is None:
             return
-        if timed is not None:
-            node.busy = timed.turn(reply.metadata.reply_to_message_id)
+        if self._answered_only and self._record is not None:
+            self._record.nodes.append(node)
+        if isinstance(self._grid, Timed):
+            node.turn = self._grid.turn(reply.metadata.reply_to_message_id)
         if isinstance(reply, Refused):
             _fill(node, reply.reply.content)
         if reply.has_error():

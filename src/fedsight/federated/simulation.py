@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -22,20 +22,13 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsight.errors import told
 from fedsight.federated.clock import Clock
-from fedsight.federated.observation import Period
+from fedsight.federated.fleet import NodeView
+from fedsight.federated.observation import Period, Turn
 
 #: Flower's own ids are random 64-bit numbers; these tell themselves apart from the server's, 1.
 _FIRST_NODE_ID = 1000
 _RUN_ID = 1
 _SERVER_NODE_ID = 1
-
-
-@runtime_checkable
-class Timed(Protocol):
-    """A grid that knows when each node worked."""
-
-    def turn(self, message_id: str) -> Period | None:
-        """When the node worked on that message of the last exchange; None where not known."""
 
 
 class Preparing(Protocol):
@@ -78,8 +71,9 @@ def sites(count: int, run_config: dict[str, bool | float | int | str]) -> list[S
 class LocalGrid(Grid):
     """A Grid whose nodes run in this process, one after the other, in the order of `nodes`.
 
-    A node whose ClientApp raises answers with an Error, as Flower's own nodes do; the round goes
-    on. Messages share one content: a ClientApp with mods, which may change it, gets copies.
+    A node has its turn when its answer is pulled: one at a time, the next one in line. A node
+    whose ClientApp raises answers with an Error, as Flower's own nodes do; the round goes on.
+    Messages share one content: a ClientApp with mods, which may change it, gets copies.
     """
 
     def __init__(
@@ -95,14 +89,21 @@ class LocalGrid(Grid):
         self._order = {node_id: at for at, node_id in enumerate(self._sites)}
         self._now = now or Clock().now
         self._message_ids = itertools.count(1)
-        self._turns: dict[str, Period] = {}
-        self._replies: dict[str, Message] = {}
+        self._views = [
+            NodeView(site.node_id, site.name, at, "simulated") for at, site in enumerate(nodes)
+        ]
+        self._turns: dict[str, Turn] = {}
+        self._line: dict[str, Message] = {}
         self._run: Run | None = None
         self._ahead = ahead
         self._ready: Collection[int] = ()
         self._copies = bool(app._mods) or app._call is not None
 
-    def turn(self, message_id: str) -> Period | None:
+    def nodes(self) -> list[NodeView]:
+        """See `Fleet`."""
+        return self._views
+
+    def turn(self, message_id: str) -> Turn | None:
         """See `Timed`."""
         return self._turns.get(message_id)
 
@@ -121,26 +122,40 @@ class LocalGrid(Grid):
         A node whose turn did not begin within `timeout` seconds does not reply; one whose answer
         was prepared began before any turn.
         """
-        self._turns.clear()
+        self.push_messages(messages)
         deadline = None if timeout is None else time.monotonic() + timeout
         replies = []
-        for message in self._prepared(messages):
+        for message in list(self._line.values()):
             late = deadline is not None and time.monotonic() > deadline
             if not late or message.metadata.dst_node_id in self._ready:
                 replies.append(self._take_turn(message))
+        self._line.clear()
         return replies
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        if not self._replies:
+        """Line the nodes up in partition order, behind those that are in line already."""
+        if not self._line:
             self._turns.clear()
-        asked = self._prepared(messages)
-        for message in asked:
-            reply = self._take_turn(message)
-            self._replies[reply.metadata.reply_to_message_id] = reply
-        return [message.metadata.message_id for message in asked]
+        given = list(messages)
+        for message in given:
+            message_id = f"m{next(self._message_ids)}"
+            message.metadata.__dict__["_message_id"] = message_id  # as a SuperLink sets it
+        for message in self._prepared(given):
+            self._line[message.metadata.message_id] = message
+        return [message.metadata.message_id for message in given]
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        return [self._replies.pop(known) for known in list(message_ids) if known in self._replies]
+        """Give the first node in line that is asked for its turn; its answer, if there is one."""
+        wanted = message_ids if isinstance(message_ids, Collection) else set(message_ids)
+        for message_id in self._line:
+            if message_id in wanted:
+                return [self._take_turn(self._line.pop(message_id))]
+        return []
+
+    def recall(self, message_ids: Iterable[str]) -> None:
+        """Take nodes out of the line: their turn does not come."""
+        for message_id in list(message_ids):
+            self._line.pop(message_id, None)
 
     def create_message(
         self,
@@ -172,8 +187,6 @@ class LocalGrid(Grid):
 
     def _take_turn(self, message: Message) -> Message:
         site = self._sites[message.metadata.dst_node_id]
-        message_id = f"m{next(self._message_ids)}"
-        message.metadata.__dict__["_message_id"] = message_id  # as a SuperLink sets it
         if self._copies:
             message.content = RecordDict(dict(message.content))
         start = self._now()
@@ -183,5 +196,5 @@ class LocalGrid(Grid):
             failure = Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, told(error))
             reply = Message(failure, reply_to=message)
         if site.node_id not in self._ready:
-            self._turns[message_id] = Period(start, self._now())
+            self._turns[message.metadata.message_id] = Turn(train=Period(start, self._now()))
         return reply

@@ -1,6 +1,6 @@
 """Strategies that stack around any Flower strategy, each adding one thing.
 
-    Checked(Observed(Selected(FedAvg())))
+    Checked(Observed(Selected(algorithms.strategy(plan))))
 
 A wrapper leaves to the strategy inside all that it does not change. The outermost one's `start`
 runs the rounds.
@@ -9,21 +9,25 @@ runs the rounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
-from flwr.supercore.run import Run
 
 from fedsight.federated import codec
+from fedsight.federated.client import METRICS, NUM_EXAMPLES
 from fedsight.federated.flat import Vector
-from fedsight.federated.rounds import Evaluate, run_rounds
+from fedsight.federated.plan import RoundPlan
+from fedsight.federated.rounds import Engine, Evaluate
 
 #: The code of the Error that stands in for an update which was not averaged in.
 UPDATE_REJECTED = 1001
+
+#: No node has more samples: an update that claims more would drown all others.
+MOST_SAMPLES = 2**40
 
 
 class Wrapper(Strategy):
@@ -152,60 +156,3 @@ def _not_finite(vector: Vector) -> str:
     if nan + infinite == 0:
         return f"update is too large to be averaged: values up to {np.abs(vector).max():.3g}"
     return f"update holds {nan} NaN and {infinite} infinite values of {len(vector)}"
-
-
-#: Chooses who trains: (round, all nodes in order) -> the chosen ones.
-Choose = Callable[[int, Sequence[int]], Sequence[int]]
-
-
-class Selected(Wrapper):
-    """Decides who trains: the strategy inside sees only the chosen nodes."""
-
-    def __init__(self, inner: Strategy, choose: Choose) -> None:
-        super().__init__(inner)
-        self._choose = choose
-
-    def configure_train(
-        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
-    ) -> Iterable[Message]:
-        chosen = self._choose(server_round, list(grid.get_node_ids()))
-        return self.inner.configure_train(server_round, arrays, config, OnlyThese(grid, chosen))
-
-
-class OnlyThese(Grid):
-    """A grid that shows only some of its nodes; all else is the whole grid's."""
-
-    def __init__(self, grid: Grid, nodes: Sequence[int]) -> None:
-        self._grid = grid
-        self._nodes = nodes
-
-    def get_node_ids(self) -> Sequence[int]:
-        return self._nodes
-
-    def set_run(self, run: Run) -> None:
-        self._grid.set_run(run)
-
-    @property
-    def run(self) -> Run:
-        return self._grid.run
-
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        return self._grid.push_messages(messages)
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        return self._grid.pull_messages(message_ids)
-
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> Iterable[Message]:
-        return self._grid.send_and_receive(messages, timeout=timeout)

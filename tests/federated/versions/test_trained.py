@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from fedsight.errors import FedsightError
 from fedsight.federated.plan import Plan
-from fedsight.federated.training import Outcome, RoundReport, Simulation, train
+from fedsight.federated.simulated import Simulation
+from fedsight.federated.training import Outcome, RoundReport, Steering, train
 from fedsight.federated.versions import Metrics, ModelStore, RunKeeper
 from fedsight.signals import Batch
 from fedsight.tasks import load
@@ -85,7 +86,7 @@ def test_keeping_models_changes_neither_training_nor_the_journal(tmp_path: Path)
     assert kinds[0] == kinds[1]
 
 
-def test_a_model_is_kept_after_its_round_is_reported(tmp_path: Path) -> None:
+def test_a_model_is_kept_before_its_round_is_reported(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     there: list[list[str]] = []
 
@@ -93,9 +94,9 @@ def test_a_model_is_kept_after_its_round_is_reported(tmp_path: Path) -> None:
         there.append(versions(store))
 
     keeper = RunKeeper(store, "r-1", "digits", EVERYTHING)
-    train(SMALL, Recorded(), run_id="r-1", on_round=look, models=keeper)
-    assert there == [[], ["r-1/1"], ["r-1/1", "r-1/2"]]
-    assert versions(store) == ["r-1/1", "r-1/2", "r-1/3"]
+    train(SMALL, Recorded(), run_id="r-1", steering=Steering(on_round=look), models=keeper)
+    kept = ["r-1/1", "r-1/2", "r-1/3"]
+    assert there == [kept[:1], kept[:2], kept]
 
 
 def test_a_full_disk_fails_the_run_with_its_sentence() -> None:

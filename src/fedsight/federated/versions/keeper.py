@@ -35,6 +35,19 @@ class RunKeeper:
         self._kept: list[Manifest] = []
         self._last: Version | None = None
 
+    def go_on_from(self, round: int) -> None:
+        """A resumed run goes on after `round`: what it kept of later rounds is removed.
+
+        Raises ModelError where a version cannot be removed.
+        """
+        if self._keep == 0:
+            return
+        with self._store.locked():
+            kept = sorted(self._store.scan(self._run).versions, key=lambda one: one.round)
+            self._store.remove(one.name for one in kept if one.round > round)
+            self._kept = [one for one in kept if one.round <= round]
+        self._last = self._kept[-1].name if self._kept else None
+
     @property
     def latest(self) -> Version | None:
         """The newest version on disk."""

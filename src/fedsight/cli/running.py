@@ -1,0 +1,186 @@
+"""One invocation of `fedsight run`: a collector, the nodes, the training, what is said of it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fedsight.cli.attached import Collector, answers, complaints, log_file
+from fedsight.cli.kept import collector
+from fedsight.cli.screen import Screen, planned, saved, summary
+from fedsight.config import Settings
+from fedsight.door.hosts import LOOPBACK_NAMES
+from fedsight.errors import FedsightError
+from fedsight.journal import Journal, Shipper
+from fedsight.journal.http import HttpSink
+
+if TYPE_CHECKING:
+    from fedsight.federated.checkpoint import Checkpoint
+    from fedsight.federated.plan import Plan
+    from fedsight.federated.training import Outcome, Steering
+    from fedsight.federated.versions import RunKeeper
+
+FLUSH_SECONDS = 10.0
+POLL_SECONDS = 0.2
+
+_STYLE = {
+    "finished": "bold green",
+    "failed": "bold red",
+    "interrupted": "bold yellow",
+    "stopped": "bold yellow",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be run: a plan, from where it goes on, and on whose nodes."""
+
+    plan: Plan
+    resume: Checkpoint | None = None
+    superlink: str | None = None
+
+
+class Running:
+    """Runs what is asked, once."""
+
+    def __init__(self, settings: Settings, asked: Asked, screen: Screen) -> None:
+        self._settings = settings
+        self._asked = asked
+        self._plan = asked.plan
+        self._screen = screen
+
+    def run(self, port: int, *, stay: bool, on_end: Callable[[Plan, Outcome], None]) -> Outcome:
+        """Train, tell `on_end`, and with `stay` keep the dashboard up until Ctrl-C."""
+        attach = port != 0 and answers(self._settings, port)
+        loading = _load_training()
+        try:
+            with collector(self._settings, port, attach, self._caution) as reached:
+                self._welcome(reached)
+                loading.join()
+                outcome = self._train(reached)
+                on_end(self._plan, outcome)
+                if outcome.state == "finished" and stay:
+                    self._stay_up(reached)
+        finally:
+            loading.join()
+        return outcome
+
+    def _welcome(self, reached: Collector) -> None:
+        self._screen.say(f"dashboard at {reached.url}", "bold")
+        for complaint in complaints(reached):
+            self._caution(complaint)
+        if self._settings.collector.host not in LOOPBACK_NAMES:
+            log = log_file(self._settings.data)
+            self._screen.say(f"bound beyond loopback: the address to log in with is in {log}")
+
+    def _train(self, reached: Collector) -> Outcome:
+        training = _training(self._plan.task)
+        resume = self._asked.resume
+        run_id: str = training.new_run_id() if resume is None else resume.run
+        self._screen.say(f"run {run_id} at {reached.url}/#/run/{run_id}")
+        self._screen.say(planned(self._plan))
+        if resume is not None:
+            self._screen.say(f"goes on after round {resume.round}")
+        models = self._models(run_id)
+        journal = self._journal(run_id)
+        try:
+            with HttpSink(reached.url, reached.token) as sink, Shipper(journal, sink) as shipper:
+                with self._screen.rounds(self._plan.rounds) as on_round:
+                    steering = self._steering(training, on_round)
+                    outcome = self._trained(training, journal, run_id, steering, models)
+                self._screen.say(summary(outcome), _STYLE[outcome.state])
+                if models.latest is not None:
+                    self._screen.say(saved(models.latest))
+                if outcome.state in {"failed", "interrupted"} and outcome.rounds:
+                    self._screen.say(f"go on with it: fedsight run --resume {run_id}")
+                self._flush(journal, shipper)
+        finally:
+            journal.discard()
+        return outcome
+
+    def _trained(
+        self, training: Any, journal: Journal, run_id: str, steering: Steering, models: RunKeeper
+    ) -> Outcome:
+        from fedsight.federated.checkpoint import Checkpoints, resumption
+
+        resume = self._asked.resume
+        if resume is not None:
+            models.go_on_from(resume.round)
+        outcome: Outcome = training.train(
+            self._plan,
+            journal,
+            run_id=run_id,
+            steering=steering,
+            models=models,
+            checkpoints=Checkpoints(self._settings.checkpoint_folder),
+            resume=None if resume is None else resumption(resume, journal),
+        )
+        return outcome
+
+    def _steering(self, training: Any, on_round: Callable[..., None]) -> Steering:
+        steering: Steering = training.Steering(on_round=on_round, on_doubt=self._warn)
+        return steering
+
+    def _journal(self, run_id: str) -> Journal:
+        limit = self._settings.journal.max_bytes
+        return Journal(self._settings.journals, run_id, max_bytes=limit)
+
+    def _warn(self, message: str) -> None:
+        self._screen.say(f"  {message}", "yellow")
+
+    def _models(self, run_id: str) -> RunKeeper:
+        from fedsight.federated.versions import ModelStore, RunKeeper
+
+        store = ModelStore(self._settings.model_folder)
+        return RunKeeper(store, run_id, self._plan.task, self._settings.models.keep)
+
+    def _flush(self, journal: Journal, shipper: Shipper) -> None:
+        if shipper.flush(FLUSH_SECONDS):
+            return
+        health = shipper.health
+        self._screen.say(
+            f"{health.waiting} records wait in {journal.path} for the next collector"
+            f" ({health.last_error or 'no answer yet'})",
+            "yellow",
+        )
+
+    def _stay_up(self, reached: Collector) -> None:
+        if reached.child is None:
+            self._screen.say(f"the dashboard at {reached.url} was up before and stays up")
+            return
+        self._screen.say(f"dashboard stays up at {reached.url} until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(POLL_SECONDS)
+
+    def _caution(self, text: str) -> None:
+        self._screen.say(text, "yellow")
+
+
+def _load_training() -> threading.Thread:
+    """Import torch and flwr while the collector starts: both take seconds."""
+    thread = threading.Thread(target=_import_training, name="import")
+    thread.start()
+    return thread
+
+
+def _import_training() -> None:
+    with suppress(ImportError, FedsightError):  # importing again, in `_training`, tells it
+        importlib.import_module("fedsight.federated.training")
+
+
+def _training(task: str) -> Any:
+    """The module that trains, once the task is known to exist."""
+    if ":" in task:
+        sys.path.insert(0, "")
+    from fedsight.federated import training
+    from fedsight.tasks import load as load_task
+
+    load_task(task)
+    return training

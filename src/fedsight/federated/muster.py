@@ -1,0 +1,120 @@
+"""Which nodes are there: who has fallen silent, who owes an answer, and the wait for enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from flwr.serverapp import Grid
+
+from fedsight.errors import FedsightError
+from fedsight.federated.control import Control, Progressing
+from fedsight.federated.fleet import Fleet, NodeView, in_order
+from fedsight.federated.narrowed import OnlyThese
+from fedsight.signals import Json
+
+#: Between two looks at who is there.
+LOOK_SECONDS = 0.25
+#: A wait that is shorter is not worth an event.
+SAID_AFTER_SECONDS = 1.0
+
+
+class Say(Protocol):
+    """Journals an event of the run."""
+
+    def __call__(
+        self,
+        kind: str,
+        details: dict[str, Json],
+        *,
+        round: int | None = None,
+        node: str | None = None,
+    ) -> None:
+        """Journal it now."""
+
+
+class Muster:
+    """The nodes of one grid, and a `RollCall` of it.
+
+    A node is there where Flower holds it online and where, if its polls are watched, the last one
+    is at most `silent_seconds` old. Changes are told once: NODE_SILENT, NODE_RETURNED. A grid that
+    knows no more of its nodes than their ids has nobody silent.
+    """
+
+    def __init__(self, grid: Grid, silent_seconds: float, say: Say) -> None:
+        self._grid = grid
+        self._silent_seconds = silent_seconds
+        self._say = say
+        self._silent: dict[int, str] = {}
+
+    def nodes(self) -> list[NodeView]:
+        """Every node, in the fleet's order; `online` says whether it is there now."""
+        if not isinstance(self._grid, Fleet):
+            return [NodeView(node_id, str(node_id)) for node_id in self._grid.get_node_ids()]
+        found = [self._judged(node) for node in self._grid.nodes()]
+        return in_order(found)
+
+    def silent(self) -> Mapping[int, str]:
+        """See `exchange.RollCall`."""
+        if not isinstance(self._grid, Fleet):
+            return {}
+        there = {node.node_id for node in self.nodes() if node.online}
+        return {node_id: why for node_id, why in self._silent.items() if node_id not in there}
+
+    def _judged(self, node: NodeView) -> NodeView:
+        age = node.last_seen_seconds
+        if node.online and (age is None or age <= self._silent_seconds):
+            if self._silent.pop(node.node_id, None) is not None:
+                self._say("NODE_RETURNED", {"message": "answers again"}, node=node.name)
+            return node
+        if node.node_id not in self._silent:
+            why = "offline" if age is None else f"silent for {age:.0f} s"
+            self._silent[node.node_id] = why
+            self._say("NODE_SILENT", {"message": why}, node=node.name)
+        return replace(node, online=False)
+
+    def wait_for(
+        self, least: int, most_seconds: float, control: Control, progress: Progressing
+    ) -> None:
+        """Return once `least` nodes are there, visibly waiting until then.
+
+        Raises FedsightError after `most_seconds`, RunStoppedError where the run is to stop.
+        """
+        began = time.monotonic()
+        said = False
+        while (there := sum(node.online for node in self.nodes())) < least:
+            waited = time.monotonic() - began
+            message = f"waiting for at least {least} nodes, {there} are there"
+            if waited >= most_seconds:
+                raise FedsightError(
+                    f"waited {most_seconds:g} s for at least {least} nodes, {there} are there;"
+                    " start more nodes, or ask for fewer with min_clients"
+                )
+            if progress.now.message != message:
+                progress.begin("waiting", message, deadline=began + most_seconds)
+            if not said and waited >= SAID_AFTER_SECONDS:
+                said = True
+                self._say("ROUND_WAITING", {"message": message, "seconds_left": most_seconds})
+            control.sleep(min(LOOK_SECONDS, max(0.0, most_seconds - waited)))
+
+
+class Present(OnlyThese):
+    """A grid that shows the nodes that are there, and hides those that still owe an answer."""
+
+    def __init__(self, grid: Grid, nodes: Sequence[NodeView], busy: set[int]) -> None:
+        self._views = [
+            replace(node, online=False) if node.node_id in busy else node for node in nodes
+        ]
+        super().__init__(grid, [node.node_id for node in self._views if node.online])
+
+    def nodes(self) -> list[NodeView]:
+        """See `Fleet`."""
+        return self._views
+
+
+def names(nodes: Sequence[NodeView]) -> Callable[[int], str]:
+    """What people call a node, by its id."""
+    known = {node.node_id: node.name for node in nodes}
+    return lambda node_id: known.get(node_id, str(node_id))

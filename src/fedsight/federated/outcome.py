@@ -1,0 +1,57 @@
+"""What is told of a run and of its rounds to whoever started it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fedsight.federated.observation import RoundRecord
+
+State = Literal["finished", "failed", "interrupted", "stopped"]
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What is told of a round as it ends. `failures` are lines "client-3: what it said"."""
+
+    round: int
+    rounds: int
+    seconds: float
+    loss: float | None
+    accuracy: float | None
+    participants: int
+    selected: int
+    failures: tuple[str, ...]
+    payload_bytes: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; `bytes_*` are model payload, `model_sha256` is of the final vector."""
+
+    run_id: str
+    state: State
+    reason: str | None
+    rounds: int
+    loss: float | None
+    accuracy: float | None
+    seconds: float
+    bytes_up: int
+    bytes_down: int
+    model_sha256: str | None
+
+
+def reported(record: RoundRecord, rounds: int, payload_bytes: int) -> RoundReport:
+    """What is told of `record`, of a run of `rounds` rounds."""
+    failed = [node for node in record.nodes if node.status != "trained"]
+    return RoundReport(
+        round=record.round,
+        rounds=rounds,
+        seconds=record.seconds,
+        loss=record.loss,
+        accuracy=record.accuracy,
+        participants=len(record.trained),
+        selected=len(record.nodes),
+        failures=tuple(f"{node.node}: {node.reason or 'no reply'}" for node in failed),
+        payload_bytes=payload_bytes,
+    )
