@@ -150,16 +150,13 @@ def compare(
     config: Config = None,
 ) -> None:
     """Compare two versions: every difference is B less A."""
+    from fedsight.federated.versions.comparison import differences
+
     models = _Models.of(config)
     one, two = models.find(first), models.find(second)
-    differences: dict[str, float | None] = {
-        "accuracy_diff": _less(two.accuracy, one.accuracy),
-        "loss_diff": _less(two.loss, one.loss),
-        "size_diff": two.size - one.size,
-        "round_diff": two.round - one.round,
-    }
+    found = differences(one, two)
     if as_json:
-        _print_json({"a": one.version, "b": two.version, **differences})
+        _print_json({"a": one.version, "b": two.version, **found})
         return
     if one.task != two.task:
         print(f"the tasks differ: {one.task} and {two.task}", file=sys.stderr)
@@ -170,7 +167,7 @@ def compare(
         "round": (str(one.round), str(two.round)),
     }
     table = Table("", one.version, two.version, "difference", box=None, header_style="bold")
-    for (name, cells), difference in zip(rows.items(), differences.values(), strict=True):
+    for (name, cells), difference in zip(rows.items(), found.values(), strict=True):
         table.add_row(name, *cells, _signed(difference))
     Console().print(table)
 
@@ -318,10 +315,6 @@ def _told(one: Manifest, tags: Tags) -> dict[str, Any]:
     """The manifest, and the tags that the version has now."""
     found: dict[str, Any] = msgspec.to_builtins(one)
     return found | {"tags": tags.of(one.version)}
-
-
-def _less(two: float | None, one: float | None) -> float | None:
-    return None if one is None or two is None else two - one
 
 
 def _signed(difference: float | None) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from typing import Annotated
 
 import typer
 
-from fedsight.cli.options import Config
+from fedsight.cli.federation import EXAMPLES as OF_FEDERATION
+from fedsight.cli.federation import federation
+from fedsight.cli.options import Config, log_to_stderr
 from fedsight.config import load
 
 app = typer.Typer(no_args_is_help=True, help="Run a service in the foreground until Ctrl-C.")
@@ -56,9 +56,4 @@ def collector(
     )
 
 
-def log_to_stderr(level: str) -> None:
-    """What a service logs, from that level on."""
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+app.command(epilog=OF_FEDERATION)(federation)

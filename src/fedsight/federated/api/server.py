@@ -1,0 +1,85 @@
+"""The parts of one FL server, which its routes work with."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from fedsight import __version__
+from fedsight.door.times import now_ns, rfc3339
+from fedsight.federated.api.clients import Client, Registry, listed
+from fedsight.federated.api.counters import Counters
+from fedsight.federated.api.events import EventLog
+from fedsight.federated.api.models import Models
+from fedsight.federated.api.options import FederationOptions
+from fedsight.federated.api.rows import Health, Level, Part
+from fedsight.federated.api.runs import Order, Runner, Start
+from fedsight.federated.api.status import Status, status_of
+from fedsight.federated.versions import ModelStore
+
+NAME = "fedsight-federation"
+STORE_ID = "store-id"
+
+
+@dataclass
+class Server:
+    """What the routes work with. `orders` is what a run does where its start does not say."""
+
+    options: FederationOptions
+    orders: Order
+    log: EventLog
+    counters: Counters
+    runner: Runner
+    models: Models
+    registry: Registry = field(default_factory=Registry)
+
+    @classmethod
+    def of(cls, options: FederationOptions, start: Start) -> Server:
+        """The parts, with nothing started yet."""
+        log, counters = EventLog(), Counters()
+        log.say("SERVER_START", {"version": __version__})
+        return cls(
+            options,
+            Order(options.plan, options.keep),
+            log,
+            counters,
+            Runner(start, log, counters),
+            Models(ModelStore(options.models), log),
+        )
+
+    def end(self) -> None:
+        """Begin nothing more, and let the run that goes on end; does not wait for it."""
+        self.runner.close(0.0)
+
+    def status(self) -> Status:
+        """What the server is doing now."""
+        runner = self.runner
+        return status_of(runner.current, runner.next_run, wall=now_ns(), monotonic=time.monotonic())
+
+    def clients(self) -> list[Client]:
+        """Every client of the current run, and who registered."""
+        current, registered = self.runner.current, self.registry.all()
+        if current is None:
+            return listed([], [], {}, registered)
+        history = current.history
+        views = [] if current.fleet is None else current.fleet.nodes()
+        silent = current.order.plan.closing.silent_seconds
+        return listed(views, history.opening.nodes, history.clients(), registered, silent)
+
+    def health(self) -> Health:
+        """Whether every part works; reads files."""
+        parts = {"runner": _part(self.runner.error), "models": _part(self.models.fault())}
+        level: Level = "healthy"
+        if any(part.status == "degraded" for part in parts.values()):
+            level = "degraded"
+        return Health(level, NAME, rfc3339(now_ns()), __version__, self._store_id(), parts)
+
+    def _store_id(self) -> str | None:
+        try:
+            return (self.options.data / STORE_ID).read_text(encoding="utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+
+
+def _part(error: str | None) -> Part:
+    return Part("healthy") if error is None else Part("degraded", error)

@@ -1,0 +1,73 @@
+"""Runs an FL server as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from fedsight.door.serving import listening, serve, url_of
+from fedsight.door.token import token_of
+from fedsight.errors import FedsightError, StoreError
+from fedsight.federated.api.application import create_app
+from fedsight.federated.api.options import FederationOptions
+from fedsight.federated.api.server import Server
+from fedsight.federated.api.trained import Trained
+
+if TYPE_CHECKING:
+    from fedsight.federated.training import Link
+
+__all__ = ["FederationOptions", "run"]
+
+
+def run(options: FederationOptions, link: Link | None = None) -> None:
+    """Serve until SIGINT, SIGTERM or, where asked, the end of standard input.
+
+    A run that goes on is then ended as stopped. Prints `listening on http://HOST:PORT` and nothing
+    else to standard output. Raises PortInUseError or StoreError with one sentence where it cannot
+    begin.
+    """
+    with listening(options.host, options.port) as listener:
+        token = _token(options)
+        server = Server.of(options, Trained(options, token, link))
+        threading.Thread(target=_load_training, name="import", daemon=True).start()
+        address = url_of(_name(options), listener)
+
+        def announce() -> None:
+            print(f"listening on {address}", flush=True)
+
+        app = create_app(server, token, on_ready=announce)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(
+                serve(
+                    app,
+                    listener,
+                    until_stdin_closes=options.until_stdin_closes,
+                    on_stop=server.end,
+                )
+            )
+
+
+def _name(options: FederationOptions) -> str:
+    return options.host if options.loopback or not options.hosts else options.hosts[0]
+
+
+def _token(options: FederationOptions) -> str:
+    data = options.data
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return token_of(data)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to the data directory {data}: {error.strerror or error}"
+        ) from error
+
+
+def _load_training() -> None:
+    """Import torch and flwr before the first run wants them: both take seconds."""
+    with suppress(ImportError, FedsightError):  # importing again, at the start of a run, tells it
+        importlib.import_module("fedsight.federated.training")

@@ -1,0 +1,78 @@
+"""The start that really trains: a journal that ships, model versions, and `training.train`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from fedsight.federated.api.options import FederationOptions
+from fedsight.federated.api.runs import Assignment, Ended
+from fedsight.federated.api.shipping import ProvenSink
+from fedsight.federated.versions import ModelStore, RunKeeper
+from fedsight.journal import Journal, Shipper
+from fedsight.signals import Batch
+
+if TYPE_CHECKING:
+    from fedsight.federated.training import Link
+
+FLUSH_SECONDS = 5.0
+
+
+class Teed:
+    """A recorder that tells of what it has kept."""
+
+    def __init__(self, journal: Journal, note: Callable[[Batch], object]) -> None:
+        self._journal = journal
+        self._note = note
+
+    def append(self, batch: Batch) -> int:
+        """Keep the batch, then tell of it; returns its sequence number."""
+        seq = self._journal.append(batch)
+        self._note(batch)
+        return seq
+
+
+class Trained:
+    """Trains on the engine of the plan; `link` leads to nodes elsewhere.
+
+    Where no collector answers, the journal stays in the data directory, and the next collector
+    fetches it.
+    """
+
+    def __init__(self, options: FederationOptions, token: str, link: Link | None = None) -> None:
+        self._options = options
+        self._token = token
+        self._link = link
+
+    def __call__(self, assignment: Assignment) -> Ended:
+        """As `Start`."""
+        options, run_id = self._options, assignment.run_id
+        journal = Journal(options.journals, run_id, max_bytes=options.journal_bytes)
+        try:
+            sink = ProvenSink(options.collector, options.data, self._token)
+            with closing(sink), Shipper(journal, sink) as shipper:
+                ended = self._train(assignment, journal)
+                if shipper.health.last_error is None:
+                    shipper.flush(FLUSH_SECONDS)
+        finally:
+            journal.discard()
+        return ended
+
+    def _train(self, assignment: Assignment, journal: Journal) -> Ended:
+        # torch and flwr take seconds to import: the server answers before they are there.
+        from fedsight.federated.training import Steering, train
+
+        plan, keep = assignment.order.plan, assignment.order.keep
+        store = ModelStore(self._options.models)
+        outcome = train(
+            plan,
+            Teed(journal, assignment.note),
+            run_id=assignment.run_id,
+            steering=Steering(
+                assignment.control, assignment.progress, on_fleet=assignment.on_fleet
+            ),
+            models=RunKeeper(store, assignment.run_id, plan.task, keep),
+            link=self._link,
+        )
+        return Ended(outcome.state, outcome.reason)
