@@ -8,6 +8,7 @@ lies: `unpack` gives a view of its bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord, RecordDict
 from flwr.common.constant import SType
+from numpy.typing import NDArray
 
 from fedsight.federated.flat import Vector
 
@@ -127,28 +129,28 @@ def content_bytes(content: RecordDict) -> int:
     return sum(payload_bytes(record) for record in content.array_records.values())
 
 
+#: How NumPy's own format begins for a vector of floats; what follows are its values.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(?s:..){'descr': '(?P<dtype>[<>]f[248])', 'fortran_order': False,"
+    rb" 'shape': \((?P<size>\d+),\), } *\n"
+)
+_LONGEST_HEADER = 256
+
+
 def _values(array: Array) -> Vector:
-    """An Array's values; those of one that holds bytes are a view of them, not to be written to."""
-    data = None if isinstance(array, _LazyArray) else array.data
-    if array.stype != SType.NUMPY or data is None or data[:8] != _VERSION_1:
-        vector: Vector = array.numpy()
-        return vector
-    start = 10 + int.from_bytes(data[8:10], "little")
-    shape, dtype = _described(data[8:start])
-    return np.frombuffer(data, dtype, prod(shape), start).reshape(shape)
+    """An Array's values; those of one that holds bytes are a view of them, not to be written to.
 
-
-#: How a file of NumPy's begins in version 1.0 of its format.
-_VERSION_1 = np.lib.format.magic(1, 0)
-
-
-@lru_cache(maxsize=64)
-def _described(header: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype in the header of NumPy's file format. Raises ValueError on another."""
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(BytesIO(header))
-    if dtype.hasobject or (fortran and len(shape) > 1):
-        raise ValueError(f"expected a vector of floats, got {dtype} of shape {shape}")
-    return shape, dtype
+    Of bytes that came from elsewhere nothing is evaluated, whatever they are.
+    """
+    if isinstance(array, _LazyArray):
+        return array.numpy()
+    found = _HEADER.match(array.data[:_LONGEST_HEADER])
+    if found is None:
+        raise ValueError(f"expected a vector of floats, got {array.dtype} of shape {array.shape}")
+    vector: Vector = np.frombuffer(
+        array.data, found["dtype"].decode(), int(found["size"]), found.end()
+    )
+    return vector
 
 
 def _serialise(vector: Vector) -> bytes:
