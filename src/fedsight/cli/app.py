@@ -1,4 +1,4 @@
-"""The command tree: `run`, `serve`, `node`, `runs`, `models`, `doctor`."""
+"""The command tree: `run`, `up`, `serve`, `node`, `keys`, `runs`, `models`, `doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fedsight import __version__
-from fedsight.cli import doctor, login, models, node, run, runs, serve
+from fedsight.cli import doctor, keys, login, models, node, run, runs, serve, up
 
 app = typer.Typer(
     name="fedsight",
@@ -39,8 +39,10 @@ def root(
 
 
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=up.EXAMPLES)(up.up)
 app.add_typer(serve.app, name="serve")
 app.add_typer(node.app, name="node")
+app.add_typer(keys.app, name="keys")
 app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")
 app.command(epilog=login.EXAMPLES)(login.login)

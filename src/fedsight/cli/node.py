@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsight.cli.options import Config
-from fedsight.cli.serve import log_to_stderr
+from fedsight.cli.options import Config, log_to_stderr
 from fedsight.config import LOOPBACK, PORTS, load
 from fedsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from fedsight.federated.link.address import Address
+    from fedsight.federated.link.membership import Membership
 
 EXAMPLES = """[bold]Examples[/]
 
@@ -71,14 +76,11 @@ def node(
         return
     settings = load(config)
     log_to_stderr(settings.log.level)
-    from fedsight.federated.link.address import Address
     from fedsight.federated.link.warm import NodeOptions, properties_of, serve
 
-    host = os.environ.get(SERVER_HOST) or LOOPBACK
-    said = superlink or f"{host}:{PORTS['superlink'].number}"
     serve(
         NodeOptions(
-            superlink=Address.of(said),
+            superlink=_address(superlink),
             name=name or os.environ.get(CLIENT_ID) or _host_name(),
             data=settings.data,
             partition=partition,
@@ -91,6 +93,104 @@ def node(
             apps=apps,
         )
     )
+
+
+Place = Annotated[
+    str | None,
+    typer.Option(
+        "--superlink", help="Address of the SuperLink, HOST:PORT.", show_default="127.0.0.1:8000"
+    ),
+]
+RootCert = Annotated[
+    Path | None,
+    typer.Option(
+        "--root-cert", help="Certificate of the authority that vouches for the SuperLink."
+    ),
+]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Speak plaintext beyond this machine.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="The file `token` of the SuperLink's data directory; its own machine needs none.",
+    ),
+]
+
+
+@app.command(epilog="Example: fedsight node register keys/hospital-a.pub --name hospital-a")
+def register(
+    public_key: Annotated[Path, typer.Argument(help="The node's public key file.")],
+    name: Annotated[str, typer.Option(help="What the node is called in the list.")] = "",
+    superlink: Place = None,
+    token_file: TokenFile = None,
+    root_cert: RootCert = None,
+    insecure: Insecure = False,
+) -> None:
+    """Let a node in: a SuperLink with node authentication takes only registered keys."""
+    membership = _membership(superlink, token_file, root_cert, insecure)
+    added = membership.register(public_key.expanduser(), name)
+    print(f"node {added.node_id} may come: key {added.fingerprint}")
+
+
+@app.command(epilog="Example: fedsight node revoke hospital-a")
+def revoke(
+    node: Annotated[str, typer.Argument(help="Its id, name, fingerprint or key file.")],
+    superlink: Place = None,
+    token_file: TokenFile = None,
+    root_cert: RootCert = None,
+    insecure: Insecure = False,
+) -> None:
+    """Shut a node out, at once and for good: its key is not taken again."""
+    gone = _membership(superlink, token_file, root_cert, insecure).revoke(node)
+    print(f"node {gone.node_id} is shut out: key {gone.fingerprint}")
+
+
+@app.command("list", epilog="Example: fedsight node list --json")
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
+    superlink: Place = None,
+    token_file: TokenFile = None,
+    root_cert: RootCert = None,
+    insecure: Insecure = False,
+) -> None:
+    """List the nodes that a SuperLink knows."""
+    members = _membership(superlink, token_file, root_cert, insecure).members()
+    if as_json:
+        rows = [asdict(one) | {"node_id": str(one.node_id)} for one in members]
+        print(json.dumps(rows, default=str))
+        return
+    for one in members:
+        print(f"{one.node_id:<20} {one.status:<10} {one.fingerprint} {one.name}".rstrip())
+    if not members:
+        print("no nodes yet")
+
+
+def _membership(
+    superlink: str | None, token_file: Path | None, root_cert: Path | None, insecure: bool
+) -> Membership:
+    from fedsight.federated.link import caller
+    from fedsight.federated.link.membership import Membership
+    from fedsight.federated.link.warm import is_plaintext
+
+    address = _address(superlink)
+    plaintext = is_plaintext(address, root_cert, insecure)
+    token = None if token_file is None else _token_in(token_file.expanduser())
+    return Membership(caller.Place(address, plaintext, root_cert, token))
+
+
+def _token_in(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the token in {path}: {error}") from None
+
+
+def _address(superlink: str | None) -> Address:
+    """The address that was given, else that of the environment, else this machine's."""
+    from fedsight.federated.link.address import Address
+
+    host = os.environ.get(SERVER_HOST) or LOOPBACK
+    return Address.of(superlink or f"{host}:{PORTS['superlink'].number}")
 
 
 def _host_name() -> str:

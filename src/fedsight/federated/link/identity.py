@@ -59,6 +59,11 @@ def fingerprint(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:16]
 
 
+def public_pem(public: ec.EllipticCurvePublicKey) -> bytes:
+    """A public key as it travels."""
+    return public_key_to_bytes(public)
+
+
 def openssh_fingerprint(public: ec.EllipticCurvePublicKey) -> str:
     """What `ssh-keygen -lf` prints: `SHA256:` and the digest of the key in OpenSSH's form."""
     blob = b64decode(_public_text(public).split()[1])

@@ -137,13 +137,10 @@ def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None
         client = FleetClient(wire.Wire(options.superlink, tls), who, memory)
         apps = ClientApps(options.data / "apps", options.apps)
         node = Node(client, apps, options.config())
-        logging.getLogger("fedsight.node").info(
-            "%s: key %s, SuperLink at %s%s",
-            options.name,
-            who.fingerprint,
-            options.superlink,
-            " in plaintext" if plaintext else "",
-        )
+        log = logging.getLogger("fedsight.node")
+        log.info("%s: key %s, SuperLink at %s", options.name, who.fingerprint, options.superlink)
+        if plaintext and not wire.is_loopback(options.superlink.host):
+            log.warning("in plaintext: whoever is on the way can read and change the models")
         _end_with(node)
         node.run()
 

@@ -1,0 +1,136 @@
+"""`fedsight up`: a whole federation on this machine, up until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
+
+import httpx
+import typer
+
+from fedsight.cli.attached import answers, make_writable
+from fedsight.cli.kept import collector
+from fedsight.cli.options import Config
+from fedsight.cli.screen import Screen
+from fedsight.config import PORTS, Settings, load
+from fedsight.errors import FedsightError, UsageError
+
+if TYPE_CHECKING:
+    from fedsight.federated.link.launch import Federation
+
+EXAMPLES = """[bold]Examples[/]
+
+fedsight up --nodes 4: then, elsewhere, fedsight run --superlink 127.0.0.1:8000 --nodes 4
+
+fedsight up --nodes 4 --task digits --run: begins a run itself
+"""
+DEFAULT_NODES = 2
+MOST_NODES = 256
+#: How long nodes may take to come, all together, and each a little.
+ONLINE_SECONDS, ONLINE_SECONDS_A_NODE = 60.0, 1.0
+LOOK_SECONDS = 0.1
+
+
+def up(
+    nodes: Annotated[int, typer.Option(help="How many nodes.")] = DEFAULT_NODES,
+    task: Annotated[
+        str | None, typer.Option(help="What they will train: it is loaded ahead.")
+    ] = None,
+    superlink_port: Annotated[
+        int, typer.Option(help="The SuperLink's port; 0: any free one.")
+    ] = PORTS["superlink"].number,
+    port: Annotated[
+        int | None,
+        typer.Option(help="The dashboard's port; 0: any free one.", show_default="8083"),
+    ] = None,
+    apps: Annotated[
+        bool, typer.Option("--apps", help="Let nodes run apps whose code the SuperLink sends.")
+    ] = False,
+    run: Annotated[
+        bool, typer.Option("--run", help="Begin a run as soon as the nodes are there.")
+    ] = False,
+    config: Config = None,
+) -> int:
+    """Bring up a federation: a SuperLink, nodes, and the collector with its dashboard.
+
+    All listen on this machine alone. What dies is started again. A run is begun from anywhere on
+    it with the command that is printed, or here with --run, as the configuration says.
+    """
+    settings = load(config)
+    port = settings.collector.port if port is None else port
+    for name, number in (("port", port), ("superlink-port", superlink_port)):
+        if not 0 <= number <= 65535:
+            raise UsageError(f"{name} must be a port number from 0 to 65535, got {number}")
+    if not 1 <= nodes <= MOST_NODES:
+        raise UsageError(f"nodes must be a whole number from 1 to {MOST_NODES}, got {nodes}")
+    make_writable(settings.data)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from fedsight.federated.link.launch import launched
+
+    screen = Screen()
+
+    def caution(sentence: str) -> None:
+        screen.say(sentence, "yellow")
+
+    with launched(
+        settings,
+        nodes,
+        task=task or settings.run.task,
+        port=superlink_port,
+        apps=apps,
+        tell=caution,
+    ) as federation:
+        screen.say(f"SuperLink at {federation.address}, logs in {settings.data / 'logs'}", "bold")
+        if run:
+            return _run(settings, federation, task, port, screen)
+        attach = port != 0 and answers(settings, port)
+        with collector(settings, port, attach, caution) as reached:
+            screen.say(f"dashboard at {reached.url}", "bold")
+            _wait_online(federation, screen)
+            named = "" if task is None else f" --task {task}"
+            screen.say(
+                f"begin a run: fedsight run --superlink {federation.address} --nodes {nodes}{named}"
+            )
+            screen.say("up until Ctrl-C")
+            with suppress(KeyboardInterrupt):
+                while True:
+                    time.sleep(LOOK_SECONDS)
+    return 0
+
+
+def _run(
+    settings: Settings, federation: Federation, task: str | None, port: int, screen: Screen
+) -> int:
+    """One run on these nodes; its dashboard and the federation stay up until Ctrl-C."""
+    from fedsight.cli.plan_options import plan
+    from fedsight.cli.running import Asked, Reach, Running
+
+    given = {"nodes": len(federation.names), "engine": "deployment"}
+    asked = plan(settings.run, given if task is None else given | {"task": task})
+    running = Running(settings, Asked(asked, reach=Reach(federation.address)), screen)
+    outcome = running.run(port, stay=True, on_end=lambda *_: None)
+    return 0 if outcome.state in {"finished", "stopped"} else 1
+
+
+def _wait_online(federation: Federation, screen: Screen) -> None:
+    """Until all nodes have come. Raises FedsightError where they do not."""
+    wanted, began = len(federation.names), time.monotonic()
+    limit = ONLINE_SECONDS + wanted * ONLINE_SECONDS_A_NODE
+    while (there := _online(federation.address)) < wanted:
+        if time.monotonic() - began > limit:
+            raise FedsightError(
+                f"{there} of {wanted} nodes came within {limit:.0f} s; see the logs of the others"
+            )
+        time.sleep(LOOK_SECONDS)
+    screen.say(f"nodes online: {wanted}, after {time.monotonic() - began:.1f} s")
+
+
+def _online(address: str) -> int:
+    """How many nodes the SuperLink counts as online; 0 while it starts."""
+    try:
+        answer = httpx.get(f"http://{address}/fedsight/v1/nodes", timeout=30, trust_env=False)
+        return sum(node["status"] == "online" for node in answer.json()["nodes"])
+    except (httpx.HTTPError, ValueError, KeyError):
+        return 0
