@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from fedsight.cli.attached import make_writable
 from fedsight.cli.options import Config
 from fedsight.cli.plan_options import plan, with_plan_options
-from fedsight.cli.running import Asked, Running
+from fedsight.cli.running import Asked, Reach, Running
 from fedsight.cli.screen import Screen
 from fedsight.config import Settings, load
 from fedsight.errors import UsageError
@@ -43,6 +44,16 @@ def run(
         str | None,
         typer.Option(help="Use the nodes of this SuperLink.", metavar="HOST:PORT"),
     ] = None,
+    root_cert: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of the authority that vouches for the SuperLink."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="What a SuperLink on another machine asks for.", show_default="DATA/token"
+        ),
+    ] = None,
     resume: Annotated[
         str | None, typer.Option(help="Go on from the last whole round of RUN.", metavar="RUN")
     ] = None,
@@ -71,7 +82,8 @@ def run(
     settings = load(config)
     if superlink is not None:
         given.setdefault("engine", "deployment")
-    asked = _asked(settings, given, resume, force, superlink)
+    reach = Reach(superlink, root_cert, token_file)
+    asked = _asked(settings, given, resume, force, reach)
     port = settings.collector.port if port is None else port
     if not 0 <= port <= 65535:
         raise UsageError(f"port must be a port number from 0 (any free one) to 65535, got {port}")
@@ -87,13 +99,13 @@ def _asked(
     given: dict[str, Any],
     resume: str | None,
     force: bool,
-    superlink: str | None,
+    reach: Reach,
 ) -> Asked:
     """What is to be run. Raises UsageError where a resume would change the run without `force`."""
     if resume is None:
         if force:
             raise UsageError("--force says that a changed run may be resumed: it needs --resume")
-        return Asked(plan(settings.run, given), superlink=superlink)
+        return Asked(plan(settings.run, given), reach=reach)
     from fedsight.federated.checkpoint import Checkpoints, changes
     from fedsight.federated.plan import Plan
 
@@ -104,7 +116,7 @@ def _asked(
             f"the configuration of {resume} changed: {', '.join(changed)};"
             " say --force to go on with it"
         )
-    return Asked(Plan.of(found.plan | given), resume=found, superlink=superlink)
+    return Asked(Plan.of(found.plan | given), resume=found, reach=reach)
 
 
 def _print(plan: Plan, outcome: Outcome) -> None:

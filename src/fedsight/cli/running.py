@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsight.cli.attached import Collector, answers, complaints, log_file
@@ -16,12 +17,14 @@ from fedsight.cli.kept import collector
 from fedsight.cli.screen import Screen, planned, saved, summary
 from fedsight.config import Settings
 from fedsight.door.hosts import LOOPBACK_NAMES
-from fedsight.errors import FedsightError
+from fedsight.errors import FedsightError, UsageError
 from fedsight.journal import Journal, Shipper
 from fedsight.journal.http import HttpSink
 
 if TYPE_CHECKING:
     from fedsight.federated.checkpoint import Checkpoint
+    from fedsight.federated.link.launch import Federation
+    from fedsight.federated.link.linked import Linked
     from fedsight.federated.plan import Plan
     from fedsight.federated.training import Outcome, Steering
     from fedsight.federated.versions import RunKeeper
@@ -38,12 +41,24 @@ _STYLE = {
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How to reach a SuperLink that is up: its address, who vouches for it, what it asks for.
+
+    `token_file` None: that of the data directory, where there is one.
+    """
+
+    superlink: str | None = None
+    root_cert: Path | None = None
+    token_file: Path | None = None
+
+
+@dataclass(frozen=True)
 class Asked:
     """What is to be run: a plan, from where it goes on, and on whose nodes."""
 
     plan: Plan
     resume: Checkpoint | None = None
-    superlink: str | None = None
+    reach: Reach = field(default_factory=Reach)
 
 
 class Running:
@@ -58,18 +73,49 @@ class Running:
     def run(self, port: int, *, stay: bool, on_end: Callable[[Plan, Outcome], None]) -> Outcome:
         """Train, tell `on_end`, and with `stay` keep the dashboard up until Ctrl-C."""
         attach = port != 0 and answers(self._settings, port)
-        loading = _load_training()
-        try:
+        with ExitStack() as open_:
+            federation = self._launched(open_)
+            loading = _load_training()
+            open_.callback(loading.join)
             with collector(self._settings, port, attach, self._caution) as reached:
                 self._welcome(reached)
                 loading.join()
-                outcome = self._train(reached)
+                outcome = self._train(reached, federation)
                 on_end(self._plan, outcome)
                 if outcome.state == "finished" and stay:
                     self._stay_up(reached)
-        finally:
-            loading.join()
         return outcome
+
+    def _launched(self, open_: ExitStack) -> Federation | None:
+        """A SuperLink and nodes of our own, where the plan wants some and names no others."""
+        if self._plan.engine == "simulation" or self._asked.reach.superlink is not None:
+            return None
+        from fedsight.federated.link.launch import launched
+
+        federation = launched(
+            self._settings, self._plan.nodes, task=self._plan.task, tell=self._caution
+        )
+        return open_.enter_context(federation)
+
+    def _link(self, federation: Federation | None) -> Linked | None:
+        """The way to the nodes; None where they are simulated."""
+        if self._plan.engine == "simulation":
+            return None
+        from fedsight.federated.link.address import Address
+        from fedsight.federated.link.caller import Place
+        from fedsight.federated.link.linked import Linked
+
+        if federation is not None:
+            self._screen.say(f"{len(federation.names)} nodes at SuperLink {federation.address}")
+            return Linked(Place(Address.of(federation.address)), len(federation.names))
+        reach = self._asked.reach
+        place = Place(
+            Address.of(reach.superlink or ""),
+            insecure=reach.root_cert is None,
+            root_cert=reach.root_cert,
+            token=_token(reach, self._settings),
+        )
+        return Linked(place)
 
     def _welcome(self, reached: Collector) -> None:
         self._screen.say(f"dashboard at {reached.url}", "bold")
@@ -79,7 +125,7 @@ class Running:
             log = log_file(self._settings.data)
             self._screen.say(f"bound beyond loopback: the address to log in with is in {log}")
 
-    def _train(self, reached: Collector) -> Outcome:
+    def _train(self, reached: Collector, federation: Federation | None) -> Outcome:
         training = _training(self._plan.task)
         resume = self._asked.resume
         run_id: str = training.new_run_id() if resume is None else resume.run
@@ -87,13 +133,13 @@ class Running:
         self._screen.say(planned(self._plan))
         if resume is not None:
             self._screen.say(f"goes on after round {resume.round}")
-        models = self._models(run_id)
+        models, link = self._models(run_id), self._link(federation)
         journal = self._journal(run_id)
         try:
             with HttpSink(reached.url, reached.token) as sink, Shipper(journal, sink) as shipper:
                 with self._screen.rounds(self._plan.rounds) as on_round:
                     steering = self._steering(training, on_round)
-                    outcome = self._trained(training, journal, run_id, steering, models)
+                    outcome = self._trained(training, journal, run_id, steering, models, link)
                 self._screen.say(summary(outcome), _STYLE[outcome.state])
                 if models.latest is not None:
                     self._screen.say(saved(models.latest))
@@ -105,7 +151,13 @@ class Running:
         return outcome
 
     def _trained(
-        self, training: Any, journal: Journal, run_id: str, steering: Steering, models: RunKeeper
+        self,
+        training: Any,
+        journal: Journal,
+        run_id: str,
+        steering: Steering,
+        models: RunKeeper,
+        link: Linked | None,
     ) -> Outcome:
         from fedsight.federated.checkpoint import Checkpoints, resumption
 
@@ -120,11 +172,14 @@ class Running:
             models=models,
             checkpoints=Checkpoints(self._settings.checkpoint_folder),
             resume=None if resume is None else resumption(resume, journal),
+            link=link,
         )
         return outcome
 
     def _steering(self, training: Any, on_round: Callable[..., None]) -> Steering:
-        steering: Steering = training.Steering(on_round=on_round, on_doubt=self._warn)
+        steering: Steering = training.Steering(
+            on_round=on_round, on_doubt=self._warn, on_wait=self._warn
+        )
         return steering
 
     def _journal(self, run_id: str) -> Journal:
@@ -161,6 +216,17 @@ class Running:
 
     def _caution(self, text: str) -> None:
         self._screen.say(text, "yellow")
+
+
+def _token(reach: Reach, settings: Settings) -> str | None:
+    """What the SuperLink may ask for. Raises UsageError where a named file cannot be read."""
+    path = reach.token_file or settings.data / "token"
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        if reach.token_file is None:
+            return None
+        raise UsageError(f"cannot read the token file {path}: {error.strerror}") from error
 
 
 def _load_training() -> threading.Thread:

@@ -6,6 +6,7 @@ import hashlib
 import struct
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -183,8 +184,9 @@ def _samples() -> int | None:
 
 
 def _trainer_of_node(context: Context) -> Trainer:
-    plan = Plan.of(context.run_config)
-    return _only_trainer(plan, int(cast(int, context.node_config["partition-id"])))
+    plan, node = Plan.of(context.run_config), context.node_config
+    parts = int(cast(int, node.get("num-partitions", plan.nodes)))
+    return _only_trainer(replace(plan, nodes=parts), int(cast(int, node["partition-id"])))
 
 
 #: The ClientApp of a node in a process of its own.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flwr.serverapp import Grid
 
+from fedsight.federated.fleet import RoundLostError
 from fedsight.federated.muster import Muster
 from fedsight.federated.plan import DEPLOYMENT, LOOP, Plan
 from fedsight.federated.simulated import initial_model
@@ -27,7 +30,9 @@ class Deployment:
     @property
     def names(self) -> list[str]:
         """The nodes that are known so far."""
-        return [node.name for node in self.muster.nodes()]
+        with suppress(RoundLostError):  # the first round meets it again
+            self._names |= {node.node_id: node.name for node in self.muster.nodes()}
+        return list(self._names.values())
 
     def name(self, node_id: int) -> str:
         """What people call that node."""

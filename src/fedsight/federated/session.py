@@ -97,6 +97,15 @@ class Session:
         """What the run says of itself."""
         return self._steering.progress
 
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises RunStoppedError where the run is to stop."""
+        self._steering.control.sleep(seconds)
+
+    def waits(self, message: str) -> None:
+        """Say what the run waits for, where it waits for a SuperLink."""
+        self.progress.say(message)
+        self._steering.on_wait(message)
+
     def say(
         self,
         kind: str,

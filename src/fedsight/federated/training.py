@@ -30,11 +30,16 @@ __all__ = ["Link", "Outcome", "RoundReport", "Steering", "new_run_id", "train"]
 class Link(Protocol):
     """A way to nodes elsewhere."""
 
-    def connect(self, plan: Plan, on_wait: Callable[[str], None]) -> AbstractContextManager[Grid]:
+    def connect(
+        self,
+        plan: Plan,
+        on_wait: Callable[[str], object],
+        on_idle: Callable[[float], object],
+    ) -> AbstractContextManager[Grid]:
         """The grid of a new Flower run, which is ended with the context, as failed on an error.
 
-        `on_wait` is told what a lost connection waits for. Raises FedsightError where nobody
-        answers.
+        `on_wait` is told what a lost connection waits for, `on_idle` waits for so many seconds.
+        Raises FedsightError where nobody answers.
         """
 
     @property
@@ -53,6 +58,7 @@ class Steering:
     progress: Progressing = field(default_factory=Progressing)
     on_round: Callable[[RoundReport], None] = lambda _: None
     on_doubt: Callable[[str], None] = lambda _: None
+    on_wait: Callable[[str], None] = lambda _: None
     on_fleet: Callable[[Fleet], None] = lambda _: None
 
 
@@ -104,7 +110,7 @@ def train(
 
 
 def _deployed(session: Session, plan: Plan, task: Task, link: Link) -> Outcome:
-    with link.connect(plan, session.progress.say) as grid:
+    with link.connect(plan, session.waits, session.sleep) as grid:
         muster = Muster(grid, plan.closing.silent_seconds, session.say)
         stage = Deployment(plan, task, grid, muster)
         return session.run(stage, muster=muster, least=link.expected)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fedsight.errors import FedsightError
+from fedsight.federated.fleet import RoundLostError
 
 
 class LinkLostError(FedsightError):
     """The SuperLink has not answered for as long as we wait; the run cannot go on."""
 
 
-class RunReplacedError(Exception):
+class RunReplacedError(RoundLostError):
     """The SuperLink is back but has lost our Flower run, and a new one was submitted in its place.
 
     Whatever nodes were working on is lost: send the round's messages anew.
