@@ -9,6 +9,7 @@ from typing import Protocol
 from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
+from fedsight.errors import FedsightError
 from fedsight.federated import algorithms, codec
 from fedsight.federated.asynchronous import BufferedEngine
 from fedsight.federated.control import Control, Progressing
@@ -21,6 +22,7 @@ from fedsight.federated.rounds import Engine, unsaid
 from fedsight.federated.selection import Choice, Selected, selector
 from fedsight.federated.server import held_out_evaluation
 from fedsight.federated.state import State, Stateful, joined, part
+from fedsight.federated.watchdog import listed
 from fedsight.federated.wrapping import Checked
 from fedsight.tasks import Task
 
@@ -101,8 +103,10 @@ class Conductor:
             plan.selection, plan.fraction, plan.seed, plan.closing.over_select
         )
         self._on_record = on_record
+        self._on_choice = on_choice
+        self._lasting = muster is None
         observed = Observed(
-            Selected(self._algorithm, self._selector, on_choice),
+            Selected(self._algorithm, self._selector, self._chosen),
             run_id,
             self._note,
             name=stage.name,
@@ -110,6 +114,12 @@ class Conductor:
             answered_only=asynchronous,
         )
         self._strategy = Checked(observed)
+
+    def _chosen(self, round: int, choice: Choice) -> None:
+        self._on_choice(round, choice)
+        if not choice.nodes and self._lasting:
+            why = listed(tuple(dict.fromkeys(choice.reasons.values())), most=3)
+            raise FedsightError(f"no node may train: {why or 'none has the names in `only`'}")
 
     def _note(self, record: RoundRecord) -> None:
         self._selector.note(record)

@@ -26,7 +26,8 @@ class NodeView:
 
     `partition` is its part of the data, None where it did not say; `properties` are what it told of
     itself (`cpu_count`, `memory_gb`, `bandwidth_mbps`, `data_samples`); `last_seen_seconds` counts
-    from its last poll and is None where nobody watches polls.
+    from its last poll and is None where nobody watches polls; `away` says why it is not `online`
+    for this round, where that is known.
     """
 
     node_id: int
@@ -37,6 +38,7 @@ class NodeView:
     properties: Mapping[str, Property] = field(default_factory=dict)
     online: bool = True
     last_seen_seconds: float | None = None
+    away: str | None = None
 
 
 @runtime_checkable

@@ -13,12 +13,19 @@ from fedsight.errors import FedsightError
 from fedsight.federated.control import Control, Progressing
 from fedsight.federated.fleet import Fleet, NodeView, in_order
 from fedsight.federated.narrowed import OnlyThese
+from fedsight.federated.watchdog import listed
 from fedsight.signals import Json
 
 #: Between two looks at who is there.
 LOOK_SECONDS = 0.25
 #: A wait that is shorter is not worth an event.
 SAID_AFTER_SECONDS = 1.0
+
+
+BUSY = "busy with an earlier round"
+
+#: Who of some nodes may train, and why the others may not, by id.
+Able = Callable[[Sequence[NodeView]], tuple[Sequence[NodeView], Mapping[int, str]]]
 
 
 class Say(Protocol):
@@ -35,16 +42,23 @@ class Say(Protocol):
         """Journal it now."""
 
 
+def everybody(nodes: Sequence[NodeView]) -> tuple[Sequence[NodeView], Mapping[int, str]]:
+    """All that are there may train."""
+    return [node for node in nodes if node.online], {}
+
+
 class Muster:
     """The nodes of one grid, and a `RollCall` of it.
 
     A node is there where Flower holds it online and where, if its polls are watched, the last one
     is at most `silent_seconds` old. Changes are told once: NODE_SILENT, NODE_RETURNED. A grid that
-    knows no more of its nodes than their ids has nobody silent.
+    knows no more of its nodes than their ids has nobody silent. `able` says who of them may train,
+    and why the others may not.
     """
 
-    def __init__(self, grid: Grid, silent_seconds: float, say: Say) -> None:
+    def __init__(self, grid: Grid, silent_seconds: float, say: Say, able: Able = everybody) -> None:
         self._grid = grid
+        self._able = able
         self._silent_seconds = silent_seconds
         self._say = say
         self._silent: dict[int, str] = {}
@@ -73,7 +87,7 @@ class Muster:
             why = "offline" if age is None else f"silent for {age:.0f} s"
             self._silent[node.node_id] = why
             self._say("NODE_SILENT", {"message": why}, node=node.name)
-        return replace(node, online=False)
+        return replace(node, online=False, away=self._silent[node.node_id])
 
     def wait_for(
         self, least: int, most_seconds: float, control: Control, progress: Progressing
@@ -84,12 +98,12 @@ class Muster:
         """
         began = time.monotonic()
         said = False
-        while (there := sum(node.online for node in self.nodes())) < least:
+        while (lack := self._lack(least)) is not None:
             waited = time.monotonic() - began
-            message = f"waiting for at least {least} nodes, {there} are there"
+            message = f"waiting for {lack}"
             if waited >= most_seconds:
                 raise FedsightError(
-                    f"waited {most_seconds:g} s for at least {least} nodes, {there} are there;"
+                    f"waited {most_seconds:g} s for {lack};"
                     " start more nodes, or ask for fewer with min_clients"
                 )
             if progress.now.message != message:
@@ -99,22 +113,25 @@ class Muster:
                 self._say("ROUND_WAITING", {"message": message, "seconds_left": most_seconds})
             control.sleep(min(LOOK_SECONDS, max(0.0, most_seconds - waited)))
 
+    def _lack(self, least: int) -> str | None:
+        """What is missing, None where nothing is."""
+        able, reasons = self._able(self.nodes())
+        if len(able) >= least:
+            return None
+        more = listed(tuple(dict.fromkeys(reasons.values())), most=3)
+        return f"at least {least} nodes, {len(able)} are there" + (f" ({more})" if more else "")
+
 
 class Present(OnlyThese):
     """A grid that shows the nodes that are there, and hides those that still owe an answer."""
 
     def __init__(self, grid: Grid, nodes: Sequence[NodeView], busy: set[int]) -> None:
         self._views = [
-            replace(node, online=False) if node.node_id in busy else node for node in nodes
+            replace(node, online=False, away=BUSY) if node.node_id in busy and node.online else node
+            for node in nodes
         ]
         super().__init__(grid, [node.node_id for node in self._views if node.online])
 
     def nodes(self) -> list[NodeView]:
         """See `Fleet`."""
         return self._views
-
-
-def names(nodes: Sequence[NodeView]) -> Callable[[int], str]:
-    """What people call a node, by its id."""
-    known = {node.node_id: node.name for node in nodes}
-    return lambda node_id: known.get(node_id, str(node_id))

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -20,6 +21,7 @@ from fedsight.federated.fleet import Fleet
 from fedsight.federated.muster import Muster
 from fedsight.federated.outcome import Outcome, RoundReport
 from fedsight.federated.plan import DEPLOYMENT, Plan
+from fedsight.federated.selection import eligible
 from fedsight.federated.session import ModelKeeper, Nowhere, Recorder, Session
 from fedsight.federated.simulated import Simulation
 from fedsight.tasks import Task, load
@@ -111,7 +113,8 @@ def train(
 
 def _deployed(session: Session, plan: Plan, task: Task, link: Link) -> Outcome:
     with link.connect(plan, session.waits, session.sleep) as grid:
-        muster = Muster(grid, plan.closing.silent_seconds, session.say)
+        able = partial(eligible, plan.selection)
+        muster = Muster(grid, plan.closing.silent_seconds, session.say, able)
         stage = Deployment(plan, task, grid, muster)
         return session.run(stage, muster=muster, least=link.expected)
 

@@ -67,6 +67,8 @@ def objections(plan: SelectionPlan) -> list[Objection]:
 
 
 def _gone(node: NodeView) -> str:
+    if node.away is not None:
+        return node.away
     seen = node.last_seen_seconds
     return "not there" if seen is None else f"not there: last seen {seen:.0f} s ago"
 
