@@ -7,15 +7,17 @@ second. The handlers, the authentication and the errors are Flower's; what goes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from fastapi import FastAPI, HTTPException
+from flwr.proto.message_pb2 import PullObjectResponse, PushObjectRequest
 from flwr.server.superlink.linkstate import LinkState
 from flwr.supercore.constant import TASK_TOKEN_HEADER
 from flwr.supercore.dependencies.task import authenticate_task
 from flwr.supercore.dependencies.version import VersionDependency
-from flwr.supercore.error import http_error_translator
+from flwr.supercore.error import ApiErrorCode, FlowerError, http_error_translator
 from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from flwr.supercore.protobuf.translation import (
     PROTOBUF_REQUEST_TYPES,
@@ -29,6 +31,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from fedsight.federated.link.frames import Piece, content_of, with_content
 from fedsight.federated.link.gate import Gate
 from fedsight.federated.link.watching import Watching
 
@@ -53,7 +56,9 @@ _FLEET: dict[str, Callable[[Any, LinkState, bool], Any]] = {
     "get-run": lambda request, state, _: fleet_handlers.get_run(request, state),
     "get-fab": lambda request, state, _: fleet_handlers.get_fab(request, state),
     "push-object": lambda request, state, _: fleet_handlers.push_object(request, state),
-    "pull-object": lambda request, state, _: fleet_handlers.pull_object(request, state),
+    "pull-object": lambda request, state, _: _pulled(
+        state, lambda held: fleet_handlers.pull_object(request, held)
+    ),
     "confirm-message-received": lambda request, state, _: fleet_handlers.confirm_message_received(
         request, state, state.object_store
     ),
@@ -64,7 +69,9 @@ _RUNTIME: dict[str, Callable[[Any, LinkState, Any], Any]] = {
     "push-messages": runtime_handlers.push_messages,
     "pull-messages": runtime_handlers.pull_messages,
     "push-object": runtime_handlers.push_object,
-    "pull-object": runtime_handlers.pull_object,
+    "pull-object": lambda request, state, task: _pulled(
+        state, lambda held: runtime_handlers.pull_object(request, held, task)
+    ),
     "confirm-message-received": runtime_handlers.confirm_message_received,
     "get-nodes": runtime_handlers.get_nodes,
     "send-task-heartbeat": core_handlers.send_task_heartbeat,
@@ -106,15 +113,16 @@ class Direct:
         path = request.scope["path"]
         body = await _body(request)
         began = self._watching.now()
-        message = _parsed(request, body, PROTOBUF_REQUEST_TYPES["POST", path])
-        request.state.protobuf_request = message
-        answer, content = await run_in_threadpool(self._work, request, path, message)
-        self._watching.saw(path, message, answer, began, len(body), len(content))
-        return Response(content, media_type=PROTOBUF_MEDIA_TYPE)
+        message, answer, pieces = await run_in_threadpool(self._work, request, path, body)
+        size = sum(map(len, pieces))
+        self._watching.saw(path, message, answer, began, len(body), size)
+        return _Pieces(pieces, size)
 
-    def _work(self, request: Request, path: str, message: Any) -> tuple[Any, bytes]:
+    def _work(self, request: Request, path: str, body: bytes) -> tuple[Any, Any, Sequence[Piece]]:
+        """The request, Flower's answer, and that serialised."""
+        message = request.state.protobuf_request = _parsed(request, body, path)
         answer = self._calls[path](request, message)
-        return answer, answer.SerializeToString()
+        return message, answer, _serialised(answer)
 
     def _fleet(
         self, answer: Callable[[Any, LinkState, bool], Any]
@@ -151,7 +159,84 @@ async def _body(request: Request) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _parsed(request: Request, body: bytes, kind: type[Any]) -> Any:
-    """As Flower does it; raises its errors."""
+def _parsed(request: Request, body: bytes, path: str) -> Any:
+    """A request as Flower reads it; raises its errors. A long object is not copied twice."""
     ProtobufTranslationMiddleware._check_request_media_type(request)
-    return ProtobufTranslationMiddleware._parse_request(body, kind)
+    kind = PROTOBUF_REQUEST_TYPES["POST", path]
+    if kind is not PushObjectRequest:
+        return ProtobufTranslationMiddleware._parse_request(body, kind)
+    try:
+        rest, content = content_of(body, PushObjectRequest.OBJECT_CONTENT_FIELD_NUMBER)
+    except ValueError as error:
+        raise FlowerError(ApiErrorCode.INVALID_PROTOBUF_PAYLOAD, str(error)) from error
+    found: Any = ProtobufTranslationMiddleware._parse_request(rest, kind)
+    return _Push(found.node, found.run_id, found.object_id, found.session_id, bytes(content))
+
+
+@dataclass(frozen=True)
+class _Push:
+    """A PushObjectRequest as Flower's handlers read it."""
+
+    node: Any
+    run_id: int
+    object_id: str
+    session_id: str
+    object_content: bytes
+
+
+class _Aside:
+    """Flower's state, but that an object's content is laid aside and a mark put in its place."""
+
+    def __init__(self, state: LinkState) -> None:
+        self._state = state
+        self.content = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, name)
+
+    def get_object(self, run_id: int, object_id: str) -> bytes | None:
+        content = self._state.get_object(run_id, object_id)
+        self.content = content or b""
+        return b"?" if content else content
+
+    def store_traffic(self, run_id: int, *, bytes_sent: int, bytes_recv: int) -> None:
+        sent = len(self.content) if bytes_sent else 0
+        self._state.store_traffic(run_id, bytes_sent=sent, bytes_recv=bytes_recv)
+
+
+@dataclass(frozen=True)
+class _Pulled:
+    """The answer to a PullObjectRequest, in pieces."""
+
+    pieces: Sequence[Piece]
+
+
+def _pulled(state: LinkState, handle: Callable[[Any], Any]) -> _Pulled:
+    """Flower's answer with the content where it lies in the store."""
+    held = _Aside(state)
+    answer = handle(held)
+    if not held.content:
+        return _Pulled([answer.SerializeToString()])
+    answer.ClearField("object_content")
+    rest = answer.SerializeToString()
+    field = PullObjectResponse.OBJECT_CONTENT_FIELD_NUMBER
+    return _Pulled(with_content(rest, field, [held.content]))
+
+
+def _serialised(answer: Any) -> Sequence[Piece]:
+    return answer.pieces if isinstance(answer, _Pulled) else [answer.SerializeToString()]
+
+
+class _Pieces(Response):
+    """An answer that is sent piece by piece."""
+
+    def __init__(self, pieces: Sequence[Piece], size: int) -> None:
+        super().__init__(None, media_type=PROTOBUF_MEDIA_TYPE)
+        self._pieces = pieces
+        self.headers["content-length"] = str(size)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        for piece in self._pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

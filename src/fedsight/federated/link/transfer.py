@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 from flwr.app import Error, Message, Metadata
 from flwr.app.message import make_message, remove_content_from_message
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
@@ -23,22 +24,25 @@ from flwr.proto.message_pb2 import (
 from flwr.proto.node_pb2 import Node
 from flwr.proto.runtime_pb2 import PushAppMessagesRequest, PushAppMessagesResponse
 from flwr.supercore.constant import SYSTEM_MESSAGE_TYPE
-from flwr.supercore.inflatable.inflatable_object import (
-    InflatableObject,
-    get_all_nested_objects,
-    get_object_tree,
-    iterate_object_tree,
-    no_object_id_recompute,
-)
-from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 
 from fedsight.errors import told
 from fedsight.federated.link.caller import Caller
+from fedsight.federated.link.frames import content_of, with_content
+from fedsight.federated.link.objects import (
+    Pieces,
+    arrays_of,
+    bytes_of,
+    put_together,
+    taken_apart,
+)
 from fedsight.federated.link.submission import RUNTIME
 from fedsight.federated.link.wire import AwayError
 
 _SERVER = Node(node_id=SUPERLINK_NODE_ID)
 
+#: Different arrays of messages that are handed in together, in memory at once.
+MOST_BYTES_A_PUSH = 2**27
 #: The parts of an answer that was announced as whole are there, or will never be.
 UNAVAILABLE_SECONDS = 5.0
 UNAVAILABLE_PAUSE = 0.05
@@ -51,28 +55,50 @@ class UnreadableError(Exception):
 def push(caller: Caller, executor: Executor, run_id: int, messages: Sequence[Message]) -> list[str]:
     """Hand messages in; their ids in order, "" for one that was not taken.
 
-    What they have in common is sent once. Raises AwayError or RejectedError; may be tried again.
+    What they have in common is sent once; not more is held at a time than a few of their arrays.
+    Raises AwayError or RejectedError; may be tried again.
     """
-    objects: dict[str, InflatableObject] = {}
-    heads, trees = [], []
-    with no_object_id_recompute():
-        for message in messages:
+    ids: list[str] = []
+    for group in _groups(messages):
+        for message in group:
             _stamp(message, run_id)
-            message.metadata.__dict__["_message_id"] = message.object_id
-            heads.append(message_to_proto(remove_content_from_message(message)))
-            trees.append(get_object_tree(message))
-            objects.update(get_all_nested_objects(message))
-        request = PushAppMessagesRequest(messages_list=heads, message_object_trees=trees)
-        taken = caller.once(f"{RUNTIME}/push-messages", request, PushAppMessagesResponse)
-        wanted = set(taken.objects_to_push)
-        sent = [
-            executor.submit(_push_object, caller, run_id, taken.session_id, each, objects[each])
-            for each in objects
-            if each in wanted
-        ]
-        for one in sent:
-            one.result()
+        ids += _push(caller, executor, run_id, group)
+    return ids
+
+
+def _push(
+    caller: Caller, executor: Executor, run_id: int, messages: Sequence[Message]
+) -> list[str]:
+    parcels = taken_apart(messages)
+    request = PushAppMessagesRequest(
+        messages_list=[message_to_proto(remove_content_from_message(each)) for each in messages],
+        message_object_trees=[parcel.tree for parcel in parcels],
+    )
+    taken = caller.once(f"{RUNTIME}/push-messages", request, PushAppMessagesResponse)
+    objects = {key: held for parcel in parcels for key, held in parcel.objects.items()}
+    sent = [
+        executor.submit(_push_object, caller, run_id, taken.session_id, each, objects[each])
+        for each in taken.objects_to_push
+    ]
+    for one in sent:
+        one.result()
     return list(taken.message_ids)
+
+
+def _groups(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """Messages in order, few enough at a time that their different arrays fit in memory."""
+    group: list[Message] = []
+    size, counted = 0, set[int]()
+    for message in messages:
+        if size >= MOST_BYTES_A_PUSH:
+            yield group
+            group, size, counted = [], 0, set()
+        group.append(message)
+        fresh = {id(each): each for each in arrays_of(message) if id(each) not in counted}
+        size += sum(bytes_of(each.shape, np.dtype(each.dtype)) for each in fresh.values())
+        counted |= fresh.keys()
+    if group:
+        yield group
 
 
 def _stamp(message: Message, run_id: int) -> None:
@@ -81,17 +107,15 @@ def _stamp(message: Message, run_id: int) -> None:
     message.metadata.__dict__["_src_node_id"] = SUPERLINK_NODE_ID
 
 
-def _push_object(
-    caller: Caller, run_id: int, session: str, object_id: str, held: InflatableObject
-) -> None:
+def _push_object(caller: Caller, run_id: int, session: str, object_id: str, pieces: Pieces) -> None:
     request = PushObjectRequest(
-        node=_SERVER,
-        run_id=run_id,
-        object_id=object_id,
-        object_content=held.deflate(),
-        session_id=session,
+        node=_SERVER, run_id=run_id, object_id=object_id, session_id=session
     )
-    if not caller.once(f"{RUNTIME}/push-object", request, PushObjectResponse).stored:
+    body = with_content(
+        request.SerializeToString(), PushObjectRequest.OBJECT_CONTENT_FIELD_NUMBER, pieces
+    )
+    answer = PushObjectResponse.FromString(caller.send(f"{RUNTIME}/push-object", body))
+    if not answer.stored:
         raise AwayError("it did not store a part of a message", answered=True)
 
 
@@ -108,26 +132,22 @@ def pull(
     )
     caller.once(f"{RUNTIME}/confirm-message-received", request, ConfirmMessageReceivedResponse)
     size = sum(map(len, contents.values()))
-    return inflated(message_id, contents), size
-
-
-def inflated(message_id: str, contents: dict[str, bytes]) -> Message:
-    """The message that these objects make. Raises UnreadableError."""
     try:
-        message = cast(Message, inflate_object_from_contents(message_id, contents))
-        message.metadata.__dict__["_message_id"] = message_id
+        return put_together(message_id, contents), size
     except Exception as error:  # a node sends what it likes: each part of it may be wrong
         raise UnreadableError(f"the answer cannot be read: {told(error)}") from error
-    return message
 
 
-def _pull_object(caller: Caller, run_id: int, object_id: str) -> bytes:
+def _pull_object(caller: Caller, run_id: int, object_id: str) -> memoryview:
     request = PullObjectRequest(node=_SERVER, run_id=run_id, object_id=object_id)
+    body = request.SerializeToString()
     deadline = time.monotonic() + UNAVAILABLE_SECONDS
     while True:
-        found = caller.once(f"{RUNTIME}/pull-object", request, PullObjectResponse)
+        answer = caller.send(f"{RUNTIME}/pull-object", body)
+        rest, content = content_of(answer, PullObjectResponse.OBJECT_CONTENT_FIELD_NUMBER)
+        found = PullObjectResponse.FromString(rest)
         if found.object_available:
-            return found.object_content
+            return content
         if not found.object_found or time.monotonic() >= deadline:
             raise UnreadableError("a part of the answer was never sent")
         time.sleep(UNAVAILABLE_PAUSE)
