@@ -199,12 +199,20 @@ def test_a_service_that_is_away_is_502_with_what_starts_it(tmp_path: Path) -> No
     with StubService(echo) as gone:
         pass
     with Server(tmp_path, fl_server_url=gone.url) as running:
+        state = running.get("/api/v1/services")["services"][0]
+        assert (state["name"], state["answers"]) == ("fl", False)
+        assert "`fedsight serve federation` starts one" in state["error"]
         answer = running.http.get(f"{FL}/status")
         assert code(answer) == (502, "service_away")
         message = answer.json()["error"]["message"]
         assert message == (
             f"no FL server answers at {gone.url}; `fedsight serve federation` starts one"
         )
+
+
+def test_a_service_that_answers_is_said_to(collector: Server) -> None:
+    known = {"name": "fl", "what": "FL server", "answers": True, "error": None}
+    assert collector.get("/api/v1/services") == {"services": [known]}
 
 
 def test_without_a_login_a_browser_is_told_the_command(collector: Server) -> None:

@@ -8,7 +8,8 @@ from fedsight.door.endpoint import Endpoint, Nothing
 from fedsight.signals import Shipment
 
 RUN = "/api/v1/runs/{run}"
-SERVICE = "/api/v1/services/{service}/{route}"
+SERVICES = "/api/v1/services"
+SERVICE = f"{SERVICES}/{{service}}/{{route}}"
 
 ENDPOINTS = (
     Endpoint("GET", "/health", routes.health, Nothing, (rows.Health,)),
@@ -77,6 +78,7 @@ ENDPOINTS = (
     Endpoint(
         "GET", "/api/v1/session", service_routes.session, Nothing, (service_routes.PageSession,)
     ),
+    Endpoint("GET", SERVICES, service_routes.services, Nothing, (service_routes.ServiceList,)),
     Endpoint(
         "GET",
         SERVICE,

@@ -38,6 +38,21 @@ class ServiceQuery(Struct, frozen=True, forbid_unknown_fields=True):
     b: Value | None = None
 
 
+class ServiceState(Struct, frozen=True):
+    """One of our services: what it is, and why it cannot be asked (None: it answers)."""
+
+    name: str
+    what: str
+    answers: bool
+    error: str | None
+
+
+class ServiceList(Struct, frozen=True):
+    """The services to which requests are passed on."""
+
+    services: list[ServiceState]
+
+
 class ServiceAnswer(Struct, frozen=True):
     """Whatever the service answers: its own `/openapi.json` says what."""
 
@@ -59,6 +74,15 @@ class PageSession(Struct, frozen=True):
     may_write: bool
     until: str | None
     command: str = "fedsight login"
+
+
+async def services(collector: Collector, _: Request, __: Nothing) -> Response:
+    """Which of our other services answer; asked just now."""
+    found = []
+    for name, service in SERVICES.items():
+        error = await collector.services.why_away(name)
+        found.append(ServiceState(name, service.what, error is None, error))
+    return Response(msgspec.json.encode(ServiceList(found)), media_type="application/json")
 
 
 async def ask_service(collector: Collector, request: Request, query: ServiceQuery) -> Response:

@@ -50,6 +50,14 @@ class Services:
         """End the connections."""
         await self._client.aclose()
 
+    async def why_away(self, name: str) -> str | None:
+        """Why a service cannot be asked, in a sentence; None where it answers."""
+        try:
+            await self.ask(name, "GET", "", {}, b"")
+        except RefusedError as refused:
+            return refused.message
+        return None
+
     async def ask(
         self, name: str, method: str, path: str, query: Mapping[str, str], body: bytes
     ) -> ServiceReply:
