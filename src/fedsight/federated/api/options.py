@@ -60,3 +60,8 @@ class FederationOptions:
     def models(self) -> Path:
         """The folder of model versions in the data directory."""
         return self.data / "models"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints in the data directory."""
+        return self.data / "checkpoints"

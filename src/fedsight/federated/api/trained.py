@@ -61,6 +61,7 @@ class Trained:
 
     def _train(self, assignment: Assignment, journal: Journal) -> Ended:
         # torch and flwr take seconds to import: the server answers before they are there.
+        from fedsight.federated.checkpoint import Checkpoints
         from fedsight.federated.training import Steering, train
 
         plan, keep = assignment.order.plan, assignment.order.keep
@@ -73,6 +74,7 @@ class Trained:
                 assignment.control, assignment.progress, on_fleet=assignment.on_fleet
             ),
             models=RunKeeper(store, assignment.run_id, plan.task, keep),
+            checkpoints=Checkpoints(self._options.checkpoints),
             link=self._link,
         )
         return Ended(outcome.state, outcome.reason)

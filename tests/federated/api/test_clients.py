@@ -1,0 +1,96 @@
+"""Registration: what a client says of itself, checked, bounded, and beside what is known of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fedsight.door.refusal import RefusedError
+from fedsight.federated.api.clients import Registration, Registry, listed
+from fedsight.federated.fleet import NodeView
+from tests.federated.api.asked import Asked
+
+WHOLE = {
+    "client_id": "client-0",
+    "ip_address": "10.0.0.7",
+    "capabilities": {
+        "model_types": ["cnn", "mlp"],
+        "compute_power": 3.5,
+        "data_samples": 1200,
+        "memory_gb": 8,
+        "network_bandwidth": 100,
+    },
+}
+
+
+def test_a_client_may_register_before_any_run(fl: Asked) -> None:
+    client = fl.post("/register", WHOLE, 200)
+    assert (client["registered"], client["ip_address"]) == (True, "10.0.0.7")
+    assert (client["online"], client["node_id"], client["kind"]) == (None, None, "unknown")
+    assert client["capabilities"] == WHOLE["capabilities"]
+    assert client["properties"] == {
+        "data_samples": 1200,
+        "memory_gb": 8,
+        "bandwidth_mbps": 100,
+        "compute_power": 3.5,
+        "model_types": "cnn,mlp",
+    }
+    assert fl.get("/clients") == {"clients": [client], "total": 1}
+    last = fl.get("/events")["events"][-1]
+    assert (last["event_type"], last["client_id"]) == ("CLIENT_REGISTERED", "client-0")
+
+
+def test_a_registration_belongs_to_the_node_of_that_name(fl: Asked) -> None:
+    fl.post("/register", WHOLE, 200)
+    fl.train(1)
+    page = fl.get("/clients")
+    assert page["total"] == 2
+    client = page["clients"][0]
+    assert (client["client_id"], client["registered"], client["rounds"]) == ("client-0", True, 1)
+    assert (client["kind"], client["online"]) == ("simulated", True)
+
+
+def test_the_latest_registration_counts(fl: Asked) -> None:
+    fl.post("/register", WHOLE, 200)
+    client = fl.post("/register", {"client_id": "client-0"}, 200)
+    assert (client["ip_address"], client["capabilities"], client["properties"]) == (None, None, {})
+    assert fl.get("/clients")["total"] == 1
+
+
+def test_what_the_grid_knows_outweighs_what_was_said() -> None:
+    view = NodeView(7, "edge", 0, "warm", properties={"memory_gb": 2.0}, last_seen_seconds=11.0)
+    said = {"7": Registration("7", capabilities=None)}
+    (client,) = listed([view], [], {}, said, silent_seconds=10.0)
+    assert (client.registered, client.online, client.properties) == (True, False, {"memory_gb": 2})
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"client_id": ""}, "client_id"),
+        ({"client_id": "x" * 129}, "client_id"),
+        ({"client_id": "a/b"}, "client_id"),
+        ({"client_id": "a\nb"}, "client_id"),
+        ({"ip_address": "10.0.0.300"}, "ip_address"),
+        ({"ip_address": 7}, "ip_address"),
+        ({"capabilities": {"memory_gb": -1}}, "capabilities.memory_gb"),
+        ({"capabilities": {"memory_gb": "8"}}, "capabilities.memory_gb"),
+        ({"capabilities": {"data_samples": 1.5}}, "capabilities.data_samples"),
+        ({"capabilities": {"model_types": ["x"] * 33}}, "capabilities.model_types"),
+        ({"capabilities": {"gpu": 1}}, "capabilities.gpu"),
+        ({"role": "server"}, "role"),
+    ],
+)
+def test_a_wrong_value_is_named(fl: Asked, change: dict[str, Any], field: str) -> None:
+    assert fl.error("/register", WHOLE | change, 422)["field"] == field
+    assert fl.get("/clients")["total"] == 0
+
+
+def test_there_is_an_end_to_how_many_may_register() -> None:
+    registry = Registry(2)
+    for name in ("a", "b", "b"):
+        registry.add(Registration(name))
+    with pytest.raises(RefusedError, match="2 clients are registered, and no more"):
+        registry.add(Registration("c"))
+    assert set(registry.all()) == {"a", "b"}
