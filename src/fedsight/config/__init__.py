@@ -1,0 +1,56 @@
+"""Settings: one TOML file and the environment, read once at the door into typed values.
+
+The environment wins over the file, a command's flags win over both. Nothing is read at import.
+"""
+
+from fedsight.config.ports import (
+    FL_SERVER_URL,
+    LOOPBACK,
+    PORTS,
+    Port,
+)
+from fedsight.config.reading import (
+    CONFIG_FILE,
+    CONFIG_VARIABLE,
+    DEBUG_VARIABLE,
+    SECTIONS,
+    Settings,
+    load,
+)
+from fedsight.config.run import (
+    RunSettings,
+)
+from fedsight.config.section import (
+    Section,
+)
+from fedsight.config.services import (
+    CollectorSettings,
+    FederationSettings,
+    GeneralSettings,
+    JournalSettings,
+    LogSettings,
+    ModelSettings,
+    ServiceSettings,
+)
+
+__all__ = [
+    "CONFIG_FILE",
+    "CONFIG_VARIABLE",
+    "DEBUG_VARIABLE",
+    "FL_SERVER_URL",
+    "LOOPBACK",
+    "PORTS",
+    "SECTIONS",
+    "CollectorSettings",
+    "FederationSettings",
+    "GeneralSettings",
+    "JournalSettings",
+    "LogSettings",
+    "ModelSettings",
+    "Port",
+    "RunSettings",
+    "Section",
+    "ServiceSettings",
+    "Settings",
+    "load",
+]
