@@ -33,6 +33,7 @@ from starlette.types import Receive, Scope, Send
 
 from fedsight.federated.link.frames import Piece, content_of, with_content
 from fedsight.federated.link.gate import Gate
+from fedsight.federated.link.reports import LIFE_HEADER
 from fedsight.federated.link.watching import Watching
 
 FLEET = "/v1/fleet/"
@@ -115,7 +116,8 @@ class Direct:
         began = self._watching.now()
         message, answer, pieces = await run_in_threadpool(self._work, request, path, body)
         size = sum(map(len, pieces))
-        self._watching.saw(path, message, answer, began, len(body), size)
+        life = request.headers.get(LIFE_HEADER, "")
+        self._watching.saw(path, message, answer, began, len(body), size, life)
         return _Pieces(pieces, size)
 
     def _work(self, request: Request, path: str, body: bytes) -> tuple[Any, Any, Sequence[Piece]]:

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flwr.app import Message, RecordDict
 from flwr.common.constant import SUPERLINK_NODE_ID
@@ -30,6 +30,7 @@ from fedsight.federated.link import transfer
 from fedsight.federated.link.caller import Caller, Place, refused, unreachable
 from fedsight.federated.link.fab import CLIENT_APP, ConfigValue
 from fedsight.federated.link.lost import RunReplacedError
+from fedsight.federated.link.reports import NodeReports
 from fedsight.federated.link.roster import Roster
 from fedsight.federated.link.submission import (
     RUNTIME,
@@ -49,6 +50,9 @@ T = TypeVar("T")
 
 POLL_SECONDS = 0.05
 WAIT_SECONDS = 120.0
+#: How often our SuperLink is asked which messages were lost with a node's process.
+LOOK_SECONDS = 1.0
+BEGAN_ANEW = "the node's process ended before it had answered, and another took its place"
 #: Objects under way at once: one is being sent while another is being taken in.
 LANES = 4
 #: No further answer is taken in by one `pull_messages` beyond so many bytes.
@@ -83,7 +87,9 @@ class LinkGrid(Grid):
         self._executor = ThreadPoolExecutor(LANES, thread_name_prefix="objects")
         self._lock = threading.RLock()
         self._waiting: OrderedDict[str, int] = OrderedDict()
-        self._arrived: list[tuple[Any, Any]] = []
+        self._arrived: dict[str, transfer.Arriving] = {}
+        self._lost: set[str] = set()
+        self._looked = 0.0
         self._ended = False
         self._submission = self._first_submission()
         self._heartbeats = Heartbeats(self._caller).start()
@@ -102,8 +108,7 @@ class LinkGrid(Grid):
         """See `Fleet`. Asks nodes that are new who they are, and waits a little for the answer."""
         with self._lock:
             online = self._online()
-            reports = self._outlasting(self._turns.reports)
-            return self._roster.views(online, reports)
+            return self._roster.views(online, self._reports())
 
     def turn(self, message_id: str) -> Turn | None:
         """See `Timed`; on this process's clock. None from a SuperLink that is not ours."""
@@ -134,13 +139,17 @@ class LinkGrid(Grid):
         """Answers that have come to those messages, each once.
 
         Of many large ones some, so that they need not all be in memory: ask again. One that cannot
-        be read, or whose node is gone, is an Error of that node.
+        be read, or whose node is gone or began anew since it took the message, is an Error of
+        that node.
         """
         with self._lock:
             wanted = [each for each in message_ids if each in self._waiting]
-            if wanted:
-                self._take_heads(wanted)
-            return self._taken(set(wanted))
+            if wanted and time.monotonic() - self._looked >= LOOK_SECONDS:
+                self._reports()
+            to_come = [each for each in wanted if each not in self._arrived]
+            if to_come:
+                self._take_heads(to_come)
+            return self._taken(wanted)
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -206,38 +215,53 @@ class LinkGrid(Grid):
         request = PullAppMessagesRequest(message_ids=wanted)
         path = f"{RUNTIME}/pull-messages"
         found = self._alive(lambda _: self._caller.once(path, request, PullAppMessagesResponse))
-        self._arrived += zip(found.messages_list, found.message_object_trees, strict=True)
+        for head, tree in zip(found.messages_list, found.message_object_trees, strict=True):
+            message_id = head.metadata.reply_to_message_id
+            if message_id in self._waiting:  # or it is nothing of ours
+                self._arrived[message_id] = transfer.Arriving(head, tree)
 
-    def _taken(self, wanted: set[str]) -> list[Message]:
+    def _reports(self) -> NodeReports | None:
+        """What our SuperLink tells of its nodes, and with it which messages nobody will answer."""
+        self._looked = time.monotonic()
+        reports = self._outlasting(self._turns.reports)
+        if reports is not None:
+            lost = (each for report in reports.nodes for each in report.lost)
+            self._lost = self._waiting.keys() & lost
+        return reports
+
+    def _taken(self, wanted: list[str]) -> list[Message]:
         """Answers whole, as many as one call hands on."""
         answers: list[Message] = []
-        later: list[tuple[Any, Any]] = []
         size = 0
-        while self._arrived:
-            head, tree = self._arrived.pop(0)
-            message_id = head.metadata.reply_to_message_id
-            if message_id not in self._waiting:
-                continue  # answered already, or nothing of ours
-            if message_id not in wanted or size >= MOST_BYTES_A_PULL:
-                later.append((head, tree))
+        for message_id in wanted:
+            if size >= MOST_BYTES_A_PULL:
+                break
+            found = self._whole(message_id, self._waiting[message_id])
+            if found is None:
                 continue
-            answer, bytes_ = self._whole(head, tree, self._waiting[message_id])
+            self._arrived.pop(message_id, None)
             del self._waiting[message_id]
-            answers.append(answer)
-            size += bytes_
-        self._arrived = later
+            answers.append(found[0])
+            size += found[1]
         self._turns.expect(each.metadata.reply_to_message_id for each in answers)
         return answers
 
-    def _whole(self, head: Any, tree: Any, node_id: int) -> tuple[Message, int]:
-        """An answer and its size; an Error where it cannot be had."""
-        message_id = head.metadata.reply_to_message_id
+    def _whole(self, message_id: str, node_id: int) -> tuple[Message, int] | None:
+        """An answer and its size, None before it is there; an Error where it cannot be had."""
+        arriving = self._arrived.get(message_id)
+        if message_id in self._lost:
+            return transfer.failure(self.run.run_id, node_id, message_id, BEGAN_ANEW), 0
+        if arriving is None:
+            return None
         try:
-            answer, size = self._alive(
-                lambda run_id: transfer.pull(self._caller, self._executor, run_id, head, tree)
+            found = self._alive(
+                lambda run_id: transfer.pull(self._caller, self._executor, run_id, arriving)
             )
         except transfer.UnreadableError as error:
             return transfer.failure(self.run.run_id, node_id, message_id, str(error)), 0
+        if found is None:
+            return None
+        answer, size = found
         # What Flower says in a node's place it says in its own name.
         answer.metadata.__dict__["_src_node_id"] = node_id
         answer.metadata.__dict__["_reply_to_message_id"] = message_id

@@ -15,17 +15,27 @@ from fedsight.federated.link.reports import Span, TurnReport
 
 #: Turns and nodes beyond these are forgotten, the oldest first.
 MOST_TURNS = 20_000
+#: Messages that one node holds, or has lost, which are kept in mind.
+MOST_HELD = 64
+MOST_LIVES = 16
 MOST_NODES = 20_000
 
 
 @dataclass
 class NodePolls:
-    """One node's requests so far; `last` is on the monotonic clock, in seconds."""
+    """One node's requests so far; `last` is on the monotonic clock, in seconds.
+
+    `lives` are the processes that made them, the newest last. `held` are messages that it took
+    and has not answered whole; when another process takes its place, they are `lost`.
+    """
 
     last: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
     requests: int = 0
+    lives: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    held: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    lost: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
 
 @dataclass
@@ -38,6 +48,7 @@ class _Turn:
     answered: int | None = None
     ended: int | None = None
     wanted: int = 0
+    node_id: int = 0
 
     def report(self) -> TurnReport:
         return TurnReport(
@@ -61,8 +72,8 @@ class Polls:
     _turns: OrderedDict[str, _Turn] = field(default_factory=OrderedDict)
     _sessions: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
-    def asked(self, node_id: int, bytes_in: int) -> None:
-        """A node that is who it says it is made a request."""
+    def asked(self, node_id: int, bytes_in: int, life: str = "") -> None:
+        """A node that is who it says it is made a request; `life` "" where it does not say."""
         node = self.nodes.get(node_id)
         if node is None:
             node = self.nodes[node_id] = NodePolls()
@@ -70,6 +81,22 @@ class Polls:
         node.last = time.monotonic()
         node.bytes_in += bytes_in
         node.requests += 1
+        if life and life not in node.lives:  # what an earlier one asked may be answered later
+            if node.lives:
+                self._begun_anew(node)
+            node.lives[life] = None
+            _bound(node.lives, MOST_LIVES)
+
+    def went_online(self, node_id: int) -> None:
+        """A node that does not tell its lives apart came online: it does so once in each."""
+        node = self.nodes.get(node_id)
+        if node is not None and not node.lives:
+            self._begun_anew(node)
+
+    def _begun_anew(self, node: NodePolls) -> None:
+        node.lost |= node.held
+        node.held.clear()
+        _bound(node.lost, MOST_HELD)
 
     def answered(self, node_id: int, bytes_out: int) -> None:
         """Its request was answered."""
@@ -86,9 +113,14 @@ class Polls:
         """A message for a node was handed in."""
         self._turn(message_id).stored = self.now()
 
-    def handed_over(self, message_id: str) -> None:
+    def handed_over(self, message_id: str, node_id: int) -> None:
         """A node was told of a message; its objects follow."""
-        self._turn(message_id).handed = self.now()
+        turn = self._turn(message_id)
+        turn.handed, turn.node_id = self.now(), node_id
+        node = self.nodes.get(node_id)
+        if node is not None:
+            node.held[message_id] = None
+            _bound(node.held, MOST_HELD)
 
     def received(self, message_id: str) -> None:
         """A node has confirmed that it holds the whole message."""
@@ -104,18 +136,24 @@ class Polls:
             self._sessions[session] = message_id
             _bound(self._sessions, MOST_TURNS)
         else:
-            turn.ended = self.now()
+            self._ended(message_id, turn)
 
     def object_came(self, session: str) -> None:
         """An object of an answer was stored."""
         message_id = self._sessions.get(session)
         turn = None if message_id is None else self._turns.get(message_id)
-        if turn is None:
+        if message_id is None or turn is None:
             return
         turn.wanted -= 1
         if turn.wanted <= 0:
-            turn.ended = self.now()
+            self._ended(message_id, turn)
             del self._sessions[session]
+
+    def _ended(self, message_id: str, turn: _Turn) -> None:
+        turn.ended = self.now()
+        node = self.nodes.get(turn.node_id)
+        if node is not None:
+            node.held.pop(message_id, None)
 
     def turns(self, message_ids: Iterable[str]) -> dict[str, TurnReport]:
         """The turns of those messages that are known."""

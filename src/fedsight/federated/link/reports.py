@@ -7,6 +7,9 @@ from msgspec import Struct
 PREFIX = "/fedsight/v1"
 SERVICE = "fedsight-superlink"
 
+#: In a warm node's requests: which of its processes makes them.
+LIFE_HEADER = "fedsight-life"
+
 #: Start and end, Unix nanoseconds on the SuperLink's clock.
 Span = tuple[int, int]
 
@@ -14,7 +17,8 @@ Span = tuple[int, int]
 class NodeReport(Struct, frozen=True):
     """One node: `status` is Flower's own word for it, ages are seconds, None: not seen yet.
 
-    `node_id` is text, as it has 64 bits and JSON's numbers have 53.
+    `node_id` is text, as it has 64 bits and JSON's numbers have 53. `lost` are messages that an
+    earlier process of the node took and did not answer: nobody will.
     """
 
     node_id: str
@@ -24,6 +28,7 @@ class NodeReport(Struct, frozen=True):
     bytes_in: int
     bytes_out: int
     requests: int
+    lost: list[str] = []
 
 
 class NodeReports(Struct, frozen=True):

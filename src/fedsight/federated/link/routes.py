@@ -95,6 +95,7 @@ class Routes:
                     seen.bytes_in,
                     seen.bytes_out,
                     seen.requests,
+                    list(seen.lost),
                 )
             )
         return NodeReports(self._polls.now(), reports)

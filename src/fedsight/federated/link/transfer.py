@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,19 @@ _SERVER = Node(node_id=SUPERLINK_NODE_ID)
 
 #: Different arrays of messages that are handed in together, in memory at once.
 MOST_BYTES_A_PUSH = 2**27
-#: The parts of an answer that was announced as whole are there, or will never be.
-UNAVAILABLE_SECONDS = 5.0
-UNAVAILABLE_PAUSE = 0.05
 
 
 class UnreadableError(Exception):
     """An answer that cannot be put together; the message says why."""
+
+
+@dataclass
+class Arriving:
+    """An answer that was announced: its head, the tree of its objects, and what has come so far."""
+
+    head: Any
+    tree: ObjectTree
+    contents: dict[str, memoryview] = field(default_factory=dict)
 
 
 def push(caller: Caller, executor: Executor, run_id: int, messages: Sequence[Message]) -> list[str]:
@@ -120,13 +127,15 @@ def _push_object(caller: Caller, run_id: int, session: str, object_id: str, piec
 
 
 def pull(
-    caller: Caller, executor: Executor, run_id: int, head: Any, tree: ObjectTree
-) -> tuple[Message, int]:
-    """An answer whole, and its bytes. Raises UnreadableError, AwayError or RejectedError."""
-    message_id = head.metadata.message_id
-    wanted = list(dict.fromkeys(each.object_id for each in iterate_object_tree(tree)))
-    fetched = executor.map(lambda each: _pull_object(caller, run_id, each), wanted)
-    contents = dict(zip(wanted, fetched, strict=True))
+    caller: Caller, executor: Executor, run_id: int, answer: Arriving
+) -> tuple[Message, int] | None:
+    """An answer whole, and its bytes; None while parts of it are on their way: ask again.
+
+    Raises UnreadableError, AwayError or RejectedError.
+    """
+    message_id, contents = answer.head.metadata.message_id, answer.contents
+    if not _pull_objects(caller, executor, run_id, answer):
+        return None
     request = ConfirmMessageReceivedRequest(
         node=_SERVER, run_id=run_id, message_object_id=message_id
     )
@@ -138,19 +147,30 @@ def pull(
         raise UnreadableError(f"the answer cannot be read: {told(error)}") from error
 
 
-def _pull_object(caller: Caller, run_id: int, object_id: str) -> memoryview:
+def _pull_objects(caller: Caller, executor: Executor, run_id: int, answer: Arriving) -> bool:
+    """Fetch what is there; whether all is. Nothing more is asked where the next is not there."""
+    wanted = dict.fromkeys(each.object_id for each in iterate_object_tree(answer.tree))
+    missing = [each for each in wanted if each not in answer.contents]
+    for some in (missing[:1], missing[1:]):
+        fetched = executor.map(lambda each: _pull_object(caller, run_id, each), some)
+        for object_id, content in zip(some, fetched, strict=True):
+            if content is not None:
+                answer.contents[object_id] = content
+        if any(each not in answer.contents for each in some):
+            return False
+    return True
+
+
+def _pull_object(caller: Caller, run_id: int, object_id: str) -> memoryview | None:
+    """An object's content; None where it has not come yet."""
     request = PullObjectRequest(node=_SERVER, run_id=run_id, object_id=object_id)
     body = request.SerializeToString()
-    deadline = time.monotonic() + UNAVAILABLE_SECONDS
-    while True:
-        answer = caller.send(f"{RUNTIME}/pull-object", body)
-        rest, content = content_of(answer, PullObjectResponse.OBJECT_CONTENT_FIELD_NUMBER)
-        found = PullObjectResponse.FromString(rest)
-        if found.object_available:
-            return content
-        if not found.object_found or time.monotonic() >= deadline:
-            raise UnreadableError("a part of the answer was never sent")
-        time.sleep(UNAVAILABLE_PAUSE)
+    answer = caller.send(f"{RUNTIME}/pull-object", body)
+    rest, content = content_of(answer, PullObjectResponse.OBJECT_CONTENT_FIELD_NUMBER)
+    found = PullObjectResponse.FromString(rest)
+    if not found.object_found:
+        raise UnreadableError("a part of the answer was never sent")
+    return content if found.object_available else None
 
 
 def failure(run_id: int, node_id: int, message_id: str, reason: str) -> Message:

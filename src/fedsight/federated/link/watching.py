@@ -16,6 +16,7 @@ class Watching:
         self.now = polls.now
         self._notes: dict[str, Callable[[Any, Any, int], None]] = {
             "/v1/runtime/push-messages": self._stored,
+            "/v1/fleet/activate-node": self._went_online,
             "/v1/fleet/pull-messages": self._handed_over,
             "/v1/fleet/confirm-message-received": self._received,
             "/v1/fleet/push-messages": self._answer_began,
@@ -23,12 +24,19 @@ class Watching:
         }
 
     def saw(
-        self, path: str, request: Any, answer: Any, began: int, bytes_in: int, bytes_out: int
+        self,
+        path: str,
+        request: Any,
+        answer: Any,
+        began: int,
+        bytes_in: int,
+        bytes_out: int,
+        life: str = "",
     ) -> None:
-        """A call was answered; `began` is when its request had come."""
+        """A call was answered; `began` is when its request had come, `life` what it said of it."""
         if path.startswith("/v1/fleet/"):
             node_id = _node_id(request, answer)
-            self.polls.asked(node_id, bytes_in)
+            self.polls.asked(node_id, bytes_in, life)
             self.polls.answered(node_id, bytes_out)
         note = self._notes.get(path)
         if note is not None:
@@ -39,9 +47,12 @@ class Watching:
             if message_id:
                 self.polls.stored(message_id)
 
-    def _handed_over(self, _: Any, answer: Any, __: int) -> None:
+    def _went_online(self, _: Any, answer: Any, __: int) -> None:
+        self.polls.went_online(answer.node_id)
+
+    def _handed_over(self, request: Any, answer: Any, _: int) -> None:
         for message in answer.messages_list:
-            self.polls.handed_over(message.metadata.message_id)
+            self.polls.handed_over(message.metadata.message_id, request.node.node_id)
 
     def _received(self, request: Any, _: Any, __: int) -> None:
         self.polls.received(request.message_object_id)
