@@ -18,7 +18,7 @@ from benchmarks.machine import ROOT
 from benchmarks.report import Report
 from fedsight.errors import FedsightError
 
-NAMES = ("accuracy", "overhead", "simulation", "startup", "dashboard")
+NAMES = ("accuracy", "overhead", "simulation", "startup", "dashboard", "aggregation")
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 

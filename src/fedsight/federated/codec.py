@@ -126,7 +126,8 @@ def payload_bytes(record: ArrayRecord) -> int:
 
 def content_bytes(content: RecordDict) -> int:
     """Bytes of all the arrays in a message's content, as `payload_bytes` counts them."""
-    return sum(payload_bytes(record) for record in content.array_records.values())
+    records = (record for record in content.values() if isinstance(record, ArrayRecord))
+    return sum(map(payload_bytes, records))
 
 
 #: How NumPy's own format begins for a vector of floats; what follows are its values.
