@@ -25,7 +25,7 @@ from fedsight.federated.link.replay import Seen
 from fedsight.federated.link.turned_away import TurnedAway, fingerprint_of_header
 
 #: Flower's answers to a key that it does not know.
-_STRANGERS = {
+STRANGERS = {
     ApiErrorCode.FLEET_SUPERNODE_REGISTRATION_DISABLED,
     ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED,
 }
@@ -55,9 +55,14 @@ class Gate:
         try:
             yield
         except FlowerError as error:
-            if error.code in _STRANGERS:
+            if error.code in STRANGERS and not self._knows(request):
                 self._refuse(request, turned_away.UNKNOWN_KEY)
             raise
+
+    def _knows(self, request: Request) -> bool:
+        """Whether the key that signed it was registered; a node may ask to be, and need not."""
+        key = b64decode(request.headers[FLEET_HTTP_PUBLIC_KEY_HEADER])
+        return self._state().get_node_id_by_public_key(key) is not None
 
     def _first_time(self, request: Request) -> bool:
         headers = request.headers
@@ -88,6 +93,8 @@ class Gate:
             return turned_away.STALE
         if not verify_signature(public, signed.encode(), signature):
             return turned_away.FORGED
-        state = cast(LinkState, self._flower.state.linkstate_factory.state())
-        known = state.get_node_id_by_public_key(key) is not None
+        known = self._state().get_node_id_by_public_key(key) is not None
         return turned_away.OTHER_NODE if known else turned_away.UNKNOWN_KEY
+
+    def _state(self) -> LinkState:
+        return cast(LinkState, self._flower.state.linkstate_factory.state())

@@ -29,6 +29,7 @@ from flwr.supercore.inflatable.inflatable_object import (
     no_object_id_recompute,
 )
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+from numpy.typing import NDArray
 
 from fedsight.federated import codec
 from fedsight.federated.link.frames import Piece
@@ -114,7 +115,7 @@ def _parts(array: Array) -> Iterator[memoryview]:
         head = BytesIO()
         np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(values))
         yield memoryview(np.lib.format.magic(1, 0) + head.getvalue()[_MAGIC:])
-        body = memoryview(values.reshape(-1)).cast("B")
+        body = _memory(values).cast("B")
     for start in range(0, len(body), CHUNK_BYTES):
         yield body[start : start + CHUNK_BYTES]
 
@@ -141,7 +142,7 @@ def put_together(message_id: str, contents: Mapping[str, Piece]) -> Message:
     missing = contents.keys() - others.keys()
     if len(arrays) < sum(each.startswith(b"Array ") for each in others.values()):
         others |= {each: bytes(contents[each]) for each in missing}
-    message = inflate_object_from_contents(message_id, others, objects=arrays)
+    message: Any = inflate_object_from_contents(message_id, others, objects=arrays)
     message.metadata.__dict__["_message_id"] = message_id
     return cast(Message, message)
 
@@ -171,7 +172,7 @@ def _read(chunks: list[memoryview]) -> Array | None:
     values = np.empty(shape, dtype) if bytes_of(shape, dtype) == size else None
     if values is None:
         raise ValueError(f"an array of shape {shape} and type {dtype} has not {size} bytes")
-    target, at = memoryview(values.reshape(-1)).cast("B"), 0
+    target, at = _memory(values).cast("B"), 0
     for chunk in chunks:
         target[at : at + len(chunk)] = chunk
         at += len(chunk)
@@ -188,6 +189,11 @@ def bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     for length in shape:
         size *= length
     return size
+
+
+def _memory(values: NDArray[Any]) -> memoryview:
+    flat: Any = values.reshape(-1)
+    return memoryview(flat)
 
 
 def _body(chunk: Piece) -> memoryview:

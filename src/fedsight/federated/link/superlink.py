@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,31 +31,40 @@ from fedsight.door.serving import listening
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link.address import Address
 from fedsight.federated.link.front import Front
+from fedsight.federated.link.gate import STRANGERS
 from fedsight.federated.link.reports import Refusal
 
 SHUTDOWN_SECONDS = 3
 #: Longer than the longest pause between two heartbeats, so that they need no new connection.
 KEEP_ALIVE_SECONDS = 75
 START_SECONDS = 60.0
+#: As Flower's log writes them.
+_REFUSALS = tuple(str(code.value) for code in STRANGERS)
 
 
 @dataclass(frozen=True)
 class Tls:
-    """PEM files: the server's certificate, its private key, and who signed it, if not itself."""
+    """PEM files: the server's certificate, with those between it and its authority, and its key."""
 
     certificate: Path
     key: Path
-    authority: Path | None = None
 
     def check(self) -> None:
         """Raise UsageError naming the file that cannot be read."""
-        for path in (self.certificate, self.key, self.authority):
-            if path is None:
-                continue
+        for path in (self.certificate, self.key):
             try:
                 path.read_bytes()
             except OSError as error:
                 raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                self.certificate, self.key
+            )
+        except ssl.SSLError as error:
+            raise UsageError(
+                f"{self.certificate} and {self.key} are not a certificate and its key:"
+                f" {error.reason or error}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,10 @@ class SuperLink:
     ) -> None:
         if options.tls is not None:
             options.tls.check()
+        if options.database is not None and not options.database.absolute().parent.is_dir():
+            raise UsageError(
+                f"database must be a file in a directory that is there, got {options.database}"
+            )
         self.options = options
         self._listener = listener or listening(options.host, options.port)
         self._on_refusal = on_refusal
@@ -214,7 +228,7 @@ def _flowers(options: SuperLinkOptions) -> SuperLinkLifespanConfig:
         fleet_api_type=TRANSPORT_TYPE_GRPC_RERE,
         fleet_api_address=None,
         simulation=False,
-        ssl_ca_certfile=None if tls is None or tls.authority is None else str(tls.authority),
+        ssl_ca_certfile=None,
         ssl_certfile=None if tls is None else str(tls.certificate),
         ssl_keyfile=None if tls is None else str(tls.key),
         database=FLWR_IN_MEMORY_DB_NAME if database is None else str(database),
@@ -224,5 +238,11 @@ def _flowers(options: SuperLinkOptions) -> SuperLinkLifespanConfig:
 
 
 def _quieten() -> None:
-    """Flower logs each request; what is a warning still goes to standard error."""
+    """Flower logs each request; what is a warning still goes to standard error, but for refusals
+    of nodes, of which we keep account."""
     FLOWER_LOGGER.setLevel(logging.WARNING)
+    FLOWER_LOGGER.addFilter(_no_refusal)
+
+
+def _no_refusal(record: logging.LogRecord) -> bool:
+    return not any(f"[ApiError:{code}]" in record.getMessage() for code in _REFUSALS)

@@ -1,0 +1,115 @@
+"""`fedsight serve superlink`: Flower's SuperLink behind our door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedsight.cli.attached import reachable
+from fedsight.cli.options import Config, log_to_stderr
+from fedsight.config import LOOPBACK, PORTS, load
+from fedsight.errors import FedsightError, UsageError
+
+if TYPE_CHECKING:
+    from fedsight.federated.link.superlink import Tls
+
+EXAMPLES = """Examples:
+
+fedsight serve superlink
+
+fedsight serve superlink --host 0.0.0.0 --tls-cert server.pem --tls-key server.key --node-auth
+"""
+
+FILE = "FILE"
+
+
+def superlink(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")
+    ] = PORTS["superlink"].number,
+    database: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep nodes and runs in this file.", show_default="in memory", metavar=FILE
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) for TLS.", metavar=FILE)
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Its private key (PEM).", metavar=FILE)
+    ] = None,
+    node_auth: Annotated[
+        bool, typer.Option("--node-auth", help="Only nodes whose key was registered.")
+    ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="What callers from elsewhere must show to submit runs.",
+            show_default="token of the data directory",
+            metavar=FILE,
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Run Flower's SuperLink: nodes connect to it, training processes submit their runs to it.
+
+    Prints `listening on URL` once it does. Nodes sign their requests; everything else is for
+    callers on this machine and those who show the token. Requests that were refused are journaled
+    in the data directory. It starts no ServerApp of its own: that is the training process.
+    """
+    from fedsight.federated.api.shipping import ProvenSink
+    from fedsight.federated.link.refusal_journal import RefusalJournal
+    from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
+
+    settings = load(config)
+    log_to_stderr(settings.log.level)
+    tls = _tls(tls_cert, tls_key)
+    own = _token(settings.data)
+    token = own if token_file is None else _read(token_file)
+    options = SuperLinkOptions(host, port, database, tls, node_auth, token)
+    collector = f"http://{reachable(settings.collector.host)}:{settings.collector.port}"
+    sink = ProvenSink(collector, settings.data, own)
+    journal = RefusalJournal(settings.journals, sink)
+    try:
+        SuperLink(options, on_refusal=journal.note).run(
+            lambda url: print(f"listening on {url}", flush=True)
+        )
+    finally:
+        journal.close()
+        sink.close()
+
+
+def _tls(certificate: Path | None, key: Path | None) -> Tls | None:
+    from fedsight.federated.link.superlink import Tls
+
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("--tls-cert and --tls-key go together: name both files, or neither")
+    return Tls(certificate, key)
+
+
+def _token(data: Path) -> str:
+    from fedsight.door.token import token_of
+
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return token_of(data)
+    except OSError as error:
+        raise FedsightError(
+            f"cannot write to the data directory {data}: {error.strerror}"
+        ) from error
+
+
+def _read(file: Path) -> str:
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the token file {file}: {error}") from error
+    if not token:
+        raise UsageError(f"the token file {file} is empty")
+    return token
