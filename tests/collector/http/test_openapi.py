@@ -9,7 +9,8 @@ import msgspec
 from fedsight.collector.http.document import document
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(document())
-CONTRACT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+CONTRACT = PAGE.partition("# The FL server's HTTP API")[0]
 ROUTE = re.compile(r"`(GET|POST|WS) (/[^`?\s]+)(?:\?([^`]*))?`")
 
 

@@ -13,6 +13,7 @@ from fedsight.signals import Batch, Event, Sample, samples_of
 MOST_ROUNDS = 100_000
 
 COMPLETED, FAILED = "ROUND_COMPLETED", "ROUND_FAILED"
+PAYLOADS = ("fl_round_payload_down_bytes", "fl_round_payload_up_bytes")
 #: What became of a node that did not contribute, by the event that tells it.
 MISSED = {"CLIENT_FAILED": "failed", "UPDATE_REJECTED": "rejected", "CLIENT_SILENT": "no_reply"}
 
@@ -162,7 +163,7 @@ def _round(batch: Batch) -> RoundFacts | None:
         for node in gathered.of_node.values()
         if (bytes_down := node.get("fl_client_payload_down_bytes"))
     ]
-    ways = [figures.get(f"fl_round_payload_{way}_bytes") for way in ("down", "up")]
+    ways = [figures.get(name) for name in PAYLOADS]
     return RoundFacts(
         round=end.round,
         ok=end.kind == COMPLETED,
