@@ -7,7 +7,7 @@ import pytest
 from flwr.app import Message
 
 from fedsight.federated.control import Control, Progressing, RunStoppedError
-from fedsight.federated.exchange import Closing, Exchanges
+from fedsight.federated.exchange import Closing, Exchanges, Waiting
 from fedsight.federated.late import Late, LateAnswer
 from fedsight.federated.scripted import ScriptedGrid
 from tests.federated.script import failing, grid, sender, to
@@ -106,6 +106,14 @@ def test_a_stop_ends_the_wait_at_once() -> None:
     asked.control.stop("that is enough")
     with pytest.raises(RunStoppedError, match="that is enough"):
         asked.answers(Closing(deadline_seconds=30.0))
+
+
+def test_a_wait_that_takes_longer_than_usual_is_said_once() -> None:
+    said: list[Waiting] = []
+    asked = Asked(grid(2, after={2: None}))
+    asked.exchanges._on_waiting = said.append
+    asked.answers(Closing(deadline_seconds=7.5))
+    assert said == [Waiting(("client-2",), 7.5)]
 
 
 def test_progress_names_whom_it_waits_for_and_until_when() -> None:

@@ -7,6 +7,7 @@ the quorum has answered, or at the deadline; what answers after that is late.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from fedsight.federated.reordered import Reordered
 POLL_SECONDS = 0.05
 #: How often it is asked which nodes have fallen silent.
 ROLL_CALL_SECONDS = 1.0
+#: A wait is said once it has lasted so long, and half as long again as it usually does.
+SAID_AFTER_SECONDS = 5.0
+SAID_AFTER_TIMES = 1.5
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,14 @@ class Recalling(Protocol):
 
     def recall(self, message_ids: Iterable[str]) -> None:
         """Forget these messages: nobody waits for their answers."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Whom an exchange has been waiting for, and for how long it does at the most."""
+
+    nodes: tuple[str, ...]
+    deadline_seconds: float | None
 
 
 class RollCall(Protocol):
@@ -68,7 +80,8 @@ class Exchanges:
     """The exchanges of one run with the nodes of one grid.
 
     `name` says what people call a node, `roll` who is silent, `late` keeps the account of answers
-    that come after their exchange was closed, `idle` waits for news in between.
+    that come after their exchange was closed, and `on_waiting` is told, once an exchange, of a
+    wait that takes longer than usual.
     """
 
     def __init__(
@@ -80,6 +93,7 @@ class Exchanges:
         roll: RollCall,
         late: Late,
         name: Callable[[int], str] = str,
+        on_waiting: Callable[[Waiting], None] = lambda _: None,
     ) -> None:
         self._grid = grid
         self._control = control
@@ -87,6 +101,7 @@ class Exchanges:
         self._roll = roll
         self._late = late
         self._name = name
+        self._on_waiting = on_waiting
         self._lost: dict[int, str] = {}
 
     @property
@@ -106,6 +121,8 @@ class Exchanges:
         waits = closing.deadline_seconds
         deadline = None if waits is None else opened + waits
         held = Reordered()
+        usual = self._progress.usual(activity) or 0.0
+        said_after = opened + max(SAID_AFTER_SECONDS, SAID_AFTER_TIMES * usual)
         going = self._send(messages, held)
         asked = f"{len(going.places)} nodes"
         self._progress.begin(activity, asked, waiting=going.names, deadline=deadline)
@@ -125,6 +142,9 @@ class Exchanges:
             if now - called >= ROLL_CALL_SECONDS:
                 called = now
                 self._give_up(going, held)
+                if now >= said_after and going.places:
+                    said_after = math.inf
+                    self._on_waiting(Waiting(tuple(going.names.values()), waits))
                 yield from held.ready()
             if not arrived:
                 left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - now)

@@ -110,7 +110,8 @@ class Muster:
                 progress.begin("waiting", message, deadline=began + most_seconds)
             if not said and waited >= SAID_AFTER_SECONDS:
                 said = True
-                self._say("ROUND_WAITING", {"message": message, "seconds_left": most_seconds})
+                details: dict[str, Json] = {"message": message, "deadline_seconds": most_seconds}
+                self._say("ROUND_WAITING", details)
             control.sleep(min(LOOK_SECONDS, max(0.0, most_seconds - waited)))
 
     def _lack(self, least: int) -> str | None:

@@ -15,12 +15,14 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from fedsight.errors import FedsightError
 from fedsight.federated.control import Control, ConvergedError, Progressing
-from fedsight.federated.exchange import Closing, Exchanges, RollCall
+from fedsight.federated.exchange import Closing, Exchanges, RollCall, Waiting
 from fedsight.federated.fleet import RoundLostError
 from fedsight.federated.late import Late, LateAnswer
 from fedsight.federated.muster import Muster, Present, Say
 from fedsight.federated.plan import RoundPlan
 from fedsight.federated.state import State
+from fedsight.federated.watchdog import listed
+from fedsight.signals import Json
 
 #: Evaluates the global model on the server: (round, arrays) -> figures, or None.
 Evaluate = Callable[[int, ArrayRecord], MetricRecord | None]
@@ -32,6 +34,8 @@ MOST_ATTEMPTS = 5
 #: So many accuracies in a row must agree for a run to have converged.
 CONVERGED = 3
 ACCURACY = "accuracy"
+#: So many nodes that are waited for are named.
+MOST_NAMED = 100
 
 
 def unsaid(
@@ -93,6 +97,7 @@ class Engine:
             roll=self.roll,
             late=self._late,
             name=name,
+            on_waiting=self._tell_waiting if muster is not None else lambda _: None,
         )
 
     def run(
@@ -203,6 +208,14 @@ class Engine:
             yield one
         self.progress.begin("aggregating")
         yield from self._late.usable(answered)
+
+    def _tell_waiting(self, waiting: Waiting) -> None:
+        details: dict[str, Json] = {
+            "message": f"waiting for {listed(waiting.nodes)}",
+            "waiting_for": list(waiting.nodes[:MOST_NAMED]),
+            "deadline_seconds": waiting.deadline_seconds,
+        }
+        self._say("ROUND_WAITING", details, round=self._round)
 
     def _tell_late(self, answer: LateAnswer) -> None:
         used = self.rule.late == "use"

@@ -87,7 +87,7 @@ def test_an_announced_wait_is_no_silence_before_its_deadline(store: Store) -> No
 def interrupted_then_continued(store: Store) -> None:
     broken = [trained("r-1", number, NODES) for number in (1, 2)]
     after(store, *broken, ended("r-1", "interrupted", "killed"))
-    store.send(shipment("j-2", [told("RUN_CONTINUED", from_round=1, flower_run=7)]))
+    store.send(shipment("j-2", [told("RUN_CONTINUED", from_round=1, rounds=9)]))
 
 
 def test_a_run_goes_on_in_another_journal(store: Store) -> None:

@@ -46,7 +46,7 @@ class RunContinued(Struct, frozen=True):
     """The details of a RUN_CONTINUED event: the run goes on after its last whole round."""
 
     from_round: Count
-    flower_run: int | str | None = None
+    rounds: Count | None = None
 
 
 class ClientOutcome(Struct, frozen=True):

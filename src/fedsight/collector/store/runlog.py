@@ -87,9 +87,9 @@ def _start(
 def _continue(db: sqlite3.Connection, journal: str, run: str, details: RunContinued) -> None:
     """A run that was broken off goes on, in a journal that from now on speaks for it."""
     db.execute(
-        "UPDATE runs SET journal = ?, state = 'training', reason = NULL, ended = NULL, round = ?"
-        " WHERE id = ?",
-        (journal, details.from_round, run),
+        "UPDATE runs SET journal = ?, state = 'training', reason = NULL, ended = NULL, round = ?,"
+        " rounds = coalesce(?, rounds) WHERE id = ?",
+        (journal, details.from_round, details.rounds, run),
     )
 
 
