@@ -91,6 +91,7 @@ def _sliced(messages: Sequence[Message]) -> Iterator[None]:
     for array in arrays.values():
         chunks = [_Chunk(part) for part in _parts(array)]
         array.__dict__["_chunks"] = [(chunk.object_id, chunk) for chunk in chunks]
+        array.is_dirty = True  # it may have changed in place since its own hash was made
     try:
         yield
     finally:
