@@ -127,8 +127,8 @@ def register(
     insecure: Insecure = False,
 ) -> None:
     """Let a node in: a SuperLink with node authentication takes only registered keys."""
-    membership = _membership(superlink, token_file, root_cert, insecure)
-    added = membership.register(public_key.expanduser(), name)
+    with _membership(superlink, token_file, root_cert, insecure) as membership:
+        added = membership.register(public_key.expanduser(), name)
     print(f"node {added.node_id} may come: key {added.fingerprint}")
 
 
@@ -141,7 +141,8 @@ def revoke(
     insecure: Insecure = False,
 ) -> None:
     """Shut a node out, at once and for good: its key is not taken again."""
-    gone = _membership(superlink, token_file, root_cert, insecure).revoke(node)
+    with _membership(superlink, token_file, root_cert, insecure) as membership:
+        gone = membership.revoke(node)
     print(f"node {gone.node_id} is shut out: key {gone.fingerprint}")
 
 
@@ -154,7 +155,8 @@ def list_(
     insecure: Insecure = False,
 ) -> None:
     """List the nodes that a SuperLink knows."""
-    members = _membership(superlink, token_file, root_cert, insecure).members()
+    with _membership(superlink, token_file, root_cert, insecure) as membership:
+        members = membership.members()
     if as_json:
         rows = [asdict(one) | {"node_id": str(one.node_id)} for one in members]
         print(json.dumps(rows, default=str))

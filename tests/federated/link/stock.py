@@ -85,9 +85,17 @@ class Server:
         self, nodes: list[int], kind: str, content: Callable[[], RecordDict], within: float = 30.0
     ) -> list[Message]:
         """The nodes' answers, as they came."""
+        return self.wait(set(self.push(nodes, kind, content)), within)
+
+    def push(self, nodes: list[int], kind: str, content: Callable[[], RecordDict]) -> list[str]:
+        """Send each node a message; their ids."""
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = self.run_id, 1, 1
-        waiting = set(self.grid.push_messages([Message(content(), node, kind) for node in nodes]))
-        answers: list[Message] = []
+        messages = [Message(content(), node, kind) for node in nodes]
+        return list(self.grid.push_messages(messages))
+
+    def wait(self, asked: set[str], within: float = 30.0) -> list[Message]:
+        """The answers to these messages, as they came."""
+        waiting, answers = set(asked), list[Message]()
         deadline = time.monotonic() + within
         while waiting:
             assert time.monotonic() < deadline, f"no answer to {len(waiting)} messages"

@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from flwr.app.user_config import UserConfig
 from flwr.clientapp import ClientApp
@@ -50,10 +51,12 @@ class RunApp:
 class ClientApps:
     """Loads apps. Another's app is unpacked into `folder`, and only where `foreign` allows it."""
 
+    #: Where the process has its modules from: there is one `sys.modules` for all.
+    _loaded_from: ClassVar[Path | None] = None
+
     def __init__(self, folder: Path, foreign: bool) -> None:
         self._folder = folder
         self._foreign = foreign
-        self._loaded_from: Path | None = None
 
     def load(self, run: Run, fab: Fab) -> RunApp:
         """The app of that run. Raises AppRefusedError."""
@@ -87,7 +90,7 @@ class ClientApps:
 
     def _forget_all_but(self, folder: Path) -> None:
         """Let go of the modules of the app before: another's may have the same names."""
-        before, self._loaded_from = self._loaded_from, folder
+        before, ClientApps._loaded_from = ClientApps._loaded_from, folder
         if before is None or before == folder:
             return
         sys.path[:] = [entry for entry in sys.path if entry != str(before)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
@@ -39,8 +40,11 @@ from flwr.supercore.run import Run
 from flwr.supercore.runtime_version_compatibility import RuntimeVersionMetadata
 
 from fedsight.errors import FedsightError
+from fedsight.federated.link.frames import content_of, with_content
 from fedsight.federated.link.identity import Identity
-from fedsight.federated.link.wire import AwayError, RejectedError, Wire
+from fedsight.federated.link.objects import Pieces
+from fedsight.federated.link.reports import LIFE_HEADER
+from fedsight.federated.link.wire import AwayError, Body, RejectedError, Wire
 
 #: The least that Flower allows: a node that is gone counts as offline after twice as long.
 HEARTBEAT_SECONDS = float(HEARTBEAT_MIN_INTERVAL)
@@ -89,7 +93,7 @@ class FleetClient:
         self._memory = memory
         self._node = Node()
         version = RuntimeVersionMetadata.from_local_component("SuperNode")
-        self._headers = dict(version.as_metadata())
+        self._headers = {**dict(version.as_metadata()), LIFE_HEADER: secrets.token_hex(8)}
 
     @property
     def node_id(self) -> int:
@@ -168,6 +172,10 @@ class FleetClient:
             request = DeactivateNodeRequest(node_id=self.node_id)
             self._post("deactivate-node", request, Goodbye)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._wire.close()
+
     def beat(self) -> None:
         """Say that the node lives."""
         request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_SECONDS)
@@ -192,13 +200,15 @@ class FleetClient:
         request = GetFabRequest(node=self._node, hash_str=run.fab_hash, run_id=run.run_id)
         return fab_from_proto(self._post("get-fab", request, GetFabResponse).fab)
 
-    def pull(self, run_id: int, object_id: str) -> bytes | None:
+    def pull(self, run_id: int, object_id: str) -> memoryview | None:
         """An object's content, None where it is not there yet; RunOverError where it is gone."""
         request = PullObjectRequest(node=self._node, run_id=run_id, object_id=object_id)
-        answer = self._post("pull-object", request, PullObjectResponse)
+        body = self._sent("pull-object", request.SerializeToString())
+        rest, content = content_of(body, PullObjectResponse.OBJECT_CONTENT_FIELD_NUMBER)
+        answer = PullObjectResponse.FromString(rest)
         if not answer.object_found:
             raise RunOverError(f"the SuperLink has no object {object_id}")
-        return answer.object_content if answer.object_available else None
+        return content if answer.object_available else None
 
     def confirm(self, run_id: int, message_id: str) -> None:
         """Say that a message has been received whole: the SuperLink may drop it."""
@@ -218,29 +228,28 @@ class FleetClient:
         answer = self._post("push-messages", request, PushMessagesResponse)
         return set(answer.objects_to_push), answer.session_id
 
-    def push_object(self, run_id: int, session: str, object_id: str, content: bytes) -> None:
+    def push_object(self, run_id: int, session: str, object_id: str, content: Pieces) -> None:
         """Send one object of an answer."""
         request = PushObjectRequest(
-            node=self._node,
-            run_id=run_id,
-            object_id=object_id,
-            object_content=content,
-            session_id=session,
+            node=self._node, run_id=run_id, object_id=object_id, session_id=session
         )
-        if not self._post("push-object", request, PushObjectResponse).stored:
+        field = PushObjectRequest.OBJECT_CONTENT_FIELD_NUMBER
+        body = self._sent("push-object", with_content(request.SerializeToString(), field, content))
+        if not PushObjectResponse.FromString(body).stored:
             raise AwayError("it did not store a part of the answer", answered=True)
 
     def _signed(self) -> dict[str, str]:
         return self._headers | self._identity.signed()
 
     def _post(self, call: str, request: _Encoded, answer: type[A]) -> A:
-        content = request.SerializeToString()
+        return answer.FromString(self._sent(call, request.SerializeToString()))
+
+    def _sent(self, call: str, body: Body) -> bytes:
         try:
-            body = self._wire.post(f"/v1/fleet/{call}", content, self._signed)
+            return self._wire.post(f"/v1/fleet/{call}", body, self._signed)
         except RejectedError as error:
             if error.status == 401:
                 raise ForgottenError(str(error)) from None
             if error.code in _RUN_IS_OVER:
                 raise RunOverError(str(error)) from None
             raise
-        return answer.FromString(body)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from flwr.proto.control_pb2 import (
     ListNodesRequest,
@@ -50,6 +50,12 @@ class Membership:
     def __init__(self, place: Place) -> None:
         self._address = place.address
         self._caller = Caller(place, wait_seconds=0.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._caller.close()
 
     def register(self, public_key: Path, name: str = "") -> Member:
         """Let the owner of a public key in. Raises FedsightError where it is in already."""

@@ -75,6 +75,13 @@ class Node:
     def run(self) -> None:
         """Serve until `stop`. Raises RefusedError or UntrustedError: neither passes by itself."""
         threading.Thread(target=self._work, name="work", daemon=True).start()
+        try:
+            self._keep_joining()
+        finally:
+            self._stop.set()
+            self._leave()
+
+    def _keep_joining(self) -> None:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             try:
@@ -86,7 +93,6 @@ class Node:
             except (AwayError, RejectedError) as error:
                 self._offline(f"the SuperLink: {error}", pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-        self._leave()
 
     def _join(self) -> None:
         node_id = self._client.join()
@@ -109,6 +115,7 @@ class Node:
                 self._client.leave()
         except (AwayError, RejectedError, ForgottenError, RunOverError) as error:
             log.info("could not say goodbye: %s", error)
+        self._client.close()
 
     def _serve(self) -> None:
         """Ask for messages until something is wrong."""

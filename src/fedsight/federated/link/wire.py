@@ -88,6 +88,7 @@ class Wire:
         self._answer_seconds = answer_seconds
         self._idle: list[HTTPConnection] = []
         self._lock = threading.Lock()
+        self._closed = False
 
     def post(self, path: str, body: Body, headers: Headers) -> bytes:
         """The answer's body. Raises AwayError, RejectedError or UntrustedError.
@@ -112,8 +113,9 @@ class Wire:
         return self._asked(self._opened(), method, path, body, headers())
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close what is idle now, and the rest as soon as it is."""
         with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
@@ -164,14 +166,17 @@ class Wire:
         except (OSError, HTTPException) as error:
             connection.close()
             raise AwayError(_why(error)) from None
-        if response.will_close:
-            connection.close()
-        else:
-            with self._lock:
-                self._idle.append(connection)
+        self._return(connection, response.will_close)
         if response.status == 200:
             return answer
         raise _refusal(response.status, answer)
+
+    def _return(self, connection: HTTPConnection, used_up: bool) -> None:
+        with self._lock:
+            if not used_up and not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
 
 
 _HEADERS = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
