@@ -112,9 +112,8 @@ class Observed(Wrapper):
         self._on_round(record)
 
     def _ask(self, message: Message) -> NodeRound:
-        arrays = cast(ArrayRecord, message.content[codec.ARRAYS])
         node = NodeRound(self._name(message.metadata.dst_node_id))
-        node.payload_down_bytes = codec.payload_bytes(arrays)
+        node.payload_down_bytes = codec.content_bytes(message.content)
         return node
 
     def _note(self, reply: Message) -> None:
@@ -145,10 +144,7 @@ def _fill(node: NodeRound, content: RecordDict) -> None:
         node.cpu_seconds = _number(figures, client.CPU_SECONDS)
         node.train_loss = _number(figures, client.TRAIN_LOSS)
         node.train_accuracy = _number(figures, client.TRAIN_ACCURACY)
-    if codec.ARRAYS in content:
-        node.payload_up_bytes = codec.payload_bytes(cast(ArrayRecord, content[codec.ARRAYS]))
-    else:
-        node.payload_up_bytes = 0
+    node.payload_up_bytes = codec.content_bytes(content)
 
 
 def _number(figures: Mapping[str, object] | None, key: str) -> float | None:
