@@ -2,14 +2,24 @@
 
 Flower reads its settings when it is imported: it must not report home, look for updates or
 install packages of its own accord.
+
+`from fedsight.federated import Observed` is what a Flower app's server may add to its strategy; it
+is looked up when it is asked for, since nothing else of this room is imported with it.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+from typing import TYPE_CHECKING, Any
 
 from fedsight.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from fedsight.federated.anyapp.observed import Observed
+
+__all__ = ["Observed"]
 
 for _setting, _value in {
     "FLWR_TELEMETRY_ENABLED": "0",
@@ -22,3 +32,9 @@ for _setting, _value in {
 for _module, _extra in {"flwr": "federated", "torch": "torch"}.items():
     if importlib.util.find_spec(_module) is None:
         raise MissingExtraError(_module, _extra)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Observed":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module("fedsight.federated.anyapp.observed").Observed

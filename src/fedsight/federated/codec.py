@@ -67,9 +67,19 @@ class _LaterArray(_LazyArray):
         return vector
 
 
+class _OwnArray(_LazyArray):
+    """An Array whose readers each get values of their own, which they may write to."""
+
+    def numpy(self) -> Vector:
+        """A copy of the values."""
+        vector: Vector = self.__dict__["vector"]
+        return vector.copy()
+
+
 # Flower writes the class name in front of the bytes and looks it up there by name.
 _LazyArray.__name__ = _LazyArray.__qualname__ = "Array"
 _LaterArray.__name__ = _LaterArray.__qualname__ = "Array"
+_OwnArray.__name__ = _OwnArray.__qualname__ = "Array"
 
 
 def pack(vector: Vector) -> ArrayRecord:
@@ -92,6 +102,16 @@ def pack_later(make: Callable[[], Vector], size: int, dtype: np.dtype[Any]) -> A
 def lazy(values: NDArray[Any]) -> Array:
     """An Array that holds `values`, of any shape, and is serialised only where bytes are read."""
     return _LazyArray(values)
+
+
+def owned(content: RecordDict) -> RecordDict:
+    """The content with arrays that code which knows nothing of us may read as Flower's own."""
+    for record in content.array_records.values():
+        for name, array in record.items():
+            values = kept(array)
+            if values is not None:
+                record[name] = _OwnArray(values)
+    return content
 
 
 def kept(array: Array) -> NDArray[Any] | None:

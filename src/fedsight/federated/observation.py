@@ -92,6 +92,18 @@ class RoundRecord:
     train_loss: float | None = None
     accuracy: float | None = None
     loss: float | None = None
+    evaluation_down_bytes: int = 0
+    evaluation_up_bytes: int = 0
+
+    @property
+    def down_bytes(self) -> int:
+        """Payload sent to nodes, to train and to evaluate."""
+        return _total(node.payload_down_bytes for node in self.nodes) + self.evaluation_down_bytes
+
+    @property
+    def up_bytes(self) -> int:
+        """Payload that came from nodes."""
+        return _total(node.payload_up_bytes for node in self.nodes) + self.evaluation_up_bytes
 
     @property
     def seconds(self) -> float:
@@ -152,8 +164,8 @@ def _round_figures(record: RoundRecord) -> Figures:
     yield "fl_round_participants", len(trained)
     yield "fl_round_failures", len(record.nodes) - len(trained)
     yield "fl_samples_per_round", _total(node.samples for node in trained)
-    yield "fl_round_payload_down_bytes", _total(node.payload_down_bytes for node in record.nodes)
-    yield "fl_round_payload_up_bytes", _total(node.payload_up_bytes for node in record.nodes)
+    yield "fl_round_payload_down_bytes", record.down_bytes
+    yield "fl_round_payload_up_bytes", record.up_bytes
 
 
 def _node_figures(node: NodeRound, record: RoundRecord) -> Figures:

@@ -11,7 +11,7 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from fedsight.errors import UsageError
@@ -26,10 +26,11 @@ _DATE = (2024, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle and its SHA-256, by which Flower knows it."""
+    """A bundle and its SHA-256, by which Flower knows it; `overrides` of its configuration."""
 
     content: bytes
     digest: str
+    overrides: Mapping[str, ConfigValue] = field(default_factory=dict)
 
 
 def bundle(

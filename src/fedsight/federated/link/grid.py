@@ -28,7 +28,7 @@ from fedsight.federated.control import RunStoppedError
 from fedsight.federated.fleet import NodeView
 from fedsight.federated.link import transfer
 from fedsight.federated.link.caller import Caller, Place, refused, unreachable
-from fedsight.federated.link.fab import CLIENT_APP, ConfigValue
+from fedsight.federated.link.fab import CLIENT_APP, Bundle, ConfigValue
 from fedsight.federated.link.lost import RunReplacedError
 from fedsight.federated.link.reports import NodeReports
 from fedsight.federated.link.roster import Roster
@@ -66,7 +66,8 @@ class LinkGrid(Grid):
 
     Every call outlasts an absence of the SuperLink of `wait_seconds`, of which `on_wait` is told;
     then it raises LinkLostError. Where the SuperLink comes back without our run, a new one is
-    submitted and the call raises RunReplacedError. Close it, or use it as a context: the Flower
+    submitted and the call raises RunReplacedError. `bundle` makes the app's bundle where it is not
+    ours, another one with each text that it is given. Close it, or use it as a context: the Flower
     run is told how it ended.
     """
 
@@ -76,12 +77,14 @@ class LinkGrid(Grid):
         config: Mapping[str, ConfigValue],
         *,
         client_app: str = CLIENT_APP,
+        bundle: Callable[[str], Bundle] | None = None,
         wait_seconds: float = WAIT_SECONDS,
         on_wait: Callable[[str], object] = lambda _: None,
         on_idle: Callable[[float], object] = time.sleep,
     ) -> None:
         self._config = dict(config)
         self._client_app = client_app
+        self._bundle = bundle
         self._caller = Caller(place, wait_seconds=wait_seconds, on_wait=on_wait, on_idle=on_idle)
         self._idle = on_idle
         self._executor = ThreadPoolExecutor(LANES, thread_name_prefix="objects")
@@ -307,7 +310,7 @@ class LinkGrid(Grid):
         return found
 
     def _submit(self) -> Submission:
-        return submit(self._caller, self._config, self._client_app)
+        return submit(self._caller, self._config, self._client_app, self._bundle)
 
     def _adopt(self, submission: Submission) -> None:
         """Messages are made in the name of the process's task."""

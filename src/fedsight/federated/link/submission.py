@@ -9,12 +9,12 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from flwr.common.constant import Status, SubStatus
-from flwr.common.serde import fab_to_proto, run_from_proto
+from flwr.common.serde import fab_to_proto, run_from_proto, user_config_to_proto
 from flwr.proto.control_pb2 import (
     ListRunsRequest,
     ListRunsResponse,
@@ -62,14 +62,21 @@ class Submission:
 
 
 def submit(
-    caller: Caller, config: Mapping[str, ConfigValue], client_app: str = fab.CLIENT_APP
+    caller: Caller,
+    config: Mapping[str, ConfigValue],
+    client_app: str = fab.CLIENT_APP,
+    make: Callable[[str], fab.Bundle] | None = None,
 ) -> Submission:
-    """Submit a run and become its server.
+    """Submit a run and become its server. `make` makes another bundle, unique by what it is given.
 
     Raises AwayError, RejectedError, or FedsightError where another process took the task.
     """
-    made = fab.bundle(config, secrets.token_hex(16), client_app=client_app)
-    request = StartRunRequest(fab=fab_to_proto(Fab(made.digest, made.content, {})))
+    nonce = secrets.token_hex(16)
+    made = make(nonce) if make else fab.bundle(config, nonce, client_app=client_app)
+    request = StartRunRequest(
+        fab=fab_to_proto(Fab(made.digest, made.content, {})),
+        override_config=user_config_to_proto(dict(made.overrides)),
+    )
     run_id = caller.once(f"{CONTROL}/start-run", request, StartRunResponse).run_id
     if not run_id:
         raise FedsightError(f"the SuperLink at {caller.address} did not begin the run")

@@ -20,6 +20,7 @@ from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsight.errors import told
+from fedsight.federated import codec
 from fedsight.federated.introduction import asks_for_introduction, introduction
 from fedsight.federated.link import delivery
 from fedsight.federated.link.client_apps import AppRefusedError, ClientApps, RunApp
@@ -109,6 +110,8 @@ class Worker:
             return _failure(message, ErrorCode.LOAD_CLIENT_APP_EXCEPTION, str(error))
         if asks_for_introduction(message) and not opened.loaded.ours:
             return introduction(message, opened.context)  # another's app does not know how
+        if not opened.loaded.ours and message.has_content():
+            message.content = codec.owned(message.content)
         try:
             return opened.loaded.app(message, opened.context)
         except (Exception, SystemExit) as error:  # the app's own code: its failure is an answer
