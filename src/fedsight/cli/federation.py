@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedsight.cli.attached import reachable
 from fedsight.cli.options import Config, log_to_stderr
+from fedsight.cli.reach import Reach, linked
 from fedsight.config import Settings, load
+from fedsight.errors import UsageError
 
 if TYPE_CHECKING:
+    from fedsight.federated.api.options import FederationOptions
+    from fedsight.federated.link.linked import Linked
     from fedsight.federated.plan import Plan
+
+logger = logging.getLogger(__name__)
 
 EXAMPLES = """Examples, where TOKEN holds the file `token` of the data directory:
 
 fedsight serve federation --task digits --nodes 5
+
+fedsight serve federation --engine deployment --nodes 4
+
+fedsight serve federation --superlink 127.0.0.1:8000
 
 curl -X POST -H "Authorization: Bearer $TOKEN" --json '{}' http://127.0.0.1:8081/start
 
@@ -35,7 +50,28 @@ def federation(
         typer.Option(help="What runs train where they do not say.", show_default="run.task"),
     ] = None,
     nodes: Annotated[
-        int | None, typer.Option(help="How many nodes are simulated.", show_default="run.nodes")
+        int | None, typer.Option(help="How many nodes share the data.", show_default="run.nodes")
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Nodes in this process (simulation), or in processes of their own (deployment).",
+            show_default="run.engine",
+        ),
+    ] = None,
+    superlink: Annotated[
+        str | None,
+        typer.Option(help="Use the nodes of this SuperLink.", metavar="HOST:PORT"),
+    ] = None,
+    root_cert: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of the authority that vouches for the SuperLink."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="What a SuperLink on another machine asks for.", show_default="DATA/token"
+        ),
     ] = None,
     until_stdin_closes: Annotated[
         bool, typer.Option(help="End when standard input closes.", hidden=True)
@@ -49,24 +85,58 @@ def federation(
     shipped to its collector while one answers. Changes need the token of the data directory; bound
     beyond loopback, every request does. Ctrl-C ends the run that goes on, too.
     """
-    from fedsight.federated.api.service import FederationOptions, run
+    from fedsight.federated.api.service import run
 
     settings = load(config)
     log_to_stderr(settings.log.level)
+    if superlink is not None:
+        engine = engine or "deployment"
+    plan = _plan(settings, task=task, nodes=nodes, engine=engine)
+    reach = Reach(superlink, root_cert, token_file)
+    options = _options(settings, plan, host, port, until_stdin_closes)
+    with _link(settings, plan, reach) as link:
+        run(options, link)
+
+
+def _options(
+    settings: Settings, plan: Plan, host: str | None, port: int | None, until_stdin_closes: bool
+) -> FederationOptions:
+    from fedsight.federated.api.options import FederationOptions
+
     own, collector = settings.federation, settings.collector
-    run(
-        FederationOptions(
-            data=settings.data,
-            plan=_plan(settings, task=task, nodes=nodes),
-            keep=settings.models.keep,
-            host=own.host if host is None else host,
-            port=own.port if port is None else port,
-            hosts=own.hosts,
-            collector=f"http://{reachable(collector.host)}:{collector.port}",
-            journal_bytes=settings.journal.max_bytes,
-            until_stdin_closes=until_stdin_closes,
-        )
+    return FederationOptions(
+        data=settings.data,
+        plan=plan,
+        keep=settings.models.keep,
+        host=own.host if host is None else host,
+        port=own.port if port is None else port,
+        hosts=own.hosts,
+        collector=f"http://{reachable(collector.host)}:{collector.port}",
+        journal_bytes=settings.journal.max_bytes,
+        until_stdin_closes=until_stdin_closes,
     )
+
+
+@contextmanager
+def _link(settings: Settings, plan: Plan, reach: Reach) -> Iterator[Linked | None]:
+    """The way to the nodes: None where they are simulated; nodes of our own end with the context."""
+    if plan.engine == "simulation":
+        if reach.superlink is not None:
+            raise UsageError("a SuperLink has nothing to do in a simulation: leave one of them out")
+        yield None
+        return
+    if reach.superlink is not None:
+        yield linked(reach, settings.data)
+        return
+    from fedsight.federated.link.launch import launched
+
+    def tell(sentence: str) -> None:
+        logger.warning("%s", sentence)
+
+    with launched(settings, plan.nodes, task=plan.task, tell=tell) as federation:
+        logger.info("%d nodes at SuperLink %s", len(federation.names), federation.address)
+        ours = linked(Reach(federation.address), settings.data)
+        yield replace(ours, expected=len(federation.names))
 
 
 def _plan(settings: Settings, **given: str | int | None) -> Plan:

@@ -13,7 +13,8 @@ import typer
 from fedsight.cli.attached import make_writable
 from fedsight.cli.options import Config
 from fedsight.cli.plan_options import plan, with_plan_options
-from fedsight.cli.running import Asked, Reach, Running
+from fedsight.cli.reach import Reach
+from fedsight.cli.running import Asked, Running
 from fedsight.cli.screen import Screen
 from fedsight.config import Settings, load
 from fedsight.errors import UsageError

@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsight.cli.attached import Collector, answers, complaints, log_file
 from fedsight.cli.kept import collector
+from fedsight.cli.reach import Reach, linked
 from fedsight.cli.screen import Screen, planned, saved, summary
 from fedsight.config import Settings
 from fedsight.door.hosts import LOOPBACK_NAMES
-from fedsight.errors import FedsightError, UsageError
+from fedsight.errors import FedsightError
 from fedsight.journal import Journal, Shipper
 from fedsight.journal.http import HttpSink
 
@@ -38,18 +38,6 @@ _STYLE = {
     "interrupted": "bold yellow",
     "stopped": "bold yellow",
 }
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How to reach a SuperLink that is up: its address, who vouches for it, what it asks for.
-
-    `token_file` None: that of the data directory, where there is one.
-    """
-
-    superlink: str | None = None
-    root_cert: Path | None = None
-    token_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -108,14 +96,7 @@ class Running:
         if federation is not None:
             self._screen.say(f"{len(federation.names)} nodes at SuperLink {federation.address}")
             return Linked(Place(Address.of(federation.address)), len(federation.names))
-        reach = self._asked.reach
-        place = Place(
-            Address.of(reach.superlink or ""),
-            insecure=reach.root_cert is None,
-            root_cert=reach.root_cert,
-            token=_token(reach, self._settings),
-        )
-        return Linked(place)
+        return linked(self._asked.reach, self._settings.data)
 
     def _welcome(self, reached: Collector) -> None:
         self._screen.say(f"dashboard at {reached.url}", "bold")
@@ -216,17 +197,6 @@ class Running:
 
     def _caution(self, text: str) -> None:
         self._screen.say(text, "yellow")
-
-
-def _token(reach: Reach, settings: Settings) -> str | None:
-    """What the SuperLink may ask for. Raises UsageError where a named file cannot be read."""
-    path = reach.token_file or settings.data / "token"
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        if reach.token_file is None:
-            return None
-        raise UsageError(f"cannot read the token file {path}: {error.strerror}") from error
 
 
 def _load_training() -> threading.Thread:

@@ -105,7 +105,8 @@ def _run(
 ) -> int:
     """One run on these nodes; its dashboard and the federation stay up until Ctrl-C."""
     from fedsight.cli.plan_options import plan
-    from fedsight.cli.running import Asked, Reach, Running
+    from fedsight.cli.reach import Reach
+    from fedsight.cli.running import Asked, Running
 
     given = {"nodes": len(federation.names), "engine": "deployment"}
     asked = plan(settings.run, given if task is None else given | {"task": task})

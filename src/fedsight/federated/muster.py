@@ -53,11 +53,19 @@ class Muster:
     A node is there where Flower holds it online and where, if its polls are watched, the last one
     is at most `silent_seconds` old. Changes are told once: NODE_SILENT, NODE_RETURNED. A grid that
     knows no more of its nodes than their ids has nobody silent. `able` says who of them may train,
-    and why the others may not.
+    and why the others may not; `on_look` is given the nodes each time that somebody asked for them.
     """
 
-    def __init__(self, grid: Grid, silent_seconds: float, say: Say, able: Able = everybody) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        silent_seconds: float,
+        say: Say,
+        able: Able = everybody,
+        on_look: Callable[[Sequence[NodeView]], None] = lambda _: None,
+    ) -> None:
         self._grid = grid
+        self._on_look = on_look
         self._able = able
         self._silent_seconds = silent_seconds
         self._say = say
@@ -67,8 +75,9 @@ class Muster:
         """Every node, in the fleet's order; `online` says whether it is there now."""
         if not isinstance(self._grid, Fleet):
             return [NodeView(node_id, str(node_id)) for node_id in self._grid.get_node_ids()]
-        found = [self._judged(node) for node in self._grid.nodes()]
-        return in_order(found)
+        found = in_order([self._judged(node) for node in self._grid.nodes()])
+        self._on_look(found)
+        return found
 
     def silent(self) -> Mapping[int, str]:
         """See `exchange.RollCall`."""

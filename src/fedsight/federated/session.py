@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from torch import Tensor
@@ -19,7 +19,7 @@ from fedsight.federated.checkpoint import Checkpoint, Checkpoints, Resumption
 from fedsight.federated.conductor import Conductor, Stage
 from fedsight.federated.control import ConvergedError, Progressing, RunStoppedError
 from fedsight.federated.flat import Vector
-from fedsight.federated.fleet import Fleet
+from fedsight.federated.fleet import Fleet, NodeView
 from fedsight.federated.muster import Muster
 from fedsight.federated.observation import SOURCE, RoundRecord, Translator
 from fedsight.federated.outcome import Outcome, State, reported
@@ -106,6 +106,10 @@ class Session:
         self.progress.say(message)
         self._steering.on_wait(message)
 
+    def on_nodes(self, nodes: Sequence[NodeView]) -> None:
+        """The run has looked who is there."""
+        self._steering.on_nodes(nodes)
+
     def say(
         self,
         kind: str,
@@ -122,6 +126,8 @@ class Session:
         self._stage = stage
         if isinstance(stage.grid, Fleet):
             self._steering.on_fleet(stage.grid)
+            if muster is None:
+                self._steering.on_nodes(stage.grid.nodes())
         self._conductor = Conductor(
             stage,
             self._run_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from fedsight.errors import UsageError
 from fedsight.federated.checkpoint import Checkpoints, Resumption
 from fedsight.federated.control import Control, Progressing
 from fedsight.federated.deployed import Deployment
-from fedsight.federated.fleet import Fleet
+from fedsight.federated.fleet import Fleet, NodeView
 from fedsight.federated.muster import Muster
 from fedsight.federated.outcome import Outcome, RoundReport
 from fedsight.federated.plan import DEPLOYMENT, Plan
@@ -54,6 +54,7 @@ class Steering:
     """What a run is steered by, and what it says of itself; all of it may be left as it is.
 
     `on_fleet` is given the nodes' grid before the first round; it is good until the run has ended.
+    `on_nodes` is given the nodes each time that the run has looked who is there.
     """
 
     control: Control = field(default_factory=Control)
@@ -62,6 +63,7 @@ class Steering:
     on_doubt: Callable[[str], None] = lambda _: None
     on_wait: Callable[[str], None] = lambda _: None
     on_fleet: Callable[[Fleet], None] = lambda _: None
+    on_nodes: Callable[[Sequence[NodeView]], None] = lambda _: None
 
 
 def new_run_id() -> str:
@@ -114,7 +116,8 @@ def train(
 def _deployed(session: Session, plan: Plan, task: Task, link: Link) -> Outcome:
     with link.connect(plan, session.waits, session.sleep) as grid:
         able = partial(eligible, plan.selection)
-        muster = Muster(grid, plan.closing.silent_seconds, session.say, able)
+        silent, on_nodes = plan.closing.silent_seconds, session.on_nodes
+        muster = Muster(grid, silent, session.say, able, on_nodes)
         stage = Deployment(plan, task, grid, muster)
         return session.run(stage, muster=muster, least=link.expected)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fedsight.door.refusal import RefusedError
-from fedsight.federated.api.clients import Registration, Registry, listed
+from fedsight.federated.api.clients import Capabilities, Registration, Registry, listed
+from fedsight.federated.api.runs import STALE_SECONDS
+from fedsight.federated.api.scripted import Scripted
 from fedsight.federated.fleet import NodeView
-from tests.federated.api.asked import Asked
+from tests.federated.api.asked import Asked, asked
 
 WHOLE = {
     "client_id": "client-0",
@@ -59,10 +63,12 @@ def test_the_latest_registration_counts(fl: Asked) -> None:
 
 
 def test_what_the_grid_knows_outweighs_what_was_said() -> None:
-    view = NodeView(7, "edge", 0, "warm", properties={"memory_gb": 2.0}, last_seen_seconds=11.0)
-    said = {"7": Registration("7", capabilities=None)}
-    (client,) = listed([view], [], {}, said, silent_seconds=10.0)
-    assert (client.registered, client.online, client.properties) == (True, False, {"memory_gb": 2})
+    view = NodeView(7, "edge", 0, "warm", properties={"memory_gb": 2.0})
+    capable = Capabilities(memory_gb=64.0, compute_power=1.0)
+    said = {"7": Registration("7", capabilities=capable)}
+    (client,) = listed([view], [], {}, said)
+    assert (client.registered, client.node_id) == (True, "7")
+    assert client.properties == {"memory_gb": 2.0, "compute_power": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -94,3 +100,18 @@ def test_there_is_an_end_to_how_many_may_register() -> None:
     with pytest.raises(RefusedError, match="2 clients are registered, and no more"):
         registry.add(Registration("c"))
     assert set(registry.all()) == {"a", "b"}
+
+
+def test_nodes_that_nobody_looked_at_for_a_while_are_neither_there_nor_gone(
+    tmp_path: Path,
+) -> None:
+    with asked(tmp_path, Scripted(kind="warm")) as fl:
+        fl.train(1)
+        current = fl.server.runner.current
+        assert current is not None
+        assert current.seen is not None
+        assert fl.get("/status")["connected_clients"] == 2
+        current.seen = replace(current.seen, at=current.seen.at - STALE_SECONDS - 1)
+        assert {one["online"] for one in fl.get("/clients")["clients"]} == {None}
+        now = fl.get("/status")
+        assert (now["clients"], now["connected_clients"]) == (2, None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -105,11 +104,8 @@ def listed(
     names: Iterable[str],
     facts: Mapping[str, ClientFacts],
     registered: Mapping[str, Registration],
-    silent_seconds: float = float("inf"),
 ) -> list[Client]:
     """Every client: nodes as the grid orders them, then `names` that a run told of, then others.
-
-    A node that has been silent for longer than `silent_seconds` is not online.
 
     A registration belongs to the node of that name or id; what the grid knows of a node outweighs
     what the node said over HTTP.
@@ -117,8 +113,6 @@ def listed(
     rest = dict(registered)
     found: dict[str, Client] = {}
     for view in views:
-        late = (view.last_seen_seconds or 0.0) > silent_seconds
-        view = replace(view, online=view.online and not late)
         said = rest.pop(view.name, None) or rest.pop(str(view.node_id), None)
         found[view.name] = _client(view.name, view, facts.get(view.name), said)
     for name in (*names, *facts):

@@ -6,6 +6,7 @@ from fedsight.federated.api.counters import Counters
 from fedsight.federated.api.exposition import Family, Figure
 from fedsight.federated.api.history import RoundFacts
 from fedsight.federated.api.runs import Current
+from fedsight.federated.api.status import known_nodes
 
 
 def families(current: Current | None, counters: Counters) -> list[Family]:
@@ -28,8 +29,8 @@ def _gauges(current: Current | None) -> list[Family]:
     if current is None:
         return []
     opening, best = current.history.opening, current.history.best_accuracy
-    nodes = None if current.fleet is None else len(current.fleet.nodes())
-    total = nodes if nodes is not None else (len(opening.nodes) or None)
+    seen = current.seen
+    total = len(seen.nodes) if seen is not None else known_nodes(current)
     last = next(iter(current.history.last(1)), None)
     of_round = [] if last is None else _of_round(last)
     return [

@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -16,7 +16,7 @@ from fedsight.federated.api.counters import Counters
 from fedsight.federated.api.events import ENDED, EventLog
 from fedsight.federated.api.history import History
 from fedsight.federated.control import Control, Progressing
-from fedsight.federated.fleet import Fleet
+from fedsight.federated.fleet import NodeView
 from fedsight.federated.plan import Plan
 from fedsight.signals import Batch
 
@@ -45,8 +45,8 @@ class Ended:
 class Assignment:
     """What starts a run is given: what to do, and the two ends of the wire to it.
 
-    `note` wants every batch that the run journals, `on_fleet` the grid that knows the nodes, once
-    there is one. All of it is good until the start returns.
+    `note` wants every batch that the run journals, `on_nodes` the nodes each time that the run has
+    looked who is there. All of it is good until the start returns.
     """
 
     run_id: str
@@ -54,7 +54,7 @@ class Assignment:
     control: Control
     progress: Progressing
     note: Callable[[Batch], object]
-    on_fleet: Callable[[Fleet], None]
+    on_nodes: Callable[[Sequence[NodeView]], None]
 
 
 class Start(Protocol):
@@ -68,6 +68,23 @@ class Start(Protocol):
         ...
 
 
+#: A look at nodes that is older says no more whether they are there.
+STALE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The nodes as the run saw them when it last looked, at `at` (monotonic seconds)."""
+
+    nodes: tuple[NodeView, ...]
+    at: float
+
+    def fresh(self, now: float) -> bool:
+        """Whether it still says who is there; simulated nodes always are."""
+        simulated = all(node.kind == "simulated" for node in self.nodes)
+        return simulated or now - self.at <= STALE_SECONDS
+
+
 @dataclass
 class Current:
     """The run that goes on, or the last one. Times are Unix nanoseconds."""
@@ -77,7 +94,7 @@ class Current:
     control: Control = field(default_factory=Control)
     progress: Progressing = field(default_factory=Progressing)
     history: History = field(default_factory=History)
-    fleet: Fleet | None = None
+    seen: Seen | None = None
     began: int = field(default_factory=time.time_ns)
     over: int | None = None
     ended: Ended | None = None
@@ -220,11 +237,11 @@ class Runner:
             if found is not None:
                 self._counters.count(found)
 
-        def on_fleet(fleet: Fleet) -> None:
-            current.fleet = fleet
+        def on_nodes(nodes: Sequence[NodeView]) -> None:
+            current.seen = Seen(tuple(nodes), time.monotonic())
 
         assignment = Assignment(
-            current.run_id, current.order, current.control, current.progress, note, on_fleet
+            current.run_id, current.order, current.control, current.progress, note, on_nodes
         )
         try:
             ended = self._start(assignment)

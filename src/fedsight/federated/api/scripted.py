@@ -9,25 +9,13 @@ import time
 from collections.abc import Sequence
 from threading import Semaphore
 
-from fedsight.errors import FedsightError
 from fedsight.federated.api.runs import Assignment, Ended
 from fedsight.federated.control import RunStoppedError
-from fedsight.federated.fleet import NodeView
+from fedsight.federated.fleet import Kind, NodeView
 from fedsight.federated.observation import SOURCE, NodeRound, Period, RoundRecord, Translator
 from fedsight.signals import Batch, Event
 
 SECOND = 1_000_000_000
-
-
-class Nodes:
-    """A fleet that stays as it is."""
-
-    def __init__(self, views: Sequence[NodeView]) -> None:
-        self._views = list(views)
-
-    def nodes(self) -> list[NodeView]:
-        """The same nodes as ever."""
-        return list(self._views)
 
 
 class Scripted:
@@ -43,11 +31,13 @@ class Scripted:
         nodes: int = 2,
         failing: frozenset[str] = frozenset(),
         error: Exception | None = None,
+        kind: Kind = "simulated",
     ) -> None:
         self._accuracies = accuracies
         self._names = [f"client-{at}" for at in range(nodes)]
         self._failing = failing
         self._error = error
+        self._kind = kind
         self._turn = Semaphore(0)
         self.started = Semaphore(0)
 
@@ -61,8 +51,8 @@ class Scripted:
         if self._error is not None:
             raise self._error
         self._say(assignment, "RUN_STARTED", nodes=self._names, model_parameters=10)
-        assignment.on_fleet(
-            Nodes([NodeView(at, name, at, "simulated") for at, name in enumerate(self._names)])
+        assignment.on_nodes(
+            [NodeView(at, name, at, self._kind) for at, name in enumerate(self._names)]
         )
         translator = Translator(assignment.run_id)
         try:
@@ -118,7 +108,3 @@ class Scripted:
     def _say(self, assignment: Assignment, kind: str, **details: object) -> None:
         event = Event(time.time_ns(), SOURCE, kind, assignment.run_id, details=dict(details))
         assignment.note(Batch(events=[event]))
-
-
-class FailedError(FedsightError):
-    """What a scripted run may fail with."""

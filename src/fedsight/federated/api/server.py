@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import msgspec
+
 from fedsight import __version__
 from fedsight.door.times import now_ns, rfc3339
 from fedsight.federated.api.clients import Client, Registry, listed
@@ -62,9 +64,14 @@ class Server:
         if current is None:
             return listed([], [], {}, registered)
         history = current.history
-        views = [] if current.fleet is None else current.fleet.nodes()
-        silent = current.order.plan.closing.silent_seconds
-        return listed(views, history.opening.nodes, history.clients(), registered, silent)
+        seen = current.seen
+        views = () if seen is None else seen.nodes
+        found = listed(views, history.opening.nodes, history.clients(), registered)
+        if seen is None or seen.fresh(time.monotonic()):
+            return found
+        # Nobody has looked for a while: who is there now is not known.
+        gone = {"online": None, "last_seen_seconds": None}
+        return [msgspec.structs.replace(client, **gone) for client in found]
 
     def health(self) -> Health:
         """Whether every part works; reads files."""

@@ -98,7 +98,10 @@ def status_of(
     now, plan = current.progress.now, current.order.plan
     recent = current.history.last(ESTIMATE_ROUNDS)
     last = recent[-1] if recent else None
-    nodes = None if current.fleet is None else current.fleet.nodes()
+    seen = current.seen
+    there = None
+    if seen is not None and seen.fresh(monotonic):
+        there = sum(one.online for one in seen.nodes)
 
     def moment(at: float | None) -> str | None:
         return None if at is None else rfc3339(wall + round((at - monotonic) * SECOND))
@@ -113,8 +116,8 @@ def status_of(
         rounds=0 if last is None else last.round,
         current_round=(now.round or None) if current.active else None,
         max_rounds=plan.rounds,
-        clients=len(nodes) if nodes is not None else (len(current.history.opening.nodes) or None),
-        connected_clients=None if nodes is None else sum(one.online for one in nodes),
+        clients=len(seen.nodes) if seen is not None else known_nodes(current),
+        connected_clients=there,
         active_clients=None if last is None else last.participants,
         current_accuracy=None if last is None else last.accuracy,
         best_accuracy=current.history.best_accuracy,
@@ -133,6 +136,11 @@ def status_of(
         estimated_completion=rfc3339_or_none(_estimate(current, recent, wall, paused)),
         next_run=next_run,
     )
+
+
+def known_nodes(current: Current) -> int | None:
+    """How many nodes the run told of as it began."""
+    return len(current.history.opening.nodes) or None
 
 
 def _stop_reason(current: Current) -> str | None:

@@ -71,7 +71,7 @@ class Trained:
             Teed(journal, assignment.note),
             run_id=assignment.run_id,
             steering=Steering(
-                assignment.control, assignment.progress, on_fleet=assignment.on_fleet
+                assignment.control, assignment.progress, on_nodes=assignment.on_nodes
             ),
             models=RunKeeper(store, assignment.run_id, plan.task, keep),
             checkpoints=Checkpoints(self._options.checkpoints),
