@@ -46,6 +46,7 @@ RUNTIME = "/v1/runtime"
 #: A task that is not ours after so long is somebody else's.
 CLAIM_SECONDS = 5.0
 CLAIM_PAUSE = 0.1
+MOST_SUBMISSIONS = 5
 #: Flower gives a task up after 60 s without one.
 HEARTBEAT_SECONDS = 10.0
 
@@ -69,24 +70,37 @@ def submit(
 ) -> Submission:
     """Submit a run and become its server. `make` makes another bundle, unique by what it is given.
 
-    Raises AwayError, RejectedError, or FedsightError where another process took the task.
+    A SuperLink that runs ServerApps itself looks for their tasks once a second; where it found ours
+    before we did, another run is submitted. Raises AwayError, RejectedError, or FedsightError
+    where that goes wrong each time.
     """
-    nonce = secrets.token_hex(16)
-    made = make(nonce) if make else fab.bundle(config, nonce, client_app=client_app)
-    request = StartRunRequest(
-        fab=fab_to_proto(Fab(made.digest, made.content, {})),
-        override_config=user_config_to_proto(dict(made.overrides)),
+    for _ in range(MOST_SUBMISSIONS):
+        nonce = secrets.token_hex(16)
+        made = make(nonce) if make else fab.bundle(config, nonce, client_app=client_app)
+        request = StartRunRequest(
+            fab=fab_to_proto(Fab(made.digest, made.content, {})),
+            override_config=user_config_to_proto(dict(made.overrides)),
+        )
+        run_id = caller.once(f"{CONTROL}/start-run", request, StartRunResponse).run_id
+        if not run_id:
+            raise FedsightError(f"the SuperLink at {caller.address} did not begin the run")
+        token = _claimed(caller, made.digest, run_id)
+        if token is not None:
+            return _begun(caller, token)
+    raise FedsightError(
+        f"the SuperLink at {caller.address} gave our run to its own SuperExec; start it with"
+        " --isolation process, or use `fedsight serve superlink`"
     )
-    run_id = caller.once(f"{CONTROL}/start-run", request, StartRunResponse).run_id
-    if not run_id:
-        raise FedsightError(f"the SuperLink at {caller.address} did not begin the run")
-    token = _claimed(caller, made.digest, run_id)
+
+
+def _begun(caller: Caller, token: str) -> Submission:
     caller.use(token)
     task = caller.once(f"{RUNTIME}/pull-task-input", PullTaskInputRequest(), PullTaskInputResponse)
     return Submission(run_from_proto(task.run), task.task_id, token)
 
 
-def _claimed(caller: Caller, digest: str, run_id: int) -> str:
+def _claimed(caller: Caller, digest: str, run_id: int) -> str | None:
+    """The token of our run's task; None where somebody else was there first."""
     request = AcquireTaskRequest(agentapp_fab_hashes=[digest])
     deadline = time.monotonic() + CLAIM_SECONDS
     while True:
@@ -94,10 +108,7 @@ def _claimed(caller: Caller, digest: str, run_id: int) -> str:
         if found.token and found.task.run_id == run_id:
             return str(found.token)
         if _status(caller, run_id) != Status.PENDING or time.monotonic() >= deadline:
-            raise FedsightError(
-                f"the SuperLink at {caller.address} gave our run to its own SuperExec; start it"
-                " with --isolation process, or use `fedsight serve superlink`"
-            )
+            return None
         time.sleep(CLAIM_PAUSE)
 
 
