@@ -110,19 +110,25 @@ class FleetClient:
 
     def _returned(self) -> int | None:
         """Online again under the id of before, or None."""
-        before = self.node_id or self._remembered()
-        if not before:
-            return None
         try:
-            return self._activated()
-        except (RejectedError, ForgottenError):
-            pass
-        # One that was killed counts as online for a while, and one that does cannot come online.
-        try:
-            self._post("deactivate-node", DeactivateNodeRequest(node_id=before), Goodbye)
-            return self._activated()
+            if self.node_id:  # it is we who are back, or the SuperLink: nothing is lost
+                self.beat()
+                return self.node_id
+            before = self._remembered()
+            return self._revived(before) if before else None
         except (RejectedError, ForgottenError):
             return None
+
+    def _revived(self, node_id: int) -> int:
+        """Online in the place of a process that ended without a goodbye.
+
+        That one counts as online for a while, and one that does cannot come online.
+        """
+        try:
+            return self._activated()
+        except RejectedError:
+            self._post("deactivate-node", DeactivateNodeRequest(node_id=node_id), Goodbye)
+            return self._activated()
 
     def _remembered(self) -> int:
         try:
