@@ -149,6 +149,19 @@ def test_an_answer_to_another_round_leaves_its_control_variate() -> None:
     assert [correction(one) for one in asked(strategy, vector(3), round=6)] == [[0.0], [0.0]]
 
 
+@pytest.mark.parametrize("rate", [1e-300, 1e-20, float("nan"), float("inf"), -1.0])
+def test_an_impossible_step_length_cannot_spoil_the_corrections_of_others(rate: float) -> None:
+    strategy = scaffold(nodes=2)
+    first, second = asked(strategy, vector(0))
+    replies = [
+        reply(first, vector(2), local_rate=rate, server_round=1),
+        reply(second, vector(4), local_rate=0.5, server_round=1),
+    ]
+    assert next_model(strategy, replies).tolist() == [3.0]
+    found = [correction(one) for one in asked(strategy, vector(3), round=2)]
+    assert found == [[-4.0], [4.0]]
+
+
 def resumed(state: State, name: Callable[[int], str] = str) -> Scaffold:
     strategy = scaffold(name=name)
     strategy.load(state)

@@ -33,6 +33,9 @@ from fedsight.federated.state import State, joined, part
 from fedsight.federated.wrapping import Wrapper
 from fedsight.signals import Json
 
+#: No gradient is steeper: what claims to be would drown all others' corrections.
+STEEPEST = 1e12
+
 _NAMES = "names"
 _WEIGHTS = "weights"
 _TOTAL = "total"
@@ -141,19 +144,25 @@ class Scaffold(Wrapper):
         """The replies as they come; each changes its node's c_i, and all of them c at the end."""
         change = np.zeros_like(self._total)
         for reply in replies:
-            rate = _rate(reply, round)
-            if rate:
-                name = self._name(reply.metadata.src_node_id)
-                weight = float(weight_of(reply, self._weigh))
-                vector = codec.unpack(cast(ArrayRecord, reply.content[codec.ARRAYS]))
-                parts = self._renewed(name, vector, rate, weight, change)
-                cast(Controls, self._controls).write(name, parts)
-                self._weights[name] = weight
-                del vector, parts
+            self._take(reply, round, change)
             yield reply
             del reply
         self._total = cast(Vector, self._total) + change
         self._everyone = self._weight_of_all()
+
+    def _take(self, reply: Message, round: int, change: Vector) -> None:
+        """Renew the c_i of the node that answered, where the answer tells it."""
+        rate = _rate(reply, round)
+        if not rate:
+            return
+        vector = codec.unpack(cast(ArrayRecord, reply.content[codec.ARRAYS]))
+        if not _farthest(cast(Vector, self._model), vector) <= STEEPEST * rate:
+            return
+        name = self._name(reply.metadata.src_node_id)
+        weight = float(weight_of(reply, self._weigh))
+        parts = self._renewed(name, vector, rate, weight, change)
+        cast(Controls, self._controls).write(name, parts)
+        self._weights[name] = weight
 
     def _renewed(
         self, name: str, vector: Vector, rate: float, weight: float, change: Vector
@@ -176,6 +185,12 @@ class Scaffold(Wrapper):
             return 0.0
         known = len(self._weights)
         return sum(self._weights.values()) * max(self._nodes, known) / known
+
+
+def _farthest(one: Vector, other: Vector) -> float:
+    """The largest difference of any two values, a block at a time."""
+    blocks = range(0, len(one), BLOCK)
+    return max(float(np.abs(one[at : at + BLOCK] - other[at : at + BLOCK]).max()) for at in blocks)
 
 
 def _rate(reply: Message, round: int) -> float:
