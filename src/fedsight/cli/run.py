@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedsight.cli.apps import RunningApp, Told, asked_app
 from fedsight.cli.attached import make_writable
 from fedsight.cli.options import Config
 from fedsight.cli.plan_options import plan, with_plan_options
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from fedsight.federated.plan import Plan
     from fedsight.federated.training import Outcome
 
+Path_ = Annotated[
+    Path | None, typer.Argument(help="The folder of a Flower app.", show_default=False)
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a Flower app's configuration.", metavar="KEY=VALUE"),
+]
+
 EXAMPLES = """[bold]Examples[/]
 
 fedsight run: the demo; the dashboard stays up until Ctrl-C
@@ -33,6 +42,8 @@ fedsight run --engine deployment --nodes 4: each node a process of its own
 
 fedsight run --superlink 127.0.0.1:8000: on the nodes of a federation that is up
 
+fedsight run ./my-app --nodes 4 --set num-server-rounds=5: a Flower app, as it is
+
 fedsight run --resume r-3fa9c01b: goes on from the last whole round of a run that was cut off
 
 fedsight run --exit --json | jq .final.accuracy: one JSON object on stdout
@@ -41,6 +52,8 @@ fedsight run --exit --json | jq .final.accuracy: one JSON object on stdout
 
 @with_plan_options
 def run(
+    path: Path_ = None,
+    sets: Sets = None,
     superlink: Annotated[
         str | None,
         typer.Option(help="Use the nodes of this SuperLink.", metavar="HOST:PORT"),
@@ -75,7 +88,7 @@ def run(
     config: Config = None,
     **given: Any,
 ) -> int:
-    """Train a federated model, live on the dashboard.
+    """Train a federated model, live on the dashboard; with PATH, run the Flower app that is there.
 
     Defaults come from the configuration (docs/configuration.md). Without any flag: the demo, real
     handwritten digits over ten unequal nodes, simulated in this process.
@@ -84,15 +97,40 @@ def run(
     if superlink is not None:
         given.setdefault("engine", "deployment")
     reach = Reach(superlink, root_cert, token_file)
-    asked = _asked(settings, given, resume, force, reach)
+    job = _job(settings, given, resume, force, reach, path, sets or [], Screen(stderr=as_json))
     port = settings.collector.port if port is None else port
     if not 0 <= port <= 65535:
         raise UsageError(f"port must be a port number from 0 (any free one) to 65535, got {port}")
     make_writable(settings.data)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    running = Running(settings, asked, Screen(stderr=as_json))
-    outcome = running.run(port, stay=not exit_, on_end=_print if as_json else lambda *_: None)
+    outcome = job.run(port, stay=not exit_, on_end=_print if as_json else lambda *_: None)
     return 0 if outcome.state in {"finished", "stopped"} else 1
+
+
+def _job(
+    settings: Settings,
+    given: dict[str, Any],
+    resume: str | None,
+    force: bool,
+    reach: Reach,
+    path: Path | None,
+    sets: list[str],
+    screen: Screen,
+) -> Running | RunningApp:
+    """What is to be run: a plan, or the Flower app at `path`."""
+    if path is None:
+        if sets:
+            raise UsageError("--set changes a Flower app's configuration: it needs the app's PATH")
+        return Running(settings, _asked(settings, given, resume, force, reach), screen)
+    others = {"resume": resume, "force": force or None}
+    app = asked_app(
+        settings.run,
+        path,
+        sets,
+        given | {key: value for key, value in others.items() if value is not None},
+        reach,
+    )
+    return RunningApp(settings, app, screen)
 
 
 def _asked(
@@ -120,7 +158,7 @@ def _asked(
     return Asked(Plan.of(found.plan | given), resume=found, reach=reach)
 
 
-def _print(plan: Plan, outcome: Outcome) -> None:
+def _print(plan: Plan | Told, outcome: Outcome) -> None:
     final = {"accuracy": _finite(outcome.accuracy), "loss": _finite(outcome.loss)}
     told = {
         "run_id": outcome.run_id,

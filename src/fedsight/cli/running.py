@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 10.0
 POLL_SECONDS = 0.2
 
-_STYLE = {
+STYLE = {
     "finished": "bold green",
     "failed": "bold red",
     "interrupted": "bold yellow",
@@ -66,12 +66,12 @@ class Running:
             loading = _load_training()
             open_.callback(loading.join)
             with collector(self._settings, port, attach, self._caution) as reached:
-                self._welcome(reached)
+                welcome(self._screen, self._settings, reached)
                 loading.join()
                 outcome = self._train(reached, federation)
                 on_end(self._plan, outcome)
                 if outcome.state == "finished" and stay:
-                    self._stay_up(reached)
+                    stay_up(self._screen, reached)
         return outcome
 
     def _launched(self, open_: ExitStack) -> Federation | None:
@@ -98,14 +98,6 @@ class Running:
             return Linked(Place(Address.of(federation.address)), len(federation.names))
         return linked(self._asked.reach, self._settings.data)
 
-    def _welcome(self, reached: Collector) -> None:
-        self._screen.say(f"dashboard at {reached.url}", "bold")
-        for complaint in complaints(reached):
-            self._caution(complaint)
-        if self._settings.collector.host not in LOOPBACK_NAMES:
-            log = log_file(self._settings.data)
-            self._screen.say(f"bound beyond loopback: the address to log in with is in {log}")
-
     def _train(self, reached: Collector, federation: Federation | None) -> Outcome:
         training = _training(self._plan.task)
         resume = self._asked.resume
@@ -121,12 +113,12 @@ class Running:
                 with self._screen.rounds(self._plan.rounds) as on_round:
                     steering = self._steering(training, on_round)
                     outcome = self._trained(training, journal, run_id, steering, models, link)
-                self._screen.say(summary(outcome), _STYLE[outcome.state])
+                self._screen.say(summary(outcome), STYLE[outcome.state])
                 if models.latest is not None:
                     self._screen.say(saved(models.latest))
                 if outcome.state in {"failed", "interrupted"} and outcome.rounds:
                     self._screen.say(f"go on with it: fedsight run --resume {run_id}")
-                self._flush(journal, shipper)
+                flush(self._screen, journal, shipper)
         finally:
             journal.discard()
         return outcome
@@ -176,27 +168,41 @@ class Running:
         store = ModelStore(self._settings.model_folder)
         return RunKeeper(store, run_id, self._plan.task, self._settings.models.keep)
 
-    def _flush(self, journal: Journal, shipper: Shipper) -> None:
-        if shipper.flush(FLUSH_SECONDS):
-            return
-        health = shipper.health
-        self._screen.say(
-            f"{health.waiting} records wait in {journal.path} for the next collector"
-            f" ({health.last_error or 'no answer yet'})",
-            "yellow",
-        )
-
-    def _stay_up(self, reached: Collector) -> None:
-        if reached.child is None:
-            self._screen.say(f"the dashboard at {reached.url} was up before and stays up")
-            return
-        self._screen.say(f"dashboard stays up at {reached.url} until Ctrl-C")
-        with suppress(KeyboardInterrupt):
-            while True:
-                time.sleep(POLL_SECONDS)
-
     def _caution(self, text: str) -> None:
         self._screen.say(text, "yellow")
+
+
+def welcome(screen: Screen, settings: Settings, reached: Collector) -> None:
+    """Say where the dashboard is, and what is wrong with its store."""
+    screen.say(f"dashboard at {reached.url}", "bold")
+    for complaint in complaints(reached):
+        screen.say(complaint, "yellow")
+    if settings.collector.host not in LOOPBACK_NAMES:
+        log = log_file(settings.data)
+        screen.say(f"bound beyond loopback: the address to log in with is in {log}")
+
+
+def flush(screen: Screen, journal: Journal, shipper: Shipper) -> None:
+    """Wait until all is shipped; say so where it is not."""
+    if shipper.flush(FLUSH_SECONDS):
+        return
+    health = shipper.health
+    screen.say(
+        f"{health.waiting} records wait in {journal.path} for the next collector"
+        f" ({health.last_error or 'no answer yet'})",
+        "yellow",
+    )
+
+
+def stay_up(screen: Screen, reached: Collector) -> None:
+    """Keep a dashboard of our own up until Ctrl-C."""
+    if reached.child is None:
+        screen.say(f"the dashboard at {reached.url} was up before and stays up")
+        return
+    screen.say(f"dashboard stays up at {reached.url} until Ctrl-C")
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(POLL_SECONDS)
 
 
 def _load_training() -> threading.Thread:

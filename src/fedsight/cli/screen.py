@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -94,13 +94,18 @@ class Screen:
             stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False
         )
 
+    @property
+    def stream(self) -> IO[str]:
+        """Where it says them."""
+        return self._console.file
+
     def say(self, text: str, style: str | None = None) -> None:
         """One line, as it is."""
         self._console.print(text, style=style)
 
     @contextmanager
-    def rounds(self, total: int) -> Iterator[Callable[[RoundReport], None]]:
-        """Show rounds as they are reported."""
+    def rounds(self, total: int | None) -> Iterator[Callable[[RoundReport], None]]:
+        """Show rounds as they are reported; `total` None: nobody knows how many there will be."""
         self.say(heading(), "bold")
         if not self._console.is_terminal:
             yield self._show
@@ -110,7 +115,7 @@ class Screen:
 
             def advance(report: RoundReport) -> None:
                 self._show(report)
-                bar.update(task, completed=report.round)
+                bar.update(task, completed=report.round, total=report.rounds or None)
 
             yield advance
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from flwr.app import Context, RecordDict
 from flwr.common.constant import SUPERLINK_NODE_ID
@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 
 from fedsight.federated.anyapp import apart
 from fedsight.federated.anyapp.bundled import bundled
-from fedsight.federated.anyapp.loading import Loaded, loaded
+from fedsight.federated.anyapp.loading import Loaded
 from fedsight.federated.anyapp.project import FlowerApp
 from fedsight.federated.anyapp.session import (
     AppSession,
@@ -36,6 +36,24 @@ if TYPE_CHECKING:
 SIMULATED_WAIT_SECONDS = 10.0
 
 
+Ending = Literal["completed", "failed", "stopped"]
+
+#: How Flower is told of a run's end.
+_ENDING: Mapping[str, Ending] = {
+    "failed": "failed",
+    "stopped": "stopped",
+    "interrupted": "stopped",
+}
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A grid whose Flower run is told how it ended."""
+
+    def close(self, ending: Ending = "completed", details: str = "") -> None:
+        """End it; harmless when done twice."""
+
+
 @dataclass(frozen=True)
 class Where:
     """Where an app runs: on so many simulated nodes, or on those of the SuperLink at `place`.
@@ -55,27 +73,28 @@ class Where:
 
 def run_app(
     app: FlowerApp,
+    parts: Loaded,
     journal: Recorder,
     *,
     run_id: str,
     where: Where,
     steering: AppSteering | None = None,
     models: ModelKeeper | None = None,
-    on_loaded: Callable[[], object] = lambda: None,
 ) -> Outcome:
     """Run the app's server here, its clients on `where`'s nodes, and journal what can be seen.
 
-    `on_loaded` is called when the app's code has been imported. Ctrl-C ends the run as
-    `interrupted`, a stop by `steering.control` as `stopped`, what the server raises as `failed`.
-    Raises UsageError, before anything is journaled, where the app cannot be loaded.
+    Ctrl-C ends the run as `interrupted`, a stop by `steering.control` as `stopped`, what the
+    server raises as `failed`. Raises FedsightError, before anything is journaled, where the
+    SuperLink cannot be reached.
     """
     steering = steering or AppSteering()
     logging.getLogger("flwr").setLevel(logging.WARNING)  # rounds are told by us
-    with loaded(app) as parts:
-        on_loaded()
-        with _grid(app, parts, where, steering) as grid:
-            session = _session(app, grid, journal, run_id, where, steering, models)
-            return session.run(lambda: _serve(app, parts, grid, session, where))
+    with _grid(app, parts, where, steering) as grid:
+        session = _session(app, grid, journal, run_id, where, steering, models)
+        outcome = session.run(lambda: _serve(app, parts, grid, session, where))
+        if isinstance(grid, Closing) and outcome.state != "finished":
+            grid.close(_ENDING[outcome.state], outcome.reason or "")
+        return outcome
 
 
 def _session(

@@ -64,23 +64,24 @@ class SeenRounds:
         self._heard = self._given = False
         self.last = 0
 
-    def begin(self, round: int | None = None) -> None:
-        """A round begins now; given its number, what is sent from now on is of it until `close`."""
+    def begin(self, round: int | None = None, started: int | None = None) -> None:
+        """A round begins, now if not before; given its number, what is sent from now on is of it
+        until `close`."""
         self.close()
         self.last = self.last + 1 if round is None else round
         self._given = round is not None
-        self._record = RoundRecord(self._run, self.last, self._now())
+        self._record = RoundRecord(self._run, self.last, started or self._now())
 
-    def asked(self, message: Message) -> None:
-        """A message has been handed over; its id is set."""
-        record = self._round_of(message)
+    def asked(self, message: Message, since: int) -> None:
+        """A message has been handed over, from `since` until now; its id is set."""
+        record = self._round_of(message, since)
         if record is None:
             return
         node_id = message.metadata.dst_node_id
         size = codec.content_bytes(message.content)
         node = None
         if _category(message) == EVALUATE:
-            start = record.evaluate.start if record.evaluate else self._now()
+            start = record.evaluate.start if record.evaluate else since
             record.evaluate = Period(start, self._now())
             record.evaluation_down_bytes += size
         else:
@@ -157,7 +158,7 @@ class SeenRounds:
         """Unix nanoseconds."""
         return self._now()
 
-    def _round_of(self, message: Message) -> RoundRecord | None:
+    def _round_of(self, message: Message, since: int) -> RoundRecord | None:
         """The round that a message is of; a new one where it begins one."""
         kind, group = _category(message), message.metadata.group_id
         number = _number(group)
@@ -166,7 +167,7 @@ class SeenRounds:
             return self._record if kind == EVALUATE else None
         if not self._given and self._is_new(group):
             wanted = number or 0
-            self.begin()
+            self.begin(started=since)
             self._group = group
             if self._record and self.last < wanted <= self.last + MOST_SKIPPED:
                 self._record.round = self.last = wanted

@@ -89,11 +89,12 @@ class Watching(Grid):
             self._asking = (0, 0.0)
             if not self.session.described:
                 self.session.describe(parameters=sizes(asked))
+            since = self.session.seen.now()
             ids = [message_id or "" for message_id in self.grid.push_messages(asked)]
             for message, message_id in zip(asked, ids, strict=False):
                 if message_id:
                     message.metadata.__dict__["_message_id"] = message_id
-                    self.session.seen.asked(message)
+                    self.session.seen.asked(message, since)
             return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
