@@ -34,7 +34,7 @@ def test_help_is_on_stdout_and_goes_well(data: Path, arguments: list[str]) -> No
     ("arguments", "sentence"),
     [
         (["runn"], "No such command 'runn'. (Did you mean one of: 'run', 'runs'?)"),
-        (["run", "--node", "3"], "No such option '--node'. Did you mean '--nodes'?"),
+        (["run", "--round", "3"], "No such option '--round'. (Did you mean one of: "),
         (["run", "--nodes", "many"], "Invalid value for '--nodes': 'many' is not a valid integer."),
         (["run", "--nodes", "0"], "nodes must be a whole number from 1 to 100000, got 0"),
         (["run", "--nodes", "-3"], "nodes must be a whole number from 1 to 100000, got -3"),
