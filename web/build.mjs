@@ -70,7 +70,7 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const { metafile } = await build({
   metafile: true,
-  entryPoints: { app: join(here, 'src/main.tsx'), style: join(here, 'src/style/style.css') },
+  entryPoints: { app: join(here, 'src/main.tsx'), style: join(here, 'src/style/style.css'), later: join(here, 'src/style/later.css') },
   outdir: out,
   absWorkingDir: here,
   bundle: true,

@@ -13,15 +13,27 @@ import sys
 from pathlib import Path
 from fedsight.collector.service import CollectorOptions, run
 
-run(CollectorOptions(data=Path(sys.argv[1]), port=int(sys.argv[2]), until_stdin_closes=True))
+run(
+    CollectorOptions(
+        data=Path(sys.argv[1]),
+        port=int(sys.argv[2]),
+        until_stdin_closes=True,
+        fl_server_url=sys.argv[3],
+    )
+)
 """
+
+
+#: Where no FL server is: nobody listens on port 1.
+NOWHERE = "http://127.0.0.1:1"
 
 
 class CollectorProcess:
     """Starts, stops and starts again on the same port and data directory."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, fl_server_url: str = NOWHERE) -> None:
         self.data = data
+        self.fl_server_url = fl_server_url
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
@@ -33,6 +45,7 @@ class CollectorProcess:
     def start(self) -> None:
         """Returns once it listens."""
         command = [sys.executable, "-c", SERVE, str(self.data), str(self.port)]
+        command.append(self.fl_server_url)
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -9,15 +9,19 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import httpx
 import msgspec
 
-from fedsight.signals import Batch, Event, Sample, Shipment, Span, batch
+from fedsight.signals import Batch, Event, Phase, Sample, Shipment, Span, batch
 
 SECOND = 1_000_000_000
 FAILING, REJECTED, SILENT, SLOW = 3, 5, 7, 2
 MODEL_BYTES = 228_000
+#: In a deployment: what a download and an upload take, as shares of the training.
+DOWN, UP = 0.2, 0.3
+SLOW_LINK = 4
 
 
 @dataclass
@@ -31,6 +35,7 @@ class Federation:
     fraction: float = 0.75
     round_seconds: float = 2.0
     seed: int = 1
+    engine: str = "simulation"
     seq: int = field(default=1, init=False)
     round: int = field(default=0, init=False)
 
@@ -47,7 +52,7 @@ class Federation:
     def started(self) -> Batch:
         details = {
             "task": "mnist",
-            "engine": "simulation",
+            "engine": self.engine,
             "strategy": "fedavg",
             "rounds": self.rounds,
             "nodes": self.names,
@@ -73,13 +78,18 @@ class Federation:
             if trouble is None or trouble[0] == "UPDATE_REJECTED":
                 samples += self._client_samples(began, index, took, queued)
                 spans += self._client_spans(began, index, queued, took)
-                queued += took
+                queued = queued + took if self.engine == "simulation" else 0.5
             trained += trouble is None
         failures = len(chosen) - trained
         samples += self._round_samples(began, queued + 0.05, len(chosen), trained, failures)
         spans += self._server_spans(began, queued)
         events.append(self._event(began, "ROUND_COMPLETED", self.round, None, {}))
         return batch(samples, events, spans)
+
+    def told(self, kind: str, node: str | None = None, **details: object) -> Batch:
+        """Something that happens in the round that is not over yet."""
+        at = self.start + int((self.round + 1) * self.round_seconds * SECOND)
+        return Batch(events=[self._event(at, kind, self.round + 1, node, details)])
 
     def ended(self) -> Batch:
         at = self.start + int((self.round + 1) * self.round_seconds * SECOND)
@@ -123,6 +133,10 @@ class Federation:
             "fl_client_payload_down_bytes": float(MODEL_BYTES),
             "fl_client_payload_up_bytes": float(MODEL_BYTES),
         }
+        if self.engine == "deployment":
+            del figures["fl_client_queued_seconds"]
+            figures["fl_client_download_seconds"] = took * DOWN
+            figures["fl_client_upload_seconds"] = took * (UP if index != SLOW_LINK else 4 * UP)
         return [Sample(time, name, value, self.round, labels) for name, value in figures.items()]
 
     def _round_samples(
@@ -145,8 +159,16 @@ class Federation:
         return [Sample(time, name, value, self.round, labels) for name, value in figures.items()]
 
     def _client_spans(self, began: int, index: int, queued: float, took: float) -> Iterator[Span]:
-        begin = began + int(queued * SECOND)
         node = f"client-{index}"
+        if self.engine == "deployment":
+            at = began
+            for phase, share in (("download", DOWN), ("train", 1.0), ("upload", UP)):
+                share *= 4 if phase == "upload" and index == SLOW_LINK else 1
+                end = at + int(took * share * SECOND)
+                yield Span(self.run, self.round, node, cast(Phase, phase), at, end)
+                at = end
+            return
+        begin = began + int(queued * SECOND)
         yield Span(self.run, self.round, node, "queued", began, begin)
         yield Span(self.run, self.round, node, "train", begin, begin + int(took * SECOND))
 

@@ -6,14 +6,18 @@ import { Top } from './shell/top';
 import { Tip } from './tip';
 import { dialog, page, runId } from './view';
 
-const RunsPage = lazy(() => import('./runs/page').then(part => part.RunsPage));
-const RunPage = lazy(() => import('./run/page').then(part => part.RunPage));
+const RunsPage = lazy(() => import('./runs/page').then(part => part.RunsPage), true);
+const RunPage = lazy(() => import('./run/page').then(part => part.RunPage), true);
+const NodesPage = lazy(() => import('./nodes/page').then(part => part.NodesPage));
+const ModelsPage = lazy(() => import('./models/page').then(part => part.ModelsPage));
 const Jump = lazy(() => import('./shell/dialogs').then(part => part.Jump));
 const KeysDialog = lazy(() => import('./shell/dialogs').then(part => part.KeysDialog));
 
 function Page() {
   if (page.value === 'runs') return <RunsPage />;
   if (page.value === 'run' && runId.value) return <RunPage key={runId.value} id={runId.value} />;
+  if (page.value === 'nodes') return <NodesPage id={runId.value} />;
+  if (page.value === 'models') return <ModelsPage key={runId.value} id={runId.value} />;
   return (
     <Problem
       title={`There is no page “${page.value}”`}

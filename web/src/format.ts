@@ -74,5 +74,11 @@ export function ago(value: number): string {
 export const clock = (milliseconds: number): string =>
   Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString().slice(11, 19) : DASH;
 
+/** `a, b, c and 3 more`. */
+export function listed(names: readonly string[], most = 4): string {
+  if (names.length <= most + 1) return names.join(', ').replace(/, ([^,]*)$/, ' and $1');
+  return `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+}
+
 export const plural = (n: number, one: string, many = `${one}s`): string =>
   `${count(n)} ${n === 1 ? one : many}`;

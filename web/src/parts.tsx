@@ -1,7 +1,7 @@
 // Small parts that every page is made of.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { RunState } from './data/contract';
+import type { Run, RunState } from './data/contract';
 import { DASH } from './format';
 import { tipFor } from './tip';
 
@@ -70,9 +70,14 @@ export function Choice<Key extends string>({ label, value, options, onChange }: 
 
 const GLYPHS = {
   ring: <circle cx="6" cy="6" r="4" class="stroke ring" />,
+  dot: <circle cx="6" cy="6" r="3.5" class="filled" />,
+  blank: null,
   check: <path d="M2 6.3 4.8 9 10 3.2" class="stroke" />,
   cross: <path d="m3 3 6 6M9 3 3 9" class="stroke" />,
+  pause: <path d="M3 2h2v8H3zM7 2h2v8H7z" class="filled" />,
   stop: <rect x="2.5" y="2.5" width="7" height="7" rx="1" class="filled" />,
+  play: <path d="M3 1.5 10 6 3 10.5z" class="filled" />,
+  again: <path d="M9.5 4A4 4 0 1 0 10 7M10 1.500v3H7" class="stroke" />,
   triangle: <path d="M6 1.5 11 10.5H1z" class="filled" />,
   dashes: <path d="M1.5 6h9" class="stroke dashes" />,
   diamond: <path d="M6 1 11 6 6 11 1 6z" class="filled" />,
@@ -85,16 +90,24 @@ export const Glyph = ({ name, tone = '' }: { name: GlyphName; tone?: string }) =
   </svg>
 );
 
-const STATES: Record<RunState, [GlyphName, string, string]> = {
+type Standing = RunState | 'waiting' | 'stalled';
+
+const STATES: Record<Standing, [GlyphName, string, string]> = {
   training: ['ring', 'accent', 'Training'],
+  waiting: ['ring', 'warn', 'Waiting'],
+  stalled: ['triangle', 'warn', 'Stalled'],
+  paused: ['pause', 'muted', 'Paused'],
   silent: ['dashes', 'warn', 'Silent'],
   finished: ['check', 'muted', 'Finished'],
   failed: ['cross', 'bad', 'Failed'],
+  stopped: ['stop', 'muted', 'Stopped'],
   interrupted: ['stop', 'muted', 'Interrupted'],
 };
 
-/** A run's state: shape, then word, then colour. */
-export function Status({ state }: { state: RunState }) {
+/** A run's state, or what keeps it from going on: shape, then word, then colour. */
+export function Status({ run }: { run: Run }) {
+  const waits = run.waiting && run.state === 'training';
+  const state = run.stalled ? 'stalled' : waits ? 'waiting' : run.state;
   const [glyph, tone, word] = STATES[state];
   return (
     <span class={`status ${tone}`}>

@@ -1,8 +1,9 @@
 // What the reader is looking at: the URL as signals, the pointer, the theme, the window.
 import { computed, effect, signal } from '@preact/signals';
+import { keepKey } from './data/session';
 import { changed, formatHash, parseHash, type Changes } from './route';
 
-export const route = signal(parseHash(location.hash));
+export const route = signal(parseHash(keepKey(location.hash)));
 export const page = computed(() => route.value.page);
 export const runId = computed(() => route.value.run);
 
@@ -25,8 +26,16 @@ export function setQuery(changes: Changes, how: 'push' | 'replace' = 'push'): vo
   route.value = next;
 }
 
-export const runHref = (run: string): string => formatHash({ page: 'run', run, query: {} });
-export const goRuns = (): void => void (location.hash = '#/runs');
+export const PLACES = [
+  ['runs', 'Runs'],
+  ['nodes', 'Nodes'],
+  ['models', 'Models'],
+] as const;
+export type Place = (typeof PLACES)[number][0];
+
+export const href = (page: string, run: string): string => formatHash({ page, run, query: {} });
+export const runHref = (run: string): string => href('run', run);
+export const go = (page: string): void => void (location.hash = href(page, ''));
 export const goRun = (run: string): void => void (location.hash = runHref(run));
 
 /** Open a run in the place of this page, so that "back" does not return to an empty one. */

@@ -5,7 +5,7 @@ import type { Client, Event, Health, Round, Run, Span, SystemStatus } from './co
 export const ALL_ROWS = 1_000_000;
 const RUNS_A_PAGE = 500;
 
-/** `status` is 0 where no answer came at all; 502 and 504 are a proxy's way to say so. */
+/** `status` is 0 where no answer came at all; a bare 502 or 504 is a proxy's way to say so. */
 export class ApiError extends Error {
   constructor(
     message: string,
@@ -17,7 +17,7 @@ export class ApiError extends Error {
   }
 
   get unreachable(): boolean {
-    return this.status === 0 || this.status === 502 || this.status === 504;
+    return !this.status || (this.code === 'http' && (this.status === 502 || this.status === 504));
   }
 }
 
@@ -36,10 +36,10 @@ async function refusal(answer: Response): Promise<ApiError> {
   return new ApiError(message, answer.status, error?.code ?? 'http', error?.field ?? null);
 }
 
-async function get<T>(path: string, query: Query = {}): Promise<T> {
+export async function get<T>(path: string, query: Query = {}, init?: RequestInit): Promise<T> {
   let answer: Response;
   try {
-    answer = await fetch(address(path, query), { headers: { accept: 'application/json' } });
+    answer = await fetch(address(path, query), init);
   } catch {
     throw new ApiError('The collector did not answer.', 0, 'unreachable');
   }
@@ -101,6 +101,10 @@ export async function getRoundClients(run: string, round: number): Promise<Clien
 export async function getRoundSpans(run: string, round: number): Promise<Span[]> {
   const query = { from_round: round, to_round: round, layout: 'columns', limit: ALL_ROWS };
   return readColumns<Span>(await get<ColumnsAnswer>(`${of(run)}/spans`, query));
+}
+
+export async function getEvents(run: string, kind: string): Promise<Event[]> {
+  return (await get<{ events: Event[] }>(`${of(run)}/events`, { kind, limit: 1000 })).events;
 }
 
 export async function getRoundEvents(run: string, round: number): Promise<Event[]> {

@@ -1,6 +1,13 @@
 // The collector's answers, as docs/api.md promises them. A figure that is not known is null.
 
-export type RunState = 'training' | 'silent' | 'finished' | 'failed' | 'interrupted';
+export type RunState =
+  | 'training'
+  | 'paused'
+  | 'silent'
+  | 'finished'
+  | 'failed'
+  | 'stopped'
+  | 'interrupted';
 export type ClientStatus = 'trained' | 'failed' | 'rejected' | 'no_reply';
 export type Phase = 'queued' | 'download' | 'train' | 'upload' | 'aggregate' | 'evaluate';
 export type Maybe<T> = T | null;
@@ -27,8 +34,28 @@ export interface Run {
   model_parameters: Maybe<number>;
   failures: Maybe<number>;
   silent: Maybe<{ seconds: number; p95_factor: Maybe<number> }>;
+  waiting: Maybe<Waiting>;
+  stalled: Maybe<Stalled>;
+  paused: Maybe<{ since: string; reason: Maybe<string> }>;
   accuracy_trend: Maybe<number>[];
   config: Record<string, unknown>;
+}
+
+export interface Waiting {
+  since: string;
+  round: Maybe<number>;
+  message: Maybe<string>;
+  waiting_for: string[];
+  deadline_seconds: Maybe<number>;
+}
+
+/** What the run's own watchdog says. */
+export interface Stalled {
+  since: string;
+  round: Maybe<number>;
+  message: Maybe<string>;
+  phase: Maybe<string>;
+  nodes: string[];
 }
 
 export interface Round {

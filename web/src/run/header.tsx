@@ -2,11 +2,15 @@
 import { serverNow } from '../data/collector';
 import type { Run } from '../data/contract';
 import { clock, duration, plural, seconds } from '../format';
+import { lazy } from '../lazy';
 import { Choice, Glyph, Status, Unknown } from '../parts';
-import { runName } from '../runs/filter';
-import { query, setQuery } from '../view';
+import { isLive, runName } from '../runs/filter';
+import { href, query, setQuery } from '../view';
 import { secondsLeft, type RoundTable } from './rounds';
 import { back, SMOOTHING, setZoom, smoothing, zoom } from './view';
+
+const Controls = lazy(() => import('./steering').then(part => part.Controls));
+const Moment = lazy(() => import('./steering').then(part => part.Moment));
 
 interface HeadProps {
   run: Run;
@@ -39,7 +43,9 @@ const Meta = ({ run, table }: HeadProps) => (
     </span>
     <Left run={run} table={table} />
     {run.seconds !== null && <span class="wide-only">{(run.ended === null ? duration : seconds)(run.seconds)} elapsed</span>}
-    <span class="wide-only">{plural(run.nodes.length, 'node')}</span>
+    <a class="wide-only" href={href('nodes', run.id)}>
+      {plural(run.nodes.length, 'node')}
+    </a>
     {Boolean(run.failures) && <span class="wide-only">{plural(run.failures!, 'failure')}</span>}
   </div>
 );
@@ -63,7 +69,7 @@ export function RunHead({ run, table }: HeadProps) {
     <div>
       <div class="run-head">
         <h1>{runName(run)}</h1>
-        <Status state={run.state} />
+        <Status run={run} />
         <Meta run={run} table={table} />
         <div class="row">
           {range && (
@@ -78,38 +84,13 @@ export function RunHead({ run, table }: HeadProps) {
             </button>
           )}
           <Smoothing />
+          <Controls run={run} />
         </div>
       </div>
       <div class="progress" role="progressbar" aria-label="Rounds done" aria-valuenow={Math.round(done * 100)}>
         <i style={{ width: `${Math.min(1, done) * 100}%` }} />
       </div>
+      {isLive(run) && <Moment run={run} />}
     </div>
-  );
-}
-
-/** Why a run ended badly, or since when nothing was heard of it. */
-export function RunNote({ run }: { run: Run }) {
-  if (run.silent) {
-    const { seconds: quiet, p95_factor: factor } = run.silent;
-    return (
-      <p class="banner mild run-note" role="status">
-        <Glyph name="dashes" tone="warn" />
-        <span>
-          <b>Nothing was heard of this run for {seconds(quiet)}</b>
-          {factor !== null && `, ${factor.toFixed(1)} times its 95th percentile round`}. It may still
-          train: look at its terminal.
-        </span>
-      </p>
-    );
-  }
-  if (!run.reason) return null;
-  const bad = run.state === 'failed';
-  return (
-    <p class={`banner run-note ${bad ? '' : 'mild'}`} role="status">
-      <Glyph name={bad ? 'cross' : 'stop'} tone={bad ? 'bad' : 'warn'} />
-      <span>
-        {bad ? 'Failed' : 'Ended'}: {run.reason}
-      </span>
-    </p>
   );
 }

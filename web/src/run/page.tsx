@@ -3,11 +3,11 @@ import '../shared';
 import { useEffect, useMemo } from 'preact/hooks';
 import { Glyph } from '../parts';
 import { Problem, Skeleton } from '../states';
-import { runName } from '../runs/filter';
+import { isLive, runName } from '../runs/filter';
 import { lazy } from '../lazy';
 import { usePageKeys } from '../shell/keys';
 import { height, hoverNode, hoverRound, phone, query, setQuery } from '../view';
-import { RunHead, RunNote } from './header';
+import { RunHead } from './header';
 import { Heat } from './heat';
 import { Multiples } from './multiples';
 import { Scrubber } from './scrubber';
@@ -16,6 +16,7 @@ import { back, heatFigure, inspect, inspecting, shownRound, step } from './view'
 import { WaterfallPanel } from './waterfall';
 import { fullHeight } from './waterfall-draw';
 
+const RunNote = lazy(() => import('./steering').then(part => part.RunNote));
 const Inspector = lazy(() => import('./inspector').then(part => part.Inspector));
 
 const SMALLEST = 220;
@@ -24,6 +25,8 @@ const PHONE = 400;
 /** Height of all but the canvases; beside the inspector their legends take two lines. */
 const OTHER = 404;
 const OTHER_DOCKED = 434;
+const MOMENT = 24;
+const NOTE = 48;
 
 function useKeys(store: RunStore): void {
   const table = store.rounds.value;
@@ -106,7 +109,9 @@ export function RunPage({ id }: { id: string }) {
   document.title = `${runName(run)}, round ${table.last ?? 0} · fedsight`;
   const round = shownRound(table);
   const open = inspecting() && round !== null;
-  const free = phone.value ? PHONE : height.value - (open ? OTHER_DOCKED : OTHER);
+  const notes = [run.stalled, run.paused, run.silent, run.reason].filter(Boolean).length;
+  const above = (isLive(run) ? MOMENT : 0) + notes * NOTE;
+  const free = phone.value ? PHONE : height.value - (open ? OTHER_DOCKED : OTHER) - above;
   const canvas = Math.max(SMALLEST, Math.min(LARGEST, free, fullHeight(run.nodes.length)));
   return (
     <div class={`run-page ${open ? 'docked' : ''}`} data-smooth={query('smooth')}>

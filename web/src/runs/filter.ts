@@ -5,7 +5,8 @@ export type StateFilter = 'all' | 'live' | 'ended' | 'failed';
 export type Grouping = 'state' | 'task' | 'none';
 export type Item = { group: string; size: number } | { run: Run; at: number };
 
-export const isLive = (run: Run): boolean => run.state === 'training' || run.state === 'silent';
+export const isLive = ({ state }: Run): boolean =>
+  state === 'training' || state === 'silent' || state === 'paused';
 
 export const runName = (run: Run): string =>
   [run.task, run.strategy].filter(Boolean).join('/') || run.id;

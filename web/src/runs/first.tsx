@@ -1,8 +1,10 @@
 // What stands where no run is known yet. It becomes the first run's page by itself.
+import '../fl/shared';
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { getStatus } from '../data/api';
 import { gone, heartbeat } from '../data/collector';
+import { Command } from '../fl/ask';
 import { count } from '../format';
 import { Figure, Glyph } from '../parts';
 import { becomeRun, page } from '../view';
@@ -27,25 +29,6 @@ async function look(): Promise<Seen | null> {
   const { events, samples, spans } = status.signals;
   const services = Object.entries(status.components).map(([name, { status }]) => [name, status]);
   return { signals: events + samples + spans, services: Object.fromEntries(services) };
-}
-
-function Command() {
-  const copied = useSignal(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(COMMAND);
-    copied.value = true;
-  };
-  return (
-    <div class="command">
-      <span class="faint">$</span>
-      <b class="grow">{COMMAND}</b>
-      {window.isSecureContext && (
-        <button class="button" onClick={() => void copy()}>
-          {copied.value ? 'Copied' : 'Copy'}
-        </button>
-      )}
-    </div>
-  );
 }
 
 const Service = ({ name, state }: { name: string; state?: string }) => (
@@ -76,7 +59,7 @@ export function FirstRun() {
       <div>
         <h1>No runs yet</h1>
         <p class="muted lead">In a terminal on this machine, type</p>
-        <Command />
+        <Command text={COMMAND} />
         <p class="faint">
           Trains MNIST digits with 10 simulated clients, 20 rounds. Nothing is downloaded. The run
           opens here by itself.

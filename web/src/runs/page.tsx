@@ -5,10 +5,12 @@ import { Choice } from '../parts';
 import { Problem, Skeleton } from '../states';
 import { phone, query, setQuery } from '../view';
 import { plural } from '../format';
+import { lazy } from '../lazy';
 import { filtered, grouped, type Grouping, type StateFilter } from './filter';
-import { FirstRun } from './first';
 import { retryRuns, runs, runsError, total } from './store';
 import { RunTable } from './table';
+
+const FirstRun = lazy(() => import('./first').then(part => part.FirstRun));
 
 const STATES = [
   ['all', 'All'],

@@ -19,6 +19,9 @@ const NO_EVALUATION = 'No round was evaluated yet';
 const tone = ({ state }: Run) => (state === 'failed' ? 'bad' : state === 'training' ? 'live' : '');
 
 function note(run: Run): [string, string] {
+  const held = run.stalled?.message ?? run.waiting?.message;
+  if (held) return [held, 'warn'];
+  if (run.paused?.reason) return [run.paused.reason, 'muted'];
   if (run.silent) {
     const { seconds, p95_factor: factor } = run.silent;
     const times = factor === null ? '' : `, ${factor.toFixed(1)} × the 95th percentile round`;
@@ -57,7 +60,7 @@ export function RunRow({ run, index, current, onPick }: RowProps) {
       onDblClick={() => goRun(run.id)}
     >
       <span role="gridcell">
-        <Status state={run.state} />
+        <Status run={run} />
       </span>
       <span role="gridcell" class="mono muted ellipsis">
         {run.id}
@@ -102,7 +105,7 @@ export const RunRowPhone = ({ run, index }: RowProps) => (
   <div role="row" aria-rowindex={index} class="run-row-phone" onClick={() => goRun(run.id)}>
     <span role="gridcell">
       <span class="row">
-        <Status state={run.state} />
+        <Status run={run} />
         <span class="mono faint ellipsis">{run.id}</span>
       </span>
       <a class="ellipsis" href={runHref(run.id)}>

@@ -17,7 +17,7 @@ export const runs = computed(() =>
 );
 /** Null until the first answer: no runs and not yet known are different things. */
 export const total = signal<number | null>(null);
-export const liveRuns = computed(() => runs.value.filter(isLive).length);
+export const liveRuns = computed(() => runs.value.filter(isLive));
 export const runsError = signal<ApiError | null>(null);
 
 const dirty = new Set<string>();

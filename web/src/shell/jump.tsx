@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { isLive, matches, runName } from '../runs/filter';
 import { runs } from '../runs/store';
-import { dialog, goRun, goRuns, page, setQuery } from '../view';
+import { dialog, go, goRun, page, PLACES, setQuery } from '../view';
 import { wholeNumber } from '../route';
 
 const MOST = 9;
@@ -21,8 +21,9 @@ function targets(search: string): Target[] {
   if (round !== null && page.value === 'run') {
     found.push({ key: 'round', text: `Round ${round}`, kind: 'round', go: () => setQuery({ round }) });
   }
-  if ('runs'.startsWith(search.toLowerCase())) {
-    found.push({ key: 'runs', text: 'Runs', kind: 'page', go: goRuns });
+  for (const [place, name] of PLACES) {
+    if (!place.startsWith(search.toLowerCase())) continue;
+    found.push({ key: place, text: name, kind: 'page', go: () => go(place) });
   }
   const hits = runs.value.filter(run => matches(run, search));
   hits.sort((a, b) => Number(isLive(b)) - Number(isLive(a)));

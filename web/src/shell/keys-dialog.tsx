@@ -4,6 +4,7 @@ import { dialog, page } from '../view';
 
 const ANYWHERE: [string, string][] = [
   ['Ctrl K', 'jump to a run, a page or a round'],
+  ['g r', 'runs; with n nodes, with m models'],
   ['?', 'show the keys'],
 ];
 const RUNS: [string, string][] = [
@@ -11,6 +12,7 @@ const RUNS: [string, string][] = [
   ['j k', 'next and previous run'],
   ['Enter', 'open the run'],
 ];
+const NODES: [string, string][] = [['/', 'search']];
 const RUN: [string, string][] = [
   ['[ ]', 'previous and next round'],
   ['l', 'back to the newest round'],
@@ -52,6 +54,7 @@ export function KeysDialog() {
       </header>
       <Table title="Anywhere" keys={ANYWHERE} />
       {page.value === 'runs' && <Table title="Runs" keys={RUNS} />}
+      {page.value === 'nodes' && <Table title="Nodes" keys={NODES} />}
       {page.value === 'run' && <Table title="Run" keys={RUN} />}
     </dialog>
   );

@@ -1,6 +1,6 @@
 // The keys. What they do is up to the page that is open.
 import { useEffect } from 'preact/hooks';
-import { dialog } from '../view';
+import { dialog, go, PLACES } from '../view';
 
 type Keys = Record<string, (event: KeyboardEvent) => void>;
 
@@ -16,6 +16,9 @@ export function usePageKeys(keys: Keys): void {
   });
 }
 
+/** The key before: `g` and a letter open a page. */
+let after = '';
+
 const typing = (target: EventTarget | null): boolean =>
   target instanceof Element && target.matches('input, textarea, select, [contenteditable]');
 
@@ -27,7 +30,10 @@ function onKeyDown(event: KeyboardEvent): void {
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (dialog.value || (typing(event.target) && event.key !== 'Escape')) return;
-  if (event.key === '?') dialog.value = 'keys';
+  const place = after === 'g' && PLACES.find(([name]) => name[0] === event.key);
+  after = event.key;
+  if (place) go(place[0]);
+  else if (event.key === '?') dialog.value = 'keys';
   else pageKeys[event.key]?.(event);
 }
 

@@ -4,19 +4,20 @@ import { now, reach } from '../data/collector';
 import { duration } from '../format';
 import { Glyph } from '../parts';
 import { liveRuns } from '../runs/store';
-import { dialog, page } from '../view';
+import { dialog, href, page, PLACES, runId, type Place } from '../view';
 
-const RunsIcon = () => (
+const Icon = ({ d }: { d: string }) => (
   <svg viewBox="0 0 16 16" aria-hidden="true">
-    <path d="M2 4h12M2 8h12M2 12h8" />
+    <path d={d} />
   </svg>
 );
 
-const JumpIcon = () => (
-  <svg viewBox="0 0 16 16" aria-hidden="true">
-    <path d="M7 2a5 5 0 1 1 0 10A5 5 0 0 1 7 2zM10.5 10.5 14 14" />
-  </svg>
-);
+const JUMP = 'M7 2a5 5 0 1 1 0 10A5 5 0 0 1 7 2zM10.5 10.5 14 14';
+const ICONS: Record<Place, string> = {
+  runs: 'M2 4h12M2 8h12M2 12h8',
+  nodes: 'M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z',
+  models: 'M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6',
+};
 
 const Eye = () => (
   <svg width="20" height="20" viewBox="0 0 20 20" class="eye" aria-hidden="true">
@@ -28,8 +29,17 @@ const Eye = () => (
   </svg>
 );
 
-const onRuns = () => page.value === 'runs' || page.value === 'run';
-const current = () => (onRuns() ? 'page' : undefined);
+const current = (place: Place) =>
+  place === (page.value === 'run' ? 'runs' : page.value) ? 'page' : undefined;
+
+/** Pages that have a run keep it, from one to the other. */
+const target = (place: Place) => href(place, place === 'runs' ? '' : runId.value);
+
+function Live() {
+  const stalled = liveRuns.value.filter(run => run.stalled).length;
+  if (stalled) return <span class="count warn">{stalled} stalled</span>;
+  return liveRuns.value.length > 0 && <span class="count">{liveRuns.value.length} live</span>;
+}
 
 function CollectorLine(): JSX.Element {
   const { state, latency, health, goneSince, refusal } = reach.value;
@@ -77,11 +87,13 @@ export const Rail = () => (
       <span>fedsight</span>
     </a>
     <h2>Insight</h2>
-    <a class="nav" href="#/runs" title="Runs" aria-current={current()}>
-      <RunsIcon />
-      <span>Runs</span>
-      {liveRuns.value > 0 && <span class="count">{liveRuns.value} live</span>}
-    </a>
+    {PLACES.map(([place, name]) => (
+      <a key={place} class="nav" href={target(place)} title={name} aria-current={current(place)}>
+        <Icon d={ICONS[place]} />
+        <span>{name}</span>
+        {place === 'runs' && <Live />}
+      </a>
+    ))}
     <footer>
       <CollectorLine />
     </footer>
@@ -90,12 +102,14 @@ export const Rail = () => (
 
 export const Tabs = () => (
   <nav class="tabs" aria-label="Main">
-    <a href="#/runs" aria-current={current()}>
-      <RunsIcon />
-      Runs
-    </a>
+    {PLACES.map(([place, name]) => (
+      <a key={place} href={target(place)} aria-current={current(place)}>
+        <Icon d={ICONS[place]} />
+        {name}
+      </a>
+    ))}
     <button onClick={() => (dialog.value = 'jump')}>
-      <JumpIcon />
+      <Icon d={JUMP} />
       Jump to
     </button>
   </nav>

@@ -1,8 +1,21 @@
 // The bar above every page: where we are, jump, keys, theme.
-import { dialog, nextTheme, page, runId, theme } from '../view';
+import { dialog, nextTheme, page, PLACES, runHref, runId, theme } from '../view';
 
 function Crumb() {
-  if (page.value !== 'run') return <b>{page.value === 'runs' ? 'Runs' : 'Not found'}</b>;
+  if (page.value !== 'run') {
+    const name = PLACES.find(([place]) => place === page.value)?.[1] ?? 'Not found';
+    return (
+      <>
+        <b>{name}</b>
+        {runId.value && <span>in</span>}
+        {runId.value && (
+          <a class="mono ellipsis" href={runHref(runId.value)}>
+            {runId.value}
+          </a>
+        )}
+      </>
+    );
+  }
   return (
     <>
       <a href="#/runs">Runs</a>

@@ -1,0 +1,33 @@
+// What a run does at this moment, in one sentence. Pure.
+import type { Run } from '../data/contract';
+import { duration, listed } from '../format';
+import type { FlStatus } from './contract';
+
+interface Wait {
+  round: number | null;
+  message: string | null;
+  nodes: readonly string[];
+  /** When the wait ends at the latest, in ms. */
+  until: number | null;
+}
+
+function waitOf(run: Run, status: FlStatus | null): Wait | null {
+  if (status && status.run === run.id && status.training_active) {
+    const { current_round: round, message, waiting_for: nodes, deadline } = status;
+    return { round, message: message || status.status, nodes, until: deadline && Date.parse(deadline) } as Wait;
+  }
+  if (!run.waiting || run.state !== 'training') return null;
+  const { round, message, waiting_for: nodes, since, deadline_seconds: most } = run.waiting;
+  return { round, message, nodes, until: most === null ? null : Date.parse(since) + most * 1000 };
+}
+
+/** The sentence; null where nothing is known of this moment. `now`: the collector's clock, ms. */
+export function moment(run: Run, status: FlStatus | null, now: number): string | null {
+  const wait = waitOf(run, status);
+  if (!wait) return null;
+  const nodes = wait.nodes.length ? `waits for ${listed(wait.nodes)}` : '';
+  const left = wait.until === null ? 0 : (wait.until - now) / 1000;
+  const most = left > 0 ? `at most ${duration(left)} more` : '';
+  const what = [wait.message, nodes, most].filter(Boolean).join(', ');
+  return wait.round === null ? what : `Round ${wait.round}: ${what}`;
+}

@@ -1,0 +1,51 @@
+// What is known of nodes besides their rounds: the FL server's list of them, and who fell silent.
+import { effect, signal } from '@preact/signals';
+import { ApiError, getEvents } from '../data/api';
+import { suspect } from '../data/collector';
+import type { Run } from '../data/contract';
+import { paced } from '../data/pace';
+import type { FlClient } from '../fl/contract';
+import { allClients, server } from '../fl/server';
+import { isLive } from '../runs/filter';
+import { silentSince } from './now';
+
+const GAP_MS = 1500;
+
+export class LiveNodes {
+  readonly clients = signal<ReadonlyMap<string, FlClient>>(new Map());
+  readonly silent = signal<ReadonlyMap<string, number>>(new Map());
+  private readonly look = paced(() => this.read(), GAP_MS);
+  private readonly stop: () => void;
+  private run: Run | null = null;
+
+  constructor(run: { readonly value: Run | null }) {
+    this.stop = effect(() => {
+      this.run = run.value;
+      const { status, error } = server.value;
+      if (this.run && (status || error)) this.look();
+    });
+  }
+
+  close(): void {
+    this.stop();
+    this.run = null;
+  }
+
+  private async read(): Promise<void> {
+    const run = this.run;
+    if (!run) return;
+    try {
+      if (server.peek().status?.run === run.id) {
+        this.clients.value = new Map((await allClients()).map(one => [one.client_id, one]));
+      } else if (this.clients.peek().size) this.clients.value = new Map();
+      if (isLive(run) && run.engine !== 'simulation') {
+        const kinds = ['NODE_SILENT', 'NODE_RETURNED'];
+        const told = await Promise.all(kinds.map(kind => getEvents(run.id, kind)));
+        this.silent.value = silentSince(told.flat());
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.unreachable) suspect();
+    }
+  }
+}
