@@ -18,7 +18,7 @@ from benchmarks.machine import ROOT
 from benchmarks.report import Report
 from fedsight.errors import FedsightError
 
-NAMES = ("accuracy", "overhead", "simulation", "startup", "dashboard", "aggregation")
+NAMES = ("accuracy", "overhead", "simulation", "startup", "dashboard", "aggregation", "algorithms")
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 

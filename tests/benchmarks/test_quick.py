@@ -21,6 +21,7 @@ TARGETS = {
     "startup": 1,
     "dashboard": 2,
     "aggregation": 5,
+    "algorithms": 1,
 }
 
 
