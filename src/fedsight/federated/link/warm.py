@@ -127,7 +127,7 @@ def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None
         if who is not None:
             pass
         elif options.key is None:
-            stack.enter_context(_alone(options.folder, options.name))
+            stack.enter_context(alone(options.folder, options.name))
             who = identity.kept(options.folder, options.name)
         else:
             who = identity.read(options.key)
@@ -169,7 +169,7 @@ def _end_with(node: Node) -> None:
 
 
 @contextmanager
-def _alone(folder: Path, name: str) -> Iterator[None]:
+def alone(folder: Path, name: str) -> Iterator[None]:
     """Only one process is the node of that name: two with one key would share its messages."""
     with (folder / f"{name}.lock").open("w") as lock:
         try:
