@@ -120,9 +120,10 @@ def _session(
 
 def _serve(app: FlowerApp, parts: Loaded, grid: Grid, session: AppSession, where: Where) -> None:
     """What Flower's own process for servers does with a ServerApp."""
-    wait = SIMULATED_WAIT_SECONDS
-    if where.place is not None:
-        wait = where.rule.wait_seconds
+    wait = where.rule.wait_seconds
+    if where.place is None:
+        wait = min(wait, SIMULATED_WAIT_SECONDS)
+    else:
         muster = Muster(grid, where.rule.silent_seconds, session.say)
         muster.wait_for(where.nodes, wait, session.control, session.progress)
     session.progress.begin("starting", f"the app's server, {app.server}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: So often what is under way is sent anew after it was lost.
 MOST_ATTEMPTS = 5
 #: A server that asks so often who is there, and sends nothing, waits for nodes.
-WAITING_AFTER_CALLS = 3
+WAITING_AFTER_CALLS = 2
 
 
 class Watching(Grid):
