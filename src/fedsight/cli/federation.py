@@ -19,7 +19,7 @@ from fedsight.errors import UsageError
 
 if TYPE_CHECKING:
     from fedsight.federated.api.options import FederationOptions
-    from fedsight.federated.link.linked import Linked
+    from fedsight.federated.api.trained import Way
     from fedsight.federated.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -118,15 +118,16 @@ def _options(
 
 
 @contextmanager
-def _link(settings: Settings, plan: Plan, reach: Reach) -> Iterator[Linked | None]:
-    """The way to the nodes: None where they are simulated; nodes of our own end with the context."""
+def _link(settings: Settings, plan: Plan, reach: Reach) -> Iterator[Way | None]:
+    """The way to the nodes, None where they are simulated; nodes of our own end with it."""
     if plan.engine == "simulation":
         if reach.superlink is not None:
             raise UsageError("a SuperLink has nothing to do in a simulation: leave one of them out")
         yield None
         return
     if reach.superlink is not None:
-        yield linked(reach, settings.data)
+        named = linked(reach, settings.data)
+        yield lambda: named
         return
     from fedsight.federated.link.launch import launched
 
@@ -135,8 +136,8 @@ def _link(settings: Settings, plan: Plan, reach: Reach) -> Iterator[Linked | Non
 
     with launched(settings, plan.nodes, task=plan.task, tell=tell) as federation:
         logger.info("%d nodes at SuperLink %s", len(federation.names), federation.address)
-        ours = linked(Reach(federation.address), settings.data)
-        yield replace(ours, expected=len(federation.names))
+        ours = Reach(federation.address)
+        yield lambda: replace(linked(ours, settings.data), expected=len(federation.names))
 
 
 def _plan(settings: Settings, **given: str | int | None) -> Plan:

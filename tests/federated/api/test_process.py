@@ -56,7 +56,7 @@ class Served:
         """Ask it to end; its exit code and what it wrote to standard error."""
         self.http.close()
         self.process.send_signal(number)
-        out, said = self.process.communicate(timeout=30)
+        out, said = self.process.communicate(timeout=60)
         assert out == ""
         return self.process.returncode, said
 
@@ -165,3 +165,43 @@ def test_settings_are_what_a_bare_start_runs(tmp_path: Path) -> None:
     events = served.get("/events?limit=1000")["events"]
     assert json.dumps(events).count('"ROUND_COMPLETED"') == 2
     assert served.end(signal.SIGTERM)[0] == 0
+
+
+def test_a_deployment_of_its_own_is_started_paused_and_stopped(tmp_path: Path) -> None:
+    more = ("--engine", "deployment", "--nodes", "2")
+    served = Served(tmp_path / "data", *more, COLLECTOR_PORT="9")
+    try:
+        run = served.post("/start", LONG)["run"]
+        now = served.until(lambda now: (now["rounds"] or 0) >= 2)
+        assert (now["engine"], now["clients"], now["connected_clients"]) == ("deployment", 2, 2)
+        served.post("/pause")
+        served.until(lambda now: now["status"] == "paused")
+        clients = served.get("/clients")["clients"]
+        assert [one["client_id"] for one in clients] == ["client-0", "client-1"]
+        assert {one["kind"] for one in clients} == {"warm"}
+        assert min(one["rounds"] for one in clients) >= 2
+        served.post("/stop", {"reason": "enough"})
+        now = served.until(lambda now: not now["training_active"])
+        assert (now["run"], now["status"], now["stop_reason"]) == (run, "stopped", "enough")
+        second = served.post("/start", {"training_config": {"max_rounds": 2}})["run"]
+        now = served.until(lambda now: not now["training_active"])
+        assert (now["run"], now["status"], now["rounds"]) == (second, "finished", 2)
+    finally:
+        code, said = served.end()
+    assert (code, "Traceback" in said) == (0, False)
+
+
+def test_a_superlink_in_a_simulation_is_refused(tmp_path: Path) -> None:
+    words = ("--engine", "simulation", "--superlink", "127.0.0.1:8000")
+    done = fedsight(tmp_path / "data", "serve", "federation", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a SuperLink has nothing to do in a simulation" in done.stderr
+
+
+def test_where_no_superlink_is_the_run_fails_and_says_so(tmp_path: Path) -> None:
+    served = Served(tmp_path / "data", "--superlink", "127.0.0.1:9", COLLECTOR_PORT="9")
+    served.post("/start", {"plan": {"wait_seconds": 0.5}})
+    now = served.until(lambda now: not now["training_active"])
+    assert (now["status"], now["rounds"]) == ("failed", 0)
+    assert "127.0.0.1:9" in now["stop_reason"]
+    served.end()

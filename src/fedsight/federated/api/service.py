@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -16,15 +15,12 @@ from fedsight.errors import FedsightError, StoreError
 from fedsight.federated.api.application import create_app
 from fedsight.federated.api.options import FederationOptions
 from fedsight.federated.api.server import Server
-from fedsight.federated.api.trained import Trained
-
-if TYPE_CHECKING:
-    from fedsight.federated.training import Link
+from fedsight.federated.api.trained import Trained, Way
 
 __all__ = ["FederationOptions", "run"]
 
 
-def run(options: FederationOptions, link: Link | None = None) -> None:
+def run(options: FederationOptions, link: Way | None = None) -> None:
     """Serve until SIGINT, SIGTERM or, where asked, the end of standard input.
 
     A run that goes on is then ended as stopped. Prints `listening on http://HOST:PORT` and nothing

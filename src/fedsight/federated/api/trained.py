@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 
+#: Makes the way to nodes elsewhere when a run wants it: its parts take seconds to import.
+Way = Callable[[], "Link"]
+
 
 class Teed:
     """A recorder that tells of what it has kept."""
@@ -40,7 +43,7 @@ class Trained:
     fetches it.
     """
 
-    def __init__(self, options: FederationOptions, token: str, link: Link | None = None) -> None:
+    def __init__(self, options: FederationOptions, token: str, link: Way | None = None) -> None:
         self._options = options
         self._token = token
         self._link = link
@@ -61,10 +64,12 @@ class Trained:
 
     def _train(self, assignment: Assignment, journal: Journal) -> Ended:
         # torch and flwr take seconds to import: the server answers before they are there.
+        assignment.progress.begin("starting", "loads torch and Flower")
         from fedsight.federated.checkpoint import Checkpoints
         from fedsight.federated.training import Steering, train
 
         plan, keep = assignment.order.plan, assignment.order.keep
+        assignment.progress.begin("starting", f"loads task {plan.task} and its nodes")
         store = ModelStore(self._options.models)
         outcome = train(
             plan,
@@ -75,6 +80,6 @@ class Trained:
             ),
             models=RunKeeper(store, assignment.run_id, plan.task, keep),
             checkpoints=Checkpoints(self._options.checkpoints),
-            link=self._link,
+            link=None if self._link is None else self._link(),
         )
         return Ended(outcome.state, outcome.reason)
