@@ -87,7 +87,10 @@ class Seen:
 
 @dataclass
 class Current:
-    """The run that goes on, or the last one. Times are Unix nanoseconds."""
+    """The run that goes on, or the last one. Times are Unix nanoseconds.
+
+    `told` is how it says that it ended; `ended` is set once it has let go of everything.
+    """
 
     run_id: str
     order: Order
@@ -97,6 +100,7 @@ class Current:
     seen: Seen | None = None
     began: int = field(default_factory=time.time_ns)
     over: int | None = None
+    told: Ended | None = None
     ended: Ended | None = None
 
     @property
@@ -227,11 +231,8 @@ class Runner:
                 self._launch(*waiting)
 
     def _ended(self, current: Current) -> Ended:
-        told_end = False
-
         def note(batch: Batch) -> None:
-            nonlocal told_end
-            told_end = told_end or any(event.kind == "RUN_ENDED" for event in batch.events)
+            current.told = _told_end(batch) or current.told
             self._log.note(batch)
             found = current.history.note(batch)
             if found is not None:
@@ -252,10 +253,17 @@ class Runner:
             logger.exception("run %s met a fault", current.run_id)
             self.error = f"run {current.run_id}: {told(error)}"
             ended = Ended("failed", told(error))
-        if not told_end:  # it failed before it had a journal, or in it
+        if current.told is None:  # it failed before it had a journal, or in it
             details = {"state": ended.state, "reason": ended.reason}
             self._log.say(ENDED[ended.state], details, run=current.run_id)
         return ended
+
+
+def _told_end(batch: Batch) -> Ended | None:
+    for event in batch.events:
+        if event.kind == "RUN_ENDED":
+            return Ended(event.details["state"], event.details["reason"])
+    return None
 
 
 def conflict(message: str) -> RefusedError:

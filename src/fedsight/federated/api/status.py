@@ -84,8 +84,9 @@ class Status(Struct, frozen=True):
 
 def word_of(current: Current) -> Word:
     """One word for what the run is doing, or how it ended."""
-    if current.ended is not None:
-        return ENDS[current.ended.state]
+    ended = current.ended or current.told
+    if ended is not None:
+        return ENDS[ended.state]
     return WORDS[current.progress.now.activity]
 
 
