@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import http.server
-import ipaddress
 import shutil
 import subprocess
 import sys
@@ -15,10 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.common.serde import fab_to_proto
 from flwr.proto.control_pb2 import StartRunRequest, StartRunResponse
@@ -34,6 +28,7 @@ from fedsight.federated.link.caller import Caller, Place
 from fedsight.federated.link.grid import LinkGrid
 from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions, Tls
 from fedsight.federated.link.wire import UntrustedError
+from tests.federated.link.certificates import certificate
 from tests.federated.link.fleet import introducing, nodes
 
 
@@ -99,34 +94,9 @@ def test_the_database_must_have_a_directory(tmp_path: Path) -> None:
         SuperLink(SuperLinkOptions(port=0, database=tmp_path / "no" / "state.db"))
 
 
-def certificate(folder: Path, name: str = "server") -> Tls:
-    """A certificate of 127.0.0.1 that vouches for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    tls = Tls(folder / f"{name}.pem", folder / f"{name}.key")
-    tls.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    tls.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return tls
+def test_node_authentication_beyond_this_machine_needs_tls() -> None:
+    with pytest.raises(UsageError, match=r"node authentication at 0\.0\.0\.0 needs TLS"):
+        SuperLink(SuperLinkOptions("0.0.0.0", port=0, node_auth=True))
 
 
 @contextmanager

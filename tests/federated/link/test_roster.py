@@ -110,8 +110,16 @@ def test_a_node_with_a_new_id_is_not_two() -> None:
 
 def test_polls_are_told_where_they_are_watched() -> None:
     line = Line()
-    line.answers = {7: said(name="a"), 9: said(name="z")}
+    line.answers = {
+        7: said(name="a", kind="warm"),
+        8: said(name="b", kind="stock"),
+        9: said(name="c", kind="warm"),
+    }
     known = roster(line)
-    report = NodeReport("7", None, "online", 0.25, 1, 2, 3)
-    views = known.views(online(7, 9), NodeReports(1, [report]))
-    assert [(view.name, view.last_seen_seconds) for view in views] == [("a", 0.25), ("z", None)]
+    reports = [NodeReport(each, None, "online", 0.25, 1, 2, 3) for each in ("7", "8")]
+    views = known.views(online(7, 8, 9), NodeReports(1, reports))
+    assert [(view.name, view.last_seen_seconds) for view in views] == [
+        ("a", 0.25),
+        ("b", None),  # it pauses while it starts an app
+        ("c", None),
+    ]

@@ -164,6 +164,10 @@ def _nameless(node_id: int) -> str:
 
 
 def _seen(view: NodeView, info: NodeInfo | None, report: NodeReport | None) -> NodeView:
-    """A node with what is known of it now."""
-    age = None if report is None else report.last_poll_seconds
+    """A node with what is known of it now.
+
+    Only a warm node polls whatever else it does: of another, which pauses for as long as it starts
+    an app, the last poll says nothing.
+    """
+    age = report.last_poll_seconds if report is not None and view.kind == "warm" else None
     return replace(view, online=info is not None, last_seen_seconds=age)

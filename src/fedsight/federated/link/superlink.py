@@ -27,6 +27,7 @@ from flwr.superlink.config_loader import SuperLinkLifespanConfig
 from flwr.superlink.main import create_app
 
 from fedsight.config import LOOPBACK, PORTS
+from fedsight.door.hosts import is_loopback
 from fedsight.door.serving import listening
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link.address import Address
@@ -97,12 +98,7 @@ class SuperLink:
         listener: socket.socket | None = None,
         on_refusal: Callable[[Refusal], object] = lambda _: None,
     ) -> None:
-        if options.tls is not None:
-            options.tls.check()
-        if options.database is not None and not options.database.absolute().parent.is_dir():
-            raise UsageError(
-                f"database must be a file in a directory that is there, got {options.database}"
-            )
+        _check(options)
         self.options = options
         self._listener = listener or listening(options.host, options.port)
         self._on_refusal = on_refusal
@@ -206,6 +202,20 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_listening()
+
+
+def _check(options: SuperLinkOptions) -> None:
+    """Raise UsageError where it could not begin, or would promise what it cannot keep."""
+    if options.tls is not None:
+        options.tls.check()
+    elif options.node_auth and not is_loopback(options.host):
+        raise UsageError(
+            f"node authentication at {options.host} needs TLS: without it, whoever hears a node's"
+            " request can use its signature first; give a certificate and its key"
+        )
+    database = options.database
+    if database is not None and not database.absolute().parent.is_dir():
+        raise UsageError(f"database must be a file in a directory that is there, got {database}")
 
 
 def _flowers(options: SuperLinkOptions) -> SuperLinkLifespanConfig:
