@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from fedsight.config import Settings
-from fedsight.errors import FedsightError
+from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link.local import SUPERLINK, LocalPlan
 
 START_SECONDS = 30.0
@@ -31,12 +31,13 @@ class Federation:
     """A SuperLink at `address` (HOST:PORT) and nodes called `names`, in the order of their parts.
 
     `pids` are those of the processes that live, by name; the SuperLink's is called "superlink".
-    `closing` is set while it is being ended.
+    `failure` is why there will be no nodes; `closing` is set while it is being ended.
     """
 
     address: str
     names: tuple[str, ...]
     pids: dict[str, int] = field(default_factory=dict)
+    failure: FedsightError | None = None
     closing: threading.Event = field(default_factory=threading.Event)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -163,8 +164,9 @@ def _listening(child: subprocess.Popen[bytes], plan: LocalPlan) -> tuple[Federat
 
 def _read(child: subprocess.Popen[bytes], lines: Lines) -> None:
     assert child.stdout is not None
-    for line in child.stdout:
-        lines.put(line)
+    with child.stdout as said:
+        for line in said:
+            lines.put(line)
     lines.put(b"")
 
 
@@ -175,7 +177,9 @@ def _follow(
     while line := lines.get():
         said = json.loads(line)
         if "failed" in said:
-            tell(f"the federation's nodes did not start: {said['failed']}")
+            failure = UsageError if said["usage"] else FedsightError
+            federation.failure = failure(said["failed"])
+            tell(f"the nodes did not start: {said['failed']}")
             continue
         federation.now(said["child"], said["pid"])
         if said["pid"] == 0 and not federation.closing.is_set():
