@@ -116,10 +116,12 @@ def _run(
 
 
 def _wait_online(federation: Federation, screen: Screen) -> None:
-    """Until all nodes have come. Raises FedsightError where they do not."""
+    """Until all nodes have come. Raises FedsightError where they do not, saying why."""
     wanted, began = len(federation.names), time.monotonic()
     limit = ONLINE_SECONDS + wanted * ONLINE_SECONDS_A_NODE
     while (there := _online(federation.address)) < wanted:
+        if federation.failure is not None:
+            raise federation.failure
         if time.monotonic() - began > limit:
             raise FedsightError(
                 f"{there} of {wanted} nodes came within {limit:.0f} s; see the logs of the others"

@@ -19,7 +19,7 @@ from typing import Any
 
 from fedsight.config import LOOPBACK
 from fedsight.door.serving import listening
-from fedsight.errors import FedsightError
+from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link.nursery import Child, Nursery
 
 SUPERLINK = "superlink"
@@ -66,7 +66,7 @@ def main() -> None:
                 nursery.begin(_node(plan, listener, part, Path(folder) / f"{part}.id"))
             nursery.look_after()
         except FedsightError as error:
-            say(failed=str(error))
+            say(failed=str(error), usage=isinstance(error, UsageError))
         finally:
             nursery.end()
 

@@ -143,6 +143,7 @@ def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None
             log.warning("in plaintext: whoever is on the way can read and change the models")
         _end_with(node)
         node.run()
+        signal.alarm(0)  # nothing is left that could take long
 
 
 def _prepare() -> None:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
@@ -87,6 +88,7 @@ class Wire:
         self._tls = tls
         self._answer_seconds = answer_seconds
         self._idle: list[HTTPConnection] = []
+        self._lent: set[HTTPConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -113,12 +115,16 @@ class Wire:
         return self._asked(self._opened(), method, path, body, headers())
 
     def close(self) -> None:
-        """Close what is idle now, and the rest as soon as it is."""
+        """Close all connections; a request that is under way fails as if the server went away."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
+            lent = list(self._lent)
         for connection in idle:
             connection.close()
+        for connection in lent:
+            with suppress(OSError, AttributeError):  # whoever has it may close it, too
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _kept(self) -> HTTPConnection | None:
         with self._lock:
@@ -159,12 +165,14 @@ class Wire:
         sent = {**_HEADERS, **headers}
         if not isinstance(body, bytes):
             sent["Content-Length"] = str(sum(map(len, body)))
+        with self._lock:
+            self._lent.add(connection)
         try:
             connection.request(method, path, body, sent)
             response = connection.getresponse()
             answer = response.read()
         except (OSError, HTTPException) as error:
-            connection.close()
+            self._return(connection, used_up=True)
             raise AwayError(_why(error)) from None
         self._return(connection, response.will_close)
         if response.status == 200:
@@ -173,6 +181,7 @@ class Wire:
 
     def _return(self, connection: HTTPConnection, used_up: bool) -> None:
         with self._lock:
+            self._lent.discard(connection)
             if not used_up and not self._closed:
                 self._idle.append(connection)
                 return
