@@ -134,3 +134,27 @@ def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
 def test_no_two_parts_share_a_port() -> None:
     numbers = [port.number for port in PORTS.values()]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_the_fl_servers_runs_have_the_variables_that_its_containers_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, "[federation]\nmin_clients = 3\nmax_rounds = 7\nport = 9081\n")
+    monkeypatch.setenv("MIN_CLIENTS", "4")
+    monkeypatch.setenv("AGGREGATION_STRATEGY", "fedadam")
+    monkeypatch.setenv("CLIENT_FRACTION", "0.5")
+    monkeypatch.setenv("FL_SERVER_HOSTS", "lab.example, fl.example")
+    found = load().federation
+    assert (found.min_clients, found.max_rounds, found.port) == (4, 7, 9081)
+    assert (found.aggregation_strategy, found.client_fraction) == ("fedadam", 0.5)
+    assert found.hosts == ("lab.example", "fl.example")
+
+
+def test_differential_privacy_is_refused_rather_than_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DIFFERENTIAL_PRIVACY", "false")
+    assert load().federation.differential_privacy is False
+    monkeypatch.setenv("DIFFERENTIAL_PRIVACY", "true")
+    with pytest.raises(SettingsError, match="DIFFERENTIAL_PRIVACY must be false: .* not built yet"):
+        load()
