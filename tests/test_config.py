@@ -156,5 +156,5 @@ def test_differential_privacy_is_refused_rather_than_ignored(
     monkeypatch.setenv("DIFFERENTIAL_PRIVACY", "false")
     assert load().federation.differential_privacy is False
     monkeypatch.setenv("DIFFERENTIAL_PRIVACY", "true")
-    with pytest.raises(SettingsError, match="DIFFERENTIAL_PRIVACY must be false: .* not built yet"):
+    with pytest.raises(SettingsError, match=r"DIFFERENTIAL_PRIVACY .* not built yet"):
         load()
