@@ -120,6 +120,10 @@ def test_a_version_is_promoted_rolled_back_and_tagged(
     in_dialog(browser, "Roll back")
     browser.until(lambda: "production" in listed(browser)[3], "the tag where it was")
     press(browser, f"Tag {RUN}/4")
+    browser.until(
+        lambda: browser.run("return document.activeElement.matches('dialog .field input')"),
+        "the focus",
+    )
     browser.press(*"good")
     in_dialog(browser, "Tag")
     browser.until(lambda: listed(browser)[2].startswith(f"{RUN}/4 good"), "the new tag")

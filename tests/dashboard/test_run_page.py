@@ -25,6 +25,8 @@ def ready(reader: Browser, hash: str = PAGE) -> None:
         "the heat map",
     )
     reader.until(lambda: len(reader.all(".chart canvas")) == 5, "five charts")
+    # A chart is made anew once its band is there.
+    reader.until(lambda: len(reader.all(".band-note")) == 2, "the bands of accuracy and loss")
 
 
 def shown(reader: Browser, figure: str) -> str:

@@ -74,6 +74,12 @@ export function ago(value: number): string {
 export const clock = (milliseconds: number): string =>
   Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString().slice(11, 19) : DASH;
 
+/** The names that a text does not have as words of its own. */
+export function unnamed(names: readonly string[], text: string | null): string[] {
+  const words = new Set(text?.split(/[\s,;.]+/));
+  return names.filter(name => !words.has(name));
+}
+
 /** `a, b, c and 3 more`. */
 export function listed(names: readonly string[], most = 4): string {
   if (names.length <= most + 1) return names.join(', ').replace(/, ([^,]*)$/, ' and $1');

@@ -58,6 +58,8 @@ test('the moment says what the round waits for and how long at the most', () => 
     moment(run, training, NOW),
     'Round 13: training on 10 nodes, waits for a and b, at most 60 s more',
   );
+  const few = { ...training, message: '10 nodes', deadline: null };
+  assert.equal(moment(run, few, NOW), 'Round 13: training, 10 nodes, waits for a and b');
   const late = moment(run, training, NOW + 90_000);
   assert.equal(late, 'Round 13: training on 10 nodes, waits for a and b');
 });
@@ -74,6 +76,11 @@ test('without the server the events say what a run waits for', () => {
   assert.equal(moment({ ...run, waiting }, null, NOW), text);
   assert.equal(moment({ ...ended, waiting }, null, NOW), null);
   assert.equal(moment({ ...run, id: 'r-2' }, training, NOW), null);
+});
+
+test('a node that the message names is not named again', () => {
+  const status = { ...training, message: 'waiting for a and 1 more', status: 'waiting', deadline: null };
+  assert.equal(moment(run, status, NOW), 'Round 13: waiting for a and 1 more, waits for b');
 });
 
 test('names are listed as people do, and not without end', () => {

@@ -1,6 +1,6 @@
 // What a run does at this moment, in one sentence. Pure.
 import type { Run } from '../data/contract';
-import { duration, listed } from '../format';
+import { duration, listed, unnamed } from '../format';
 import type { FlStatus } from './contract';
 
 interface Wait {
@@ -13,8 +13,10 @@ interface Wait {
 
 function waitOf(run: Run, status: FlStatus | null): Wait | null {
   if (status && status.run === run.id && status.training_active) {
-    const { current_round: round, message, waiting_for: nodes, deadline } = status;
-    return { round, message: message || status.status, nodes, until: deadline && Date.parse(deadline) } as Wait;
+    const { current_round: round, status: word, waiting_for: nodes, deadline } = status;
+    const told = status.message ?? '';
+    const message = told.includes(word) ? told : [word, told].filter(Boolean).join(', ');
+    return { round, message, nodes, until: deadline === null ? null : Date.parse(deadline) };
   }
   if (!run.waiting || run.state !== 'training') return null;
   const { round, message, waiting_for: nodes, since, deadline_seconds: most } = run.waiting;
@@ -25,7 +27,8 @@ function waitOf(run: Run, status: FlStatus | null): Wait | null {
 export function moment(run: Run, status: FlStatus | null, now: number): string | null {
   const wait = waitOf(run, status);
   if (!wait) return null;
-  const nodes = wait.nodes.length ? `waits for ${listed(wait.nodes)}` : '';
+  const more = unnamed(wait.nodes, wait.message);
+  const nodes = more.length ? `waits for ${listed(more)}` : '';
   const left = wait.until === null ? 0 : (wait.until - now) / 1000;
   const most = left > 0 ? `at most ${duration(left)} more` : '';
   const what = [wait.message, nodes, most].filter(Boolean).join(', ');

@@ -1,6 +1,6 @@
 // Why a run does not go on, or how it ended: what stands above all else on its page.
 import type { Run } from '../data/contract';
-import { clock, listed, seconds } from '../format';
+import { clock, listed, seconds, unnamed } from '../format';
 import { Glyph } from '../parts';
 
 const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1);
@@ -10,7 +10,7 @@ const at = (time: string): string => `${clock(Date.parse(time))} UTC`;
 /** What the watchdog found: where one looks first. */
 function Stall({ run }: { run: Run }) {
   const { message, since, round, phase, nodes } = run.stalled!;
-  const more = nodes.filter(node => !message?.includes(node));
+  const more = unnamed(nodes, message);
   return (
     <p class="banner mild run-note" role="alert">
       <Glyph name="triangle" tone="warn" />

@@ -29,7 +29,7 @@ function onKeyDown(event: KeyboardEvent): void {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (dialog.value || (typing(event.target) && event.key !== 'Escape')) return;
+  if (document.querySelector('dialog[open]') || (typing(event.target) && event.key !== 'Escape')) return;
   const place = after === 'g' && PLACES.find(([name]) => name[0] === event.key);
   after = event.key;
   if (place) go(place[0]);
