@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.command import Say, run
+from benchmarks import command
+from benchmarks.command import Say
 from benchmarks.report import Findings, holds
 from fedsight.errors import FedsightError
 from fedsight.federated.plan import AlgorithmPlan, Plan
@@ -92,13 +93,13 @@ def measure(quick: bool, say: Say) -> Findings:
     """Held-out accuracy by FedAvg, FedProx and SCAFFOLD on shards of mnist."""
     plan = replace(PLAN, rounds=QUICK_ROUNDS, epochs=QUICK_EPOCHS) if quick else PLAN
     seeds = QUICK_SEEDS if quick else SEEDS
-    rows: dict[str, Row] = {}
-    for name, algorithm in ALGORITHMS.items():
-        runs = []
-        for seed in seeds:
-            say(f"{name}, seed {seed}")
-            runs.append(_trained(replace(plan, seed=seed, algorithm=algorithm)))
-        rows[name] = Row.of(runs)
+    runs: dict[str, list[Run]] = {name: [] for name in ALGORITHMS}
+    for seed in seeds:
+        for name, algorithm in ALGORITHMS.items():
+            run = _trained(replace(plan, seed=seed, algorithm=algorithm))
+            runs[name].append(run)
+            say(f"{name}, seed {seed}: {run.final:.4f}, in the end {run.accuracies[-1]:.3f}")
+    rows = {name: Row.of(found) for name, found in runs.items()}
     learn = all(row.accuracy > CHANCE for row in rows.values())
     target = holds("every algorithm is better than chance", learn)
     return Findings(_described(plan, seeds), rows, [target])
@@ -124,4 +125,4 @@ def _described(plan: Plan, seeds: Sequence[int]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(run("algorithms", measure))
+    sys.exit(command.run("algorithms", measure))

@@ -33,8 +33,8 @@ FLOWERS: dict[str, Callable[[], Strategy]] = {
     "fedavg": lambda: flower.FedAvg(),
     "fedprox": lambda: flower.FedProx(proximal_mu=0.1),
     "fedavgm": lambda: flower.FedAvgM(server_learning_rate=1.0, server_momentum=0.9),
-    "fedadam": lambda: flower.FedAdam(eta=0.01, beta_1=0.9, beta_2=0.99, tau=1e-3),
-    "fedyogi": lambda: flower.FedYogi(eta=0.01, beta_1=0.9, beta_2=0.99, tau=1e-3),
+    "fedadam": lambda: flower.FedAdam(eta=0.03, beta_1=0.9, beta_2=0.99, tau=1e-3),
+    "fedyogi": lambda: flower.FedYogi(eta=0.03, beta_1=0.9, beta_2=0.99, tau=1e-3),
     "fedadagrad": lambda: flower.FedAdagrad(eta=0.1, tau=1e-3),
 }
 

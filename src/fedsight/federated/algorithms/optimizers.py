@@ -99,7 +99,7 @@ class FedAdam:
     t, counted from 1: the bias correction of Kingma and Ba 2015, one round ahead.
     """
 
-    lr: float = 0.01
+    lr: float = 0.03
     beta1: float = 0.9
     beta2: float = 0.99
     tau: float = 1e-3
@@ -124,7 +124,7 @@ class FedYogi:
     Reddi et al. 2021, algorithm 2: v moves towards Δ² by steps that Δ² alone sets.
     """
 
-    lr: float = 0.01
+    lr: float = 0.03
     beta1: float = 0.9
     beta2: float = 0.99
     tau: float = 1e-3

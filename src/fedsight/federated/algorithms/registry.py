@@ -24,8 +24,8 @@ DEFAULT_LR: Mapping[str, float] = {
     "fedavg": 1.0,
     "fedprox": 1.0,
     "fedavgm": 1.0,
-    "fedadam": 0.01,
-    "fedyogi": 0.01,
+    "fedadam": 0.03,
+    "fedyogi": 0.03,
     "fedadagrad": 0.1,
     "scaffold": 1.0,
 }
