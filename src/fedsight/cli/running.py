@@ -62,8 +62,8 @@ class Running:
         """Train, tell `on_end`, and with `stay` keep the dashboard up until Ctrl-C."""
         attach = port != 0 and answers(self._settings, port)
         with ExitStack() as open_:
-            federation = self._launched(open_)
-            loading = _load_training()
+            loading = _loading_training()
+            federation = self._launched(open_, loading.start)
             open_.callback(loading.join)
             with collector(self._settings, port, attach, self._caution) as reached:
                 welcome(self._screen, self._settings, reached)
@@ -74,14 +74,22 @@ class Running:
                     stay_up(self._screen, reached)
         return outcome
 
-    def _launched(self, open_: ExitStack) -> Federation | None:
-        """A SuperLink and nodes of our own, where the plan wants some and names no others."""
+    def _launched(self, open_: ExitStack, meanwhile: Callable[[], None]) -> Federation | None:
+        """A SuperLink and nodes of our own, where the plan wants some and names no others.
+
+        `meanwhile` is done in any case: while they begin to start.
+        """
         if self._plan.engine == "simulation" or self._asked.reach.superlink is not None:
+            meanwhile()
             return None
         from fedsight.federated.link.launch import launched
 
         federation = launched(
-            self._settings, self._plan.nodes, task=self._plan.task, tell=self._caution
+            self._settings,
+            self._plan.nodes,
+            task=self._plan.task,
+            tell=self._caution,
+            meanwhile=meanwhile,
         )
         return open_.enter_context(federation)
 
@@ -205,11 +213,9 @@ def stay_up(screen: Screen, reached: Collector) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _load_training() -> threading.Thread:
-    """Import torch and flwr while the collector starts: both take seconds."""
-    thread = threading.Thread(target=_import_training, name="import")
-    thread.start()
-    return thread
+def _loading_training() -> threading.Thread:
+    """Imports torch and flwr while other processes start: both take seconds."""
+    return threading.Thread(target=_import_training, name="import")
 
 
 def _import_training() -> None:

@@ -95,7 +95,8 @@ def train(
     """
     torch.set_num_threads(1)  # faster for small models, and results do not depend on the machine
     logging.getLogger("flwr").setLevel(logging.ERROR)
-    _warm_up()
+    if plan.engine != DEPLOYMENT:
+        _warm_up()
     task = load(plan.task)
     session = Session(
         plan,

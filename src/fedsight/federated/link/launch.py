@@ -86,13 +86,15 @@ def launched(
     again: bool = True,
     database: Path | None = None,
     tell: Callable[[str], object] = lambda _: None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Federation]:
     """A federation of `nodes` nodes called client-0, client-1, ..., ended at the end.
 
     It is there as soon as the SuperLink's port is open, while its processes still start. `task`
     is imported ahead, `apps` lets nodes run apps that are not fedsight's own, `again` starts
     what dies anew, `database` keeps the SuperLink's state on disk, and `tell` is told in a
-    sentence what dies (from another thread). Port 0: any free one.
+    sentence what dies (from another thread). `meanwhile` is called once, as soon as the first of
+    them has been started. Port 0: any free one.
     Raises FedsightError where the port is taken, or where it cannot be started.
     """
     names = tuple(f"client-{part}" for part in range(nodes))
@@ -109,6 +111,7 @@ def launched(
     plan.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     child = _started(plan)
     try:
+        meanwhile()
         federation, lines = _listening(child, plan)
         reader = threading.Thread(
             target=_follow, args=(lines, federation, plan, tell), name="federation", daemon=True

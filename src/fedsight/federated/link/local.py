@@ -60,6 +60,8 @@ def main() -> None:
     nursery = Nursery(plan.level, _tell)
     with tempfile.TemporaryDirectory(prefix="fedsight-") as folder:
         try:
+            import flwr.app  # noqa: F401 (both need it)
+
             nursery.begin(_superlink(plan, listener))  # while it starts, we import
             _import(plan.task)
             for part in range(len(plan.names)):
