@@ -14,9 +14,9 @@ from tests.cli.command import fedsight
 from tests.federated.faults.interrupted import Interrupted
 from tests.federated.faults.paced import HELD_DIGITS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-ROUNDS = 250
+ROUNDS = 150
 NODES = 3
 
 
