@@ -34,6 +34,7 @@ from fedsight.federated.link.address import Address
 from fedsight.federated.link.front import Front
 from fedsight.federated.link.gate import STRANGERS
 from fedsight.federated.link.reports import Refusal
+from fedsight.federated.link.shared_objects import share_objects
 
 SHUTDOWN_SECONDS = 3
 #: Longer than the longest pause between two heartbeats, so that they need no new connection.
@@ -152,6 +153,7 @@ class SuperLink:
     def _serve(self, on_listening: Callable[[str], object], signals: bool) -> None:
         _quieten()
         flower = create_app(_flowers(self.options), SuperLinkLifespan)
+        share_objects(flower)
         front = Front(flower, self.options.node_auth, self.options.token, self._on_refusal)
         server = _Server(self._settings(front), lambda: on_listening(self.url))
         with self._listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
