@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.server
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,16 @@ from flwr.proto.control_pb2 import StartRunRequest, StartRunResponse
 from flwr.proto.runtime_pb2 import AcquireTaskRequest, AcquireTaskResponse
 from flwr.supercore.constant import TaskType
 from flwr.supercore.fab import Fab
+from flwr.supercore.runtime_version_compatibility import RuntimeVersionMetadata
 
 from fedsight.door.serving import listening
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link import fab, submission
 from fedsight.federated.link.address import Address
-from fedsight.federated.link.caller import Caller, Place
+from fedsight.federated.link.caller import Caller, Place, refused
 from fedsight.federated.link.grid import LinkGrid
 from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions, Tls
-from fedsight.federated.link.wire import UntrustedError
+from fedsight.federated.link.wire import RejectedError, UntrustedError, Wire
 from tests.federated.link.certificates import certificate
 from tests.federated.link.fleet import introducing, nodes
 
@@ -71,6 +73,42 @@ def test_it_is_no_superlink(status: int) -> None:
         said = refusal(Place(address))
         server.shutdown()
     assert said.startswith(f"{address} answers, but not as a Flower SuperLink")
+
+
+def own_address() -> str | None:
+    """An address of this machine that is not loopback; None where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def test_a_run_from_elsewhere_needs_the_token() -> None:
+    host = own_address()
+    if host is None:
+        pytest.skip("this machine has no address but loopback")
+    link = SuperLink(SuperLinkOptions(host, 0, token="a-token"))
+    address = link.start()
+    try:
+        assert "give the token of its data directory with --token-file" in refusal(Place(address))
+        assert "--token-file" in refusal(Place(address, token="another"))
+        with LinkGrid(Place(address, token="a-token"), {}) as grid:
+            assert grid.get_node_ids() == []
+            assert grid.nodes() == []
+    finally:
+        link.stop()
+
+
+def test_another_version_of_flower_is_named(superlink: SuperLink) -> None:
+    headers = dict(RuntimeVersionMetadata.from_local_component("flwr-serverapp").as_metadata())
+    headers["flwr-package-version"] = "1.20.0"
+    with closing(Wire(superlink.address, None)) as wire, pytest.raises(RejectedError) as caught:
+        wire.post("/v1/runtime/get-nodes", b"", lambda: headers)
+    said = str(refused(caught.value, superlink.address))
+    assert said.startswith(f"the SuperLink at {superlink.address} is of another Flower: ")
+    assert "1.20.0" in said
 
 
 def test_the_place_must_be_an_address() -> None:
