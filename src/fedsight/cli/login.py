@@ -10,6 +10,7 @@ import typer
 
 from fedsight.cli.attached import PROBE_SECONDS, answers, reachable, token
 from fedsight.cli.options import Config
+from fedsight.collector.passing.listener import strangers
 from fedsight.config import load
 from fedsight.door.hosts import is_loopback
 from fedsight.errors import FedsightError
@@ -38,6 +39,8 @@ def login(
             f"no collector answers at {reachable(host)}:{number};"
             " `fedsight run` or `fedsight serve collector` starts one"
         )
+    if strangers(number):
+        raise FedsightError(f"port {number} is held by another user's program: it gets no token")
     found = new_address(f"http://{reachable(host)}:{number}", token(settings.data))
     print(json.dumps({"address": found}) if as_json else found)
 
