@@ -81,5 +81,5 @@ def _toml(value: object) -> str:
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else str(value)
     if isinstance(value, str):
-        return json.dumps(value).replace("\x7f", "\\u007f")
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     raise UsageError(f"a run's configuration holds numbers, texts and yes or no, got {value!r}")
