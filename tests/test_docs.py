@@ -63,6 +63,8 @@ def commands(
 ) -> Iterator[tuple[str, click.Command]]:
     """Every command that does something, with its words."""
     if isinstance(group, click.Group):
+        if group.invoke_without_command:
+            yield " ".join(("fedsight", *path)), group
         for name, command in group.commands.items():
             yield from commands(command, (*path, name))
     else:
@@ -131,10 +133,10 @@ def test_documented_fedsight_commands_exist() -> None:
         words = shlex.split(re.split(r"[|&;>#]", line)[0])
         if words[0] != "fedsight" or words[1].startswith("-"):
             continue
-        command = COMMANDS.get(" ".join(words[:2])) or COMMANDS.get(" ".join(words[:3]))
+        command = COMMANDS.get(" ".join(words[:3])) or COMMANDS.get(" ".join(words[:2]))
         used = {word.split("=")[0] for word in words if word.startswith("-")}
         if words[1:2] == ["…"] or (
-            command is None and words[1] in {"serve", "runs", "models"} and not used
+            command is None and words[1] in {"serve", "runs", "models", "keys", "node"} and not used
         ):
             continue
         if command is None or used - flags(command) - {"--help", "-h"}:

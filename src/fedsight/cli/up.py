@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import httpx
@@ -70,34 +71,33 @@ def up(
     from fedsight.federated.link.launch import launched
 
     screen = Screen()
-
-    def caution(sentence: str) -> None:
-        screen.say(sentence, "yellow")
-
+    wanted = task or settings.run.task
+    tell = partial(screen.say, style="yellow")
     with launched(
-        settings,
-        nodes,
-        task=task or settings.run.task,
-        port=superlink_port,
-        apps=apps,
-        tell=caution,
+        settings, nodes, task=wanted, port=superlink_port, apps=apps, tell=tell
     ) as federation:
         screen.say(f"SuperLink at {federation.address}, logs in {settings.data / 'logs'}", "bold")
         if run:
             return _run(settings, federation, task, port, screen)
-        attach = port != 0 and answers(settings, port)
-        with collector(settings, port, attach, caution) as reached:
-            screen.say(f"dashboard at {reached.url}", "bold")
-            _wait_online(federation, screen)
-            named = "" if task is None else f" --task {task}"
-            screen.say(
-                f"begin a run: fedsight run --superlink {federation.address} --nodes {nodes}{named}"
-            )
-            screen.say("up until Ctrl-C")
-            with suppress(KeyboardInterrupt):
-                while True:
-                    time.sleep(LOOK_SECONDS)
+        _stay_up(settings, federation, task, port, screen)
     return 0
+
+
+def _stay_up(
+    settings: Settings, federation: Federation, task: str | None, port: int, screen: Screen
+) -> None:
+    """A dashboard beside the federation, until Ctrl-C."""
+    attach = port != 0 and answers(settings, port)
+    with collector(settings, port, attach, partial(screen.say, style="yellow")) as reached:
+        screen.say(f"dashboard at {reached.url}", "bold")
+        _wait_online(federation, screen)
+        nodes, named = len(federation.names), "" if task is None else f" --task {task}"
+        command = f"fedsight run --superlink {federation.address} --nodes {nodes}{named}"
+        screen.say(f"begin a run: {command}")
+        screen.say("up until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(LOOK_SECONDS)
 
 
 def _run(

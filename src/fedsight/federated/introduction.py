@@ -26,6 +26,8 @@ BANDWIDTH, SAMPLES = "bandwidth-mbps", "data-samples"
 CPUS, MEMORY = "cpu-count", "memory-gb"
 UNKNOWN_PARTITION = -1
 STOCK = "stock"
+#: Names that the system knows: bytes a page, and how many pages of memory there are.
+SC_PAGE_SIZE, SC_PHYS_PAGES = "SC_PAGE_SIZE", "SC_PHYS_PAGES"
 
 
 def introduce(app: ClientApp, samples: Callable[[], int | None]) -> None:
@@ -70,4 +72,4 @@ def introduced(message: Message) -> dict[str, UserConfigValue]:
 
 def _memory_gb() -> float:
     """The machine's memory in units of 10^9 bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return os.sysconf(SC_PAGE_SIZE) * os.sysconf(SC_PHYS_PAGES) / 1e9

@@ -24,6 +24,8 @@ from fedsight.federated.link.local import SUPERLINK, LocalPlan
 START_SECONDS = 30.0
 STOP_SECONDS = 12.0
 LOG = "federation.log"
+#: One thread a node, and none before they are forked.
+OMP_NUM_THREADS, OPENBLAS_NUM_THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 @dataclass
@@ -129,8 +131,8 @@ def _started(plan: LocalPlan) -> subprocess.Popen[bytes]:
     """The process that has the federation as children, in a session of its own: Ctrl-C is ours."""
     environment = {
         **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
+        OMP_NUM_THREADS: "1",
+        OPENBLAS_NUM_THREADS: "1",
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
     }

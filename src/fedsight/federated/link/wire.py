@@ -1,7 +1,7 @@
 """Kept connections to a SuperLink: one protobuf request, one answer, over plain HTTP or TLS.
 
-The standard library's HTTP client costs a fifth of what httpx does for a request, and a node asks
-twenty times a second.
+A signed request costs a node 0.5 ms of a core through the standard library's HTTP client, 1.1
+through httpx, and a node asks twenty times a second.
 """
 
 from __future__ import annotations
