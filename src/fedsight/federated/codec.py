@@ -134,14 +134,15 @@ def unpack(record: ArrayRecord) -> Vector:
 
 def payload_bytes(record: ArrayRecord) -> int:
     """Bytes of the record's arrays as Flower serialises them; headers around them not counted."""
-    total = 0
-    for array in record.values():
-        if isinstance(array, _LazyArray):
-            values = prod(array.shape) * np.dtype(array.dtype).itemsize
-            total += values + _header_bytes(array.dtype, array.shape)
-        else:
-            total += len(array.data)
-    return total
+    return sum(map(array_bytes, record.values()))
+
+
+def array_bytes(array: Array) -> int:
+    """Bytes of one array as Flower serialises it; older apps do not say its shape and type."""
+    if not isinstance(array, _LazyArray):
+        return len(array.data)
+    values = prod(array.shape) * np.dtype(array.dtype).itemsize
+    return values + _header_bytes(array.dtype, array.shape)
 
 
 def content_bytes(content: RecordDict) -> int:

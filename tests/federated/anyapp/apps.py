@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,12 +166,17 @@ def ran(
     nodes: int = 3,
     sets: Sequence[str] = (),
     where: Where | None = None,
-    kept: Kept | None = None,
+    on_round: Callable[[RoundReport], object] = lambda _: None,
     **more: object,
 ) -> tuple[Outcome, Kept]:
     """The app in `folder`, run on simulated nodes; how it ended and what was told of it."""
-    kept = kept or Kept()
-    steering = AppSteering(on_round=kept.rounds.append, on_doubt=kept.doubts.append)
+    kept = Kept()
+
+    def told(report: RoundReport) -> None:
+        kept.rounds.append(report)
+        on_round(report)
+
+    steering = AppSteering(on_round=told, on_doubt=kept.doubts.append)
     app = read(folder, sets)
     with loaded(app) as parts:
         outcome = run_app(

@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from flwr.app import Array, ArrayRecord
+from flwr.app import Array, ArrayRecord, Context, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
 from fedsight.errors import UsageError
 from fedsight.federated import Observed
+from fedsight.federated.anyapp import apart
 from fedsight.federated.anyapp.checked import fault, layout
+from fedsight.federated.anyapp.loading import loaded
+from fedsight.federated.anyapp.project import read
 from fedsight.federated.versions import Metrics, ModelStore, RunKeeper
+from fedsight.journal import Journal
 from tests.federated.anyapp.apps import CLIENT, OBSERVED, SERVER, ran, written
 
 
@@ -164,3 +168,33 @@ def test_faults_name_the_array() -> None:
     assert wrong(a=a, b=b, c=a) == "update has an array 'c' that the model has not"
     assert fault({}, expected) == "update has no arrays 'arrays'"
     assert fault({"arrays": model, "more": ArrayRecord({"x": Array(np.array([np.inf]))})}, expected)
+
+
+def test_without_a_run_of_ours_it_journals_into_the_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDSIGHT_DATA", str(tmp_path / "data"))
+    app = read(written(tmp_path / "app", server=OBSERVED))
+    with loaded(app) as parts:
+        grid = apart.grid(app, parts.client, 3)
+        parts.server(grid, Context(1, 1, {}, RecordDict(), dict(app.config)))
+    (path,) = (tmp_path / "data" / "journals").glob("*.sqlite")
+    with Journal(path.parent, path.stem) as journal:
+        kinds = [event.kind for record in journal.read(0, 100) for event in record.batch.events]
+    assert kinds[0] == "RUN_STARTED"
+    assert kinds[-1] == "RUN_ENDED"
+    assert kinds.count("ROUND_COMPLETED") == 2
+    assert len(list((tmp_path / "data" / "models").rglob("*.safetensors"))) == 2
+
+
+def test_without_a_run_of_ours_what_is_raised_reaches_flower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDSIGHT_DATA", str(tmp_path / "data"))
+    server = OBSERVED.replace("num_rounds=", "evaluate_fn=lambda *_: 1 / 0, num_rounds=")
+    app = read(written(tmp_path / "app", server=server))
+    context = Context(1, 1, {}, RecordDict(), dict(app.config))
+    with loaded(app) as parts:
+        grid = apart.grid(app, parts.client, 3)
+        with pytest.raises(ZeroDivisionError):
+            parts.server(grid, context)

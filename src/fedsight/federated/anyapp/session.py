@@ -90,6 +90,7 @@ class AppSession:
         self.rounds: int | None = None
         self.described = False
         self.error: BaseException | None = None
+        self.trouble: Exception | None = None
         self.seen = SeenRounds(run_id, self.note, self.say, name=name, turn=turn)
 
     @property
@@ -141,6 +142,7 @@ class AppSession:
         try:
             with Watchdog(self.progress, self._stalled, self._went_on):
                 work()
+            self._raise_what_was_hidden()
         except KeyboardInterrupt as error:
             self.error = error
             return "interrupted", "stopped by Ctrl-C"
@@ -157,6 +159,13 @@ class AppSession:
             self.error = error
             return "failed", told(error)
         return "finished", None
+
+    def _raise_what_was_hidden(self) -> None:
+        """Servers of the older kind ask their nodes in threads, and count what is raised there,
+        a stop too, as a node's failure."""
+        self.control.check()
+        if self.trouble is not None and self.seen.last == 0:
+            raise self.trouble
 
     def _open(self, strategy: str, rounds: int | None, parameters: int | None) -> None:
         details: dict[str, Json] = {

@@ -90,12 +90,19 @@ class Watching(Grid):
             if not self.session.described:
                 self.session.describe(parameters=sizes(asked))
             since = self.session.seen.now()
-            ids = [message_id or "" for message_id in self.grid.push_messages(asked)]
+            ids = [message_id or "" for message_id in self._pushed(asked)]
             for message, message_id in zip(asked, ids, strict=False):
                 if message_id:
                     message.metadata.__dict__["_message_id"] = message_id
                     self.session.seen.asked(message, since)
             return ids
+
+    def _pushed(self, messages: list[Message]) -> Iterable[str]:
+        try:
+            return self.grid.push_messages(messages)
+        except Exception as error:
+            self.session.trouble = error
+            raise
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         wanted = message_ids if isinstance(message_ids, Collection) else list(message_ids)

@@ -8,7 +8,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from flwr.app import Error, Message, Metadata
 from flwr.app.message import make_message, remove_content_from_message
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
@@ -28,12 +27,12 @@ from flwr.supercore.constant import SYSTEM_MESSAGE_TYPE
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 
 from fedsight.errors import told
+from fedsight.federated.codec import array_bytes
 from fedsight.federated.link.caller import Caller
 from fedsight.federated.link.frames import content_of, with_content
 from fedsight.federated.link.objects import (
     Pieces,
     arrays_of,
-    bytes_of,
     put_together,
     taken_apart,
 )
@@ -102,7 +101,7 @@ def _groups(messages: Sequence[Message]) -> Iterator[list[Message]]:
             group, size, counted = [], 0, set()
         group.append(message)
         fresh = {id(each): each for each in arrays_of(message) if id(each) not in counted}
-        size += sum(bytes_of(each.shape, np.dtype(each.dtype)) for each in fresh.values())
+        size += sum(map(array_bytes, fresh.values()))
         counted |= fresh.keys()
     if group:
         yield group
