@@ -6,7 +6,7 @@ import hashlib
 import struct
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -15,6 +15,7 @@ import torch
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.assignment import Assignment
 from fedsight.federated.flat import FlatModel, Vector
@@ -185,6 +186,10 @@ def _samples() -> int | None:
 
 def _trainer_of_node(context: Context) -> Trainer:
     plan, node = Plan.of(context.run_config), context.node_config
+    if "partition-id" not in node:
+        raise FedsightError(
+            f"this node has no part of task {plan.task}'s data: start it with --partition I --of N"
+        )
     parts = int(cast(int, node.get("num-partitions", plan.nodes)))
     return _only_trainer(replace(plan, nodes=parts), int(cast(int, node["partition-id"])))
 
