@@ -36,6 +36,7 @@ class Federation:
     round_seconds: float = 2.0
     seed: int = 1
     engine: str = "simulation"
+    named: bool = True
     seq: int = field(default=1, init=False)
     round: int = field(default=0, init=False)
 
@@ -55,7 +56,7 @@ class Federation:
             "engine": self.engine,
             "strategy": "fedavg",
             "rounds": self.rounds,
-            "nodes": self.names,
+            "nodes": self.names if self.named else [],
             "model_parameters": 57_000,
             "config": {"alpha": 0.5, "seed": self.seed},
         }

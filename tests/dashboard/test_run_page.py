@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 
 import httpx
 import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.dashboard.browser import Browser
+from tests.dashboard.collector import CollectorProcess
 from tests.dashboard.conftest import RUN
+from tests.dashboard.federation import SECOND, Federation, ship, ship_all
 
 pytestmark = pytest.mark.slow
 
@@ -183,6 +186,24 @@ def test_the_waterfall_says_whom_a_row_is_about(reader: Browser) -> None:
     reader.point(".waterfall", 0.2, 0.08)
     reader.sees(".tip", "client-23")
     assert re.search(r"queued \d\.\d\d s train \d+(\.\d)? ms", reader.text(".tip"))
+
+
+def test_nodes_that_a_run_did_not_name_are_known_by_their_rounds(
+    browser: Browser, collector: CollectorProcess
+) -> None:
+    begun = time.time_ns() - 30 * SECOND
+    federation = Federation("r-unnamed", 20, 12, begun, engine="deployment", named=False)
+    with collector.client() as client:
+        ship(client, federation.shipment(federation.started()))
+        browser.open("#/run/r-unnamed")
+        browser.sees(".meta", "0 nodes")
+        browser.sees(".canvases .panel + .panel", "It fills with the first round.")
+        ship_all(client, federation, 4)
+        browser.sees(".meta", "12 nodes")
+    browser.sees(".canvases .panel + .panel .sub", "12 × 4")
+    browser.run("document.querySelector('.heat').focus()")
+    browser.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    browser.sees("[data-cell]", "client-2, round 4")
 
 
 def test_a_run_that_does_not_exist_is_said_not_to(reader: Browser) -> None:

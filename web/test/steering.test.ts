@@ -7,7 +7,7 @@ import { moment } from '../src/fl/moment';
 import { listed } from '../src/format';
 import { differences } from '../src/models/store';
 
-const run = { id: 'r-1', state: 'training', waiting: null } as Run;
+const run = { id: 'r-1', state: 'training', round: 12, waiting: null } as Run;
 const ended = { ...run, state: 'finished' } as Run;
 const may: Session = { may_write: true, until: null, command: '' };
 const training = {
@@ -76,6 +76,10 @@ test('without the server the events say what a run waits for', () => {
   assert.equal(moment({ ...run, waiting }, null, NOW), text);
   assert.equal(moment({ ...ended, waiting }, null, NOW), null);
   assert.equal(moment({ ...run, id: 'r-2' }, training, NOW), null);
+});
+
+test('what was said of a round that is over is not said', () => {
+  assert.equal(moment({ ...run, round: 13 }, training, NOW), null);
 });
 
 test('a node that the message names is not named again', () => {

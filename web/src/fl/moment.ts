@@ -26,7 +26,8 @@ function waitOf(run: Run, status: FlStatus | null): Wait | null {
 /** The sentence; null where nothing is known of this moment. `now`: the collector's clock, ms. */
 export function moment(run: Run, status: FlStatus | null, now: number): string | null {
   const wait = waitOf(run, status);
-  if (!wait) return null;
+  // Rounds that are quicker than we ask: what was said is of one that is over.
+  if (!wait || (wait.round ?? Infinity) <= (run.round ?? 0)) return null;
   const more = unnamed(wait.nodes, wait.message);
   const nodes = more.length ? `waits for ${listed(more)}` : '';
   const left = wait.until === null ? 0 : (wait.until - now) / 1000;

@@ -1,5 +1,6 @@
 // What each node did over a run, from the matrix of its rounds. Pure.
 import {
+  byName,
   FAILED,
   NOT_SELECTED,
   NO_REPLY,
@@ -103,9 +104,9 @@ const AMOUNT: Record<Exclude<Sort, 'name'>, (one: NodeFigures) => number> = {
   trouble: one => one.failed + one.rejected + one.missed,
 };
 
-/** The largest first; by name in the run's own order. */
+/** By name, or the largest first. */
 export function sorted(all: readonly NodeFigures[], sort: Sort): NodeFigures[] {
-  if (sort === 'name') return [...all];
+  if (sort === 'name') return all.toSorted((a, b) => byName(a.node, b.node));
   const amount = AMOUNT[sort];
   return all.toSorted((a, b) => amount(b) - amount(a) || a.column - b.column);
 }

@@ -15,9 +15,10 @@ const Moment = lazy(() => import('./steering').then(part => part.Moment));
 interface HeadProps {
   run: Run;
   table: RoundTable;
+  nodes: number;
 }
 
-function Left({ run, table }: HeadProps) {
+function Left({ run, table }: Omit<HeadProps, 'nodes'>) {
   if (run.state !== 'training') return null;
   const left = secondsLeft(table, run.rounds);
   if (left === 0) return null;
@@ -35,7 +36,7 @@ function Left({ run, table }: HeadProps) {
   );
 }
 
-const Meta = ({ run, table }: HeadProps) => (
+const Meta = ({ run, table, nodes }: HeadProps) => (
   <div class="meta grow">
     <span>
       Round <b>{table.last ?? run.round ?? 0}</b>
@@ -44,7 +45,7 @@ const Meta = ({ run, table }: HeadProps) => (
     <Left run={run} table={table} />
     {run.seconds !== null && <span class="wide-only">{(run.ended === null ? duration : seconds)(run.seconds)} elapsed</span>}
     <a class="wide-only" href={href('nodes', run.id)}>
-      {plural(run.nodes.length, 'node')}
+      {plural(nodes, 'node')}
     </a>
     {Boolean(run.failures) && <span class="wide-only">{plural(run.failures!, 'failure')}</span>}
   </div>
@@ -62,7 +63,7 @@ const Smoothing = () => (
   </span>
 );
 
-export function RunHead({ run, table }: HeadProps) {
+export function RunHead({ run, table, nodes }: HeadProps) {
   const range = zoom(table);
   const done = run.rounds && table.last !== null ? table.last / run.rounds : 0;
   return (
@@ -70,7 +71,7 @@ export function RunHead({ run, table }: HeadProps) {
       <div class="run-head">
         <h1>{runName(run)}</h1>
         <Status run={run} />
-        <Meta run={run} table={table} />
+        <Meta run={run} table={table} nodes={nodes} />
         <div class="row">
           {range && (
             <button class="button" onClick={() => setZoom(null)}>

@@ -82,7 +82,8 @@ export function Heat({ store, height }: HeatProps) {
     return values ? spread(values) : null;
   }, [version, key]);
   const { matrix } = store;
-  const empty = store.loaded.value && !matrix.rounds;
+  // Nodes of a deployment are known by their first round.
+  const empty = !matrix.nodes.length || (store.loaded.value && !matrix.rounds);
   return (
     <Panel
       title="Clients × rounds"

@@ -21,6 +21,9 @@ export type Figure =
   | 'upload_seconds'
   | 'peak_memory_bytes';
 
+/** Nodes that the run did not name: as people count them, 2 before 10. */
+export const byName = new Intl.Collator('en', { numeric: true }).compare;
+
 export class ClientMatrix {
   /** Rounds are `first` to `last`; cell (round, node) is at `(round - first) * nodes + node`. */
   first = 0;
@@ -93,7 +96,7 @@ export class ClientMatrix {
 
   /** Make room for rounds `from` to `to` and for nodes never seen before. */
   private grow(from: number, to: number, names: readonly string[]): void {
-    const fresh = names.filter(name => !this.columnOf.has(name));
+    const fresh = names.filter(name => !this.columnOf.has(name)).sort(byName);
     const first = this.last === null ? from : Math.min(this.first, from);
     const last = this.last === null ? to : Math.max(this.last, to);
     if (!fresh.length && this.last === last && this.first === first) return;

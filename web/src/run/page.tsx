@@ -111,12 +111,14 @@ export function RunPage({ id }: { id: string }) {
   const open = inspecting() && round !== null;
   const notes = [run.stalled, run.paused, run.silent, run.reason].filter(Boolean).length;
   const above = (isLive(run) ? MOMENT : 0) + notes * NOTE;
+  void store.matrixVersion.value;
+  const nodes = store.matrix.nodes.length;
   const free = phone.value ? PHONE : height.value - (open ? OTHER_DOCKED : OTHER) - above;
-  const canvas = Math.max(SMALLEST, Math.min(LARGEST, free, fullHeight(run.nodes.length)));
+  const canvas = Math.max(SMALLEST, Math.min(LARGEST, free, fullHeight(nodes)));
   return (
     <div class={`run-page ${open ? 'docked' : ''}`} data-smooth={query('smooth')}>
       <div class="run-body">
-        <RunHead run={run} table={table} />
+        <RunHead run={run} table={table} nodes={nodes} />
         <RunNote run={run} />
         <Refused store={store} />
         <Multiples store={store} />

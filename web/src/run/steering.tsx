@@ -1,6 +1,7 @@
 // Steering a run: the buttons in its header, and the sentence that says what it does now.
 import '../fl/shared';
 import { signal, useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
 import { ApiError } from '../data/api';
 import { now, serverNow } from '../data/collector';
 import type { Run } from '../data/contract';
@@ -10,6 +11,7 @@ import { moment } from '../fl/moment';
 import { server, session, tell, useServer } from '../fl/server';
 import { Glyph, type GlyphName } from '../parts';
 import { runName } from '../runs/filter';
+import { runs } from '../runs/store';
 import { goRun } from '../view';
 
 export { RunNote } from './note';
@@ -28,13 +30,25 @@ const said = signal<{ text: string; bad: boolean; until: number } | null>(null);
 const SAID_MS = 6000;
 const REFUSED_MS = 20_000;
 const asked = signal<Action | null>(null);
+/** A run that was asked for: its page opens once there is something to show. */
+const begun = signal<string | null>(null);
+
+function useBegun(): void {
+  const id = begun.value;
+  const there = id !== null && runs.value.some(run => run.id === id);
+  useEffect(() => {
+    if (!there) return;
+    begun.value = null;
+    goRun(id);
+  }, [there]);
+}
 
 async function perform(action: Action, id: string): Promise<void> {
   asked.value = action;
   try {
     const done = await tell(action);
     said.value = { text: done.message, bad: false, until: Date.now() + SAID_MS };
-    if (done.run && done.run !== id) goRun(done.run);
+    if (done.run !== id) begun.value = done.run;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     said.value = { text: error.message, bad: true, until: Date.now() + REFUSED_MS };
@@ -70,6 +84,7 @@ function Sure({ action, run, onClose }: { action: Action; run: Run; onClose: () 
 
 export function Controls({ run }: { run: Run }) {
   useServer();
+  useBegun();
   const open = useSignal<Offer | null>(null);
   const { status, error } = server.value;
   const close = () => (open.value = null);
@@ -107,7 +122,8 @@ export function Moment({ run }: { run: Run }) {
   useServer();
   const answer = said.value && said.value.until > now.value ? said.value : null;
   const text = answer?.text ?? moment(run, server.value.status, serverNow());
-  if (!text) return null;
+  const driven = server.value.status?.run === run.id;
+  if (!text && !driven) return null; // a line that comes and goes would move the page
   return (
     <p class={`moment ${answer?.bad ? 'bad' : 'muted'}`} role="status">
       {text}
