@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
+import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -108,11 +110,22 @@ def _run(
     from fedsight.cli.reach import Reach
     from fedsight.cli.running import Asked, Running
 
+    importing = threading.Thread(target=_import_training, name="import")
+    importing.start()  # while the nodes come
+    try:
+        _wait_online(federation, screen)
+    finally:
+        importing.join()
     given = {"nodes": len(federation.names), "engine": "deployment"}
     asked = plan(settings.run, given if task is None else given | {"task": task})
     running = Running(settings, Asked(asked, reach=Reach(federation.address)), screen)
     outcome = running.run(port, stay=True, on_end=lambda *_: None)
     return 0 if outcome.state in {"finished", "stopped"} else 1
+
+
+def _import_training() -> None:
+    with suppress(ImportError, FedsightError):  # importing again, to train, tells it
+        importlib.import_module("fedsight.federated.training")
 
 
 def _wait_online(federation: Federation, screen: Screen) -> None:

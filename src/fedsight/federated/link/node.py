@@ -31,6 +31,8 @@ from fedsight.federated.link.worker import Letter, Worker
 POLL_SECONDS = 0.05
 #: While it trains nothing can begin: it asks only often enough to be seen alive.
 BUSY_POLL_SECONDS = 0.25
+#: After so long without a message nobody is in a hurry.
+QUIET_SECONDS, QUIET_POLL_SECONDS = 60.0, 0.25
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 #: Messages that wait while one is worked on. A full queue leaves the rest on the SuperLink.
@@ -66,6 +68,7 @@ class Node:
         self._idle.set()
         self._pool = ThreadPoolExecutor(PARALLEL, "transfer")
         self._worker = Worker(client, apps, config, self._pool, self._stop)
+        self._last_letter = time.monotonic()
         self.health = Health()
 
     def stop(self) -> None:
@@ -127,6 +130,7 @@ class Node:
                 beat_due = time.monotonic() + HEARTBEAT_SECONDS / 2
             found = None if full else self._client.poll()
             if found is not None:
+                self._last_letter = time.monotonic()
                 self._waiting.put(Letter(*found, self._client.node_id))
             else:
                 self._pause()
@@ -134,7 +138,8 @@ class Node:
     def _pause(self) -> None:
         """Until the next question: soon, or as soon as what is being worked on is done."""
         if self._idle.is_set():
-            self._stop.wait(POLL_SECONDS)
+            quiet = time.monotonic() - self._last_letter > QUIET_SECONDS
+            self._stop.wait(QUIET_POLL_SECONDS if quiet else POLL_SECONDS)
         else:
             self._idle.wait(BUSY_POLL_SECONDS)
 
@@ -153,6 +158,7 @@ class Node:
             except Exception as error:  # a message that cannot be answered: the node lives on
                 self._dropped(told(error))
             finally:
+                self._last_letter = time.monotonic()
                 self._idle.set()
 
     def _dropped(self, why: str) -> None:

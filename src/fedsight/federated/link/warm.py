@@ -28,6 +28,8 @@ from fedsight.federated.link.node import Node
 WARM = "warm"
 #: What is on its way when a node is told to end gets so long.
 STOP_SECONDS = 3
+#: A SuperLink that takes longer to go on is away: so soon a node notices that a cable is cut.
+ANSWER_SECONDS = 20.0
 _KEY = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _RESERVED = {
     *(introduction.PARTITION, introduction.PARTITIONS, introduction.NAME),
@@ -134,7 +136,7 @@ def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None
         plaintext = is_plaintext(options.superlink, options.root_cert, options.insecure)
         tls = wire.trust(options.root_cert, plaintext)
         memory = memory or options.folder / f"{who.fingerprint}.id"
-        client = FleetClient(wire.Wire(options.superlink, tls), who, memory)
+        client = FleetClient(wire.Wire(options.superlink, tls, ANSWER_SECONDS), who, memory)
         apps = ClientApps(options.data / "apps", options.apps)
         node = Node(client, apps, options.config())
         log = logging.getLogger("fedsight.node")
