@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from flwr.proto.message_pb2 import PullObjectResponse, PushObjectRequest
 from flwr.proto.node_pb2 import Node
 from hypothesis import given
 from hypothesis import strategies as some
 
-from fedsight.federated.link.frames import content_of, with_content
+from fedsight.federated.link.frames import content_of, content_of_parts, with_content
 
 FIELD = PushObjectRequest.OBJECT_CONTENT_FIELD_NUMBER
 
@@ -35,6 +37,29 @@ def test_what_flower_writes_is_taken_out(content: bytes) -> None:
     rest, found = content_of(request(content).SerializeToString(), FIELD)
     assert bytes(found) == content
     assert PushObjectRequest.FromString(rest) == request(b"")
+
+
+@given(some.binary(max_size=2000), some.lists(some.integers(0, 2200), max_size=6))
+def test_however_a_message_is_parted(content: bytes, cuts: list[int]) -> None:
+    whole = request(content).SerializeToString()
+    ends = sorted({min(cut, len(whole)) for cut in cuts} | {0, len(whole)})
+    parts = [whole[at:end] for at, end in pairwise(ends)]
+    rest, found = content_of_parts(parts, FIELD)
+    assert found == content
+    assert PushObjectRequest.FromString(rest) == request(b"")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"\x22\x05ab", b"c"],  # shorter than it says
+        [b"\x22\x01a", b"\x22\x01b"],  # twice
+        [b"\x22\x01a", b"\xff"],  # a number without an end
+    ],
+)
+def test_broken_parts_are_refused(parts: list[bytes]) -> None:
+    with pytest.raises(ValueError, match=r"field|number"):
+        content_of_parts(parts, FIELD)
 
 
 def test_a_message_without_the_field_has_nothing_to_take_out() -> None:

@@ -31,7 +31,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fedsight.federated.link.frames import Piece, content_of, with_content
+from fedsight.federated.link.frames import Piece, content_of_parts, with_content
 from fedsight.federated.link.gate import Gate
 from fedsight.federated.link.reports import LIFE_HEADER
 from fedsight.federated.link.watching import Watching
@@ -112,17 +112,19 @@ class Direct:
 
     async def _answer(self, request: Request) -> Response:
         path = request.scope["path"]
-        body = await _body(request)
+        parts = await _body(request)
         began = self._watching.now()
-        message, answer, pieces = await run_in_threadpool(self._work, request, path, body)
-        size = sum(map(len, pieces))
+        message, answer, pieces = await run_in_threadpool(self._work, request, path, parts)
+        came, size = sum(map(len, parts)), sum(map(len, pieces))
         life = request.headers.get(LIFE_HEADER, "")
-        self._watching.saw(path, message, answer, began, len(body), size, life)
+        self._watching.saw(path, message, answer, began, came, size, life)
         return _Pieces(pieces, size)
 
-    def _work(self, request: Request, path: str, body: bytes) -> tuple[Any, Any, Sequence[Piece]]:
+    def _work(
+        self, request: Request, path: str, parts: Sequence[bytes]
+    ) -> tuple[Any, Any, Sequence[Piece]]:
         """The request, Flower's answer, and that serialised."""
-        message = request.state.protobuf_request = _parsed(request, body, path)
+        message = request.state.protobuf_request = _parsed(request, parts, path)
         answer = self._calls[path](request, message)
         return message, answer, _serialised(answer)
 
@@ -150,29 +152,30 @@ class Direct:
         return cast(LinkState, self._flower.state.linkstate_factory.state())
 
 
-async def _body(request: Request) -> bytes:
-    """The request's body; refused where it is larger than any that Flower sends."""
-    parts, size = [], 0
+async def _body(request: Request) -> list[bytes]:
+    """The request's body as it came; refused where it is larger than any that Flower sends."""
+    parts: list[bytes] = []
+    size = 0
     async for part in request.stream():
         parts.append(part)
         size += len(part)
         if size > MOST_BODY_BYTES:
             raise HTTPException(413, f"a body has at most {MOST_BODY_BYTES} bytes")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return parts
 
 
-def _parsed(request: Request, body: bytes, path: str) -> Any:
-    """A request as Flower reads it; raises its errors. A long object is not copied twice."""
+def _parsed(request: Request, parts: Sequence[bytes], path: str) -> Any:
+    """A request as Flower reads it; raises its errors. A long object is copied once."""
     ProtobufTranslationMiddleware._check_request_media_type(request)
     kind = PROTOBUF_REQUEST_TYPES["POST", path]
     if kind is not PushObjectRequest:
-        return ProtobufTranslationMiddleware._parse_request(body, kind)
+        return ProtobufTranslationMiddleware._parse_request(b"".join(parts), kind)
     try:
-        rest, content = content_of(body, PushObjectRequest.OBJECT_CONTENT_FIELD_NUMBER)
+        rest, content = content_of_parts(parts, PushObjectRequest.OBJECT_CONTENT_FIELD_NUMBER)
     except ValueError as error:
         raise FlowerError(ApiErrorCode.INVALID_PROTOBUF_PAYLOAD, str(error)) from error
     found: Any = ProtobufTranslationMiddleware._parse_request(rest, kind)
-    return _Push(found.node, found.run_id, found.object_id, found.session_id, bytes(content))
+    return _Push(found.node, found.run_id, found.object_id, found.session_id, content)
 
 
 @dataclass(frozen=True)

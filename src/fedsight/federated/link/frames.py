@@ -42,6 +42,45 @@ def content_of(message: bytes, field: int) -> tuple[bytes, memoryview]:
     return message[:began] + message[end:], view[start:end]
 
 
+def content_of_parts(parts: Sequence[bytes], field: int) -> tuple[bytes, bytes]:
+    """As `content_of`, of a message that came in parts; its field is put together in one copy.
+
+    Raises ValueError as well.
+    """
+    found = None if len(parts) < 2 else _beginning(parts[0], field)
+    if found is None:
+        rest, content = content_of(b"".join(parts), field)
+        return rest, bytes(content)
+    began, start, end = found
+    pieces, tail, at = [], [], 0
+    for part in parts:
+        view = memoryview(part)
+        pieces.append(view[max(0, start - at) : max(0, end - at)])
+        tail.append(view[max(0, end - at) :])
+        at += len(part)
+    if end > at:
+        raise ValueError("a field is longer than the message")
+    rest = parts[0][:began] + b"".join(tail)
+    if len(content_of(rest, field)[0]) != len(rest):
+        raise ValueError(f"field {field} stands there twice")
+    return rest, b"".join(pieces)
+
+
+def _beginning(head: bytes, field: int) -> tuple[int, int, int] | None:
+    """Where the field's tag stands and its value begins and ends, if it begins in `head`."""
+    at = 0
+    try:
+        while at < len(head):
+            began = at
+            tag, at = _read_varint(head, at)
+            start, at = _skipped(head, at, tag & 7)
+            if tag == field << 3 | _BYTES:
+                return began, start, at
+    except ValueError:
+        return None  # the head ends before a number does
+    return None
+
+
 def _skipped(message: bytes, at: int, kind: int) -> tuple[int, int]:
     """Where a field's value begins and ends."""
     if kind == _VARINT:
