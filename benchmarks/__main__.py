@@ -18,7 +18,16 @@ from benchmarks.machine import ROOT
 from benchmarks.report import Report
 from fedsight.errors import FedsightError
 
-NAMES = ("accuracy", "overhead", "simulation", "startup", "dashboard", "aggregation", "algorithms")
+NAMES = (
+    "accuracy",
+    "overhead",
+    "simulation",
+    "startup",
+    "dashboard",
+    "deployment",
+    "aggregation",
+    "algorithms",
+)
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 

@@ -20,6 +20,7 @@ TARGETS = {
     "simulation": 7,
     "startup": 1,
     "dashboard": 2,
+    "deployment": 4,
     "aggregation": 5,
     "algorithms": 1,
 }
