@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsight.config import FL_SERVER_URL
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.errors import SettingsError
 
@@ -37,7 +36,7 @@ class CollectorOptions:
     streams: int = 256
     orphan_seconds: float = 15.0
     journal_keep_days: float = 7.0
-    fl_server_url: str = FL_SERVER_URL
+    fl_server_url: str = "http://127.0.0.1:8081"
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from fedsight.collector.options import CollectorOptions
+from fedsight.config import FL_SERVER_URL
 from tests.collector.server import JSON, Server
 from tests.collector.stub_service import Asked, Said, StubService
 
@@ -208,6 +210,10 @@ def test_a_service_that_is_away_is_502_with_what_starts_it(tmp_path: Path) -> No
         assert message == (
             f"no FL server answers at {gone.url}; `fedsight serve federation` starts one"
         )
+
+
+def test_a_service_is_where_the_port_table_has_it() -> None:
+    assert CollectorOptions(Path("x")).fl_server_url == FL_SERVER_URL
 
 
 def test_a_service_that_answers_is_said_to(collector: Server) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from fedsight.config import PORTS
-
 #: Longest value of a path's parameter.
 LONGEST = 200
 
@@ -40,7 +38,6 @@ class Service:
 
     what: str
     command: str
-    port: int
     passages: tuple[Passage, ...]
 
     def find(self, method: str, path: str) -> tuple[Passage, str] | None:
@@ -69,7 +66,6 @@ def _posts(paths: Iterable[str]) -> list[Passage]:
 FEDERATION = Service(
     "FL server",
     "fedsight serve federation",
-    PORTS["fl"].number,
     (
         _get("status"),
         _get("clients", "limit", "offset"),

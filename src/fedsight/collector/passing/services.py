@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx
 
 from fedsight.collector.passing.listener import strangers
 from fedsight.collector.passing.passages import SERVICES, Service
 from fedsight.door.hosts import is_loopback
 from fedsight.door.refusal import RefusedError
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECT_SECONDS = 2.0
 #: A whole answer, from the first byte of the question on.
@@ -39,16 +41,13 @@ class Services:
     def __init__(self, addresses: Mapping[str, str], token: str) -> None:
         self._addresses = {name: url.rstrip("/") for name, url in addresses.items()}
         self._token = token
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=CONNECTIONS),
-            trust_env=False,
-            follow_redirects=False,
-        )
+        self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     async def close(self) -> None:
         """End the connections."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     async def why_away(self, name: str) -> str | None:
         """Why a service cannot be asked, in a sentence; None where it answers."""
@@ -68,12 +67,15 @@ class Services:
         """
         service, address = SERVICES[name], self._addresses[name]
         headers = self._headers(service, address, method)
-        request = self._client.build_request(
+        client = await self._asking()
+        import httpx
+
+        request = client.build_request(
             method, f"{address}/{path}", params=dict(query), content=body or None, headers=headers
         )
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                reply = await self._client.send(request, stream=True)
+                reply = await client.send(request, stream=True)
                 try:
                     return await _checked(reply, service, address)
                 finally:
@@ -86,6 +88,12 @@ class Services:
         except httpx.HTTPError as error:
             message = f"the {service.what} at {address} broke off: {error}"
             raise RefusedError(502, "service_answer", message) from error
+
+    async def _asking(self) -> httpx.AsyncClient:
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_opened)
+            return self._client
 
     def _headers(self, service: Service, address: str, method: str) -> dict[str, str]:
         headers = {"Accept": "application/json"}
@@ -100,6 +108,18 @@ class Services:
             message = f"port {port} is held by another user's program, not by our {service.what}"
             raise RefusedError(502, "service_foreign", message)
         return {**headers, "Authorization": f"Bearer {self._token}"}
+
+
+def _opened() -> httpx.AsyncClient:
+    """The client. It is imported here, as a collector that nobody asks starts without it."""
+    import httpx
+
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=CONNECTIONS),
+        trust_env=False,
+        follow_redirects=False,
+    )
 
 
 def away(service: Service, address: str) -> RefusedError:
