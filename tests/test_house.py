@@ -93,6 +93,13 @@ def imported(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def looked_for(tree: ast.AST) -> Iterator[str]:
+    """Modules that are only looked for, by `find_spec`, for a file that lies in their package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "find_spec":
+            yield from (str(each.value) for each in node.args if isinstance(each, ast.Constant))
+
+
 def rooms_used(tree: ast.AST) -> set[str]:
     parts = (name.split(".") for name in imported(tree))
     return {part[1] for part in parts if part[0] == "fedsight" and len(part) > 1} & set(ROOMS)
@@ -129,7 +136,8 @@ def requirements() -> set[str]:
 
 
 def test_every_package_that_is_imported_is_required_and_no_other() -> None:
-    used = {name.split(".")[0] for path in SOURCE for name in imported(parsed(path))}
+    trees = [parsed(path) for path in SOURCE]
+    used = {name.split(".")[0] for tree in trees for name in (*imported(tree), *looked_for(tree))}
     guests = used - set(sys.stdlib_module_names) - {"fedsight"}
     assert {PACKAGES.get(name, name).replace("-", "_") for name in guests} == requirements()
 

@@ -96,6 +96,7 @@ def _stay_up(
         nodes, named = len(federation.names), "" if task is None else f" --task {task}"
         command = f"fedsight run --superlink {federation.address} --nodes {nodes}{named}"
         screen.say(f"begin a run: {command}")
+        screen.say("steer runs from the browser: fedsight serve federation, then fedsight login")
         screen.say("up until Ctrl-C")
         with suppress(KeyboardInterrupt):
             while True:

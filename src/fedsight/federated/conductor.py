@@ -144,7 +144,8 @@ class Conductor:
     @property
     def model(self) -> Vector:
         """The global model as far as the run has come."""
-        return codec.unpack(self.engine.result.arrays)
+        arrays = self.engine.result.arrays
+        return codec.unpack(arrays) if arrays else self._stage.model.vector()
 
     def state(self) -> State:
         """All that the next round depends on beyond the model and the plan."""

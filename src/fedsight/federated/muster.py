@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,8 +12,9 @@ from flwr.serverapp import Grid
 
 from fedsight.errors import FedsightError
 from fedsight.federated.control import Control, Progressing
-from fedsight.federated.fleet import Fleet, NodeView, in_order
+from fedsight.federated.fleet import Fleet, NodeView, RoundLostError, Timed, in_order
 from fedsight.federated.narrowed import OnlyThese
+from fedsight.federated.observation import Turn
 from fedsight.federated.watchdog import listed
 from fedsight.signals import Json
 
@@ -98,6 +100,15 @@ class Muster:
             self._say("NODE_SILENT", {"message": why}, node=node.name)
         return replace(node, online=False, away=self._silent[node.node_id])
 
+    def gather(self, least: int, most_seconds: float, sleep: Callable[[float], None]) -> None:
+        """Return once `least` nodes are there, and after `most_seconds` in any case."""
+        until = time.monotonic() + most_seconds
+        while time.monotonic() < until:
+            with suppress(RoundLostError):  # nothing was asked yet that could be lost
+                if self._lack(least) is None:
+                    return
+            sleep(LOOK_SECONDS)
+
     def wait_for(
         self, least: int, most_seconds: float, control: Control, progress: Progressing
     ) -> None:
@@ -145,3 +156,7 @@ class Present(OnlyThese):
     def nodes(self) -> list[NodeView]:
         """See `Fleet`."""
         return self._views
+
+    def turn(self, message_id: str) -> Turn | None:
+        """See `Timed`."""
+        return self._grid.turn(message_id) if isinstance(self._grid, Timed) else None

@@ -35,6 +35,9 @@ from fedsight.signals import Batch, Event, Json
 if TYPE_CHECKING:
     from fedsight.federated.training import Steering
 
+#: Before its first word a run looks for the nodes that it expects, so that it can name them.
+GATHER_SECONDS = 10.0
+
 #: A run's own part of a checkpoint, and its parts' part.
 RUN, PARTS = "run", "parts"
 
@@ -88,6 +91,7 @@ class Session:
         self._choice: Event | None = None
         self._last: RoundRecord | None = None
         self._metrics = Metrics(None, None)
+        self._opened = False
         self._rounds = 0
         self._bytes_up = self._bytes_down = 0
         self._started = time.perf_counter()
@@ -143,6 +147,8 @@ class Session:
         if self._resume is not None:
             self._load(self._resume.checkpoint)
         try:
+            if muster is not None:
+                muster.gather(least, GATHER_SECONDS, self.sleep)
             with Watchdog(self.progress, self._stalled, self._went_on):
                 vector = self._begin_and_run()
         except KeyboardInterrupt:
@@ -159,16 +165,25 @@ class Session:
         return self._end("finished", None, vector)
 
     def _begin_and_run(self) -> Vector:
+        self._open()
+        self._tell_doubts()
+        if self._resume is None:
+            return self._conductor.run()
+        found = self._resume.checkpoint
+        return self._conductor.run(found.model, found.round + 1)
+
+    def _open(self) -> None:
+        """The run's first word, once."""
+        if self._opened:
+            return
+        self._opened = True
         if self._resume is None:
             self.say("RUN_STARTED", self._opening())
-            self._tell_doubts()
-            return self._conductor.run()
+            return
         found = self._resume.checkpoint
         if not self._resume.told:
             self._journal.append(found.record)
         self.say("RUN_CONTINUED", {"from_round": found.round, "rounds": self._plan.rounds})
-        self._tell_doubts()
-        return self._conductor.run(found.model, found.round + 1)
 
     def _load(self, resume: Checkpoint) -> None:
         """Go on from a checkpoint. Raises UsageError where it is of another model."""
@@ -264,6 +279,7 @@ class Session:
 
     def _end(self, state: State, reason: str | None, vector: Vector | None) -> Outcome:
         digest = None if vector is None else hashlib.sha256(vector.tobytes()).hexdigest()
+        self._open()
         self.progress.begin("ended", reason or "")
         self.say("RUN_ENDED", {"state": state, "reason": reason, "model_sha256": digest})
         if self._checkpoints is not None and state == "finished":
