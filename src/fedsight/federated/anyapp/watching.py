@@ -87,8 +87,9 @@ class Watching(Grid):
         with self._lock:
             self.session.control.check()
             self._asking = (0, 0.0)
-            if not self.session.described:
-                self.session.describe(parameters=sizes(asked))
+            parameters = None if self.session.described else sizes(asked)
+            if parameters is not None:
+                self.session.describe(parameters=parameters)
             since = self.session.seen.now()
             ids = [message_id or "" for message_id in self._pushed(asked)]
             for message, message_id in zip(asked, ids, strict=False):
