@@ -18,7 +18,8 @@ from fedsight.cli.reach import Reach
 from fedsight.cli.running import Asked, Running
 from fedsight.cli.screen import Screen
 from fedsight.config import Settings, load
-from fedsight.errors import UsageError
+from fedsight.errors import FedsightError, UsageError
+from fedsight.journal import Journal, JournalInUseError
 
 if TYPE_CHECKING:
     from fedsight.federated.plan import Plan
@@ -149,6 +150,7 @@ def _asked(
     from fedsight.federated.plan import Plan
 
     found = Checkpoints(settings.checkpoint_folder).read(resume)
+    _check_is_over(settings, resume)
     changed = changes(found.plan, given)
     if changed and not force:
         raise UsageError(
@@ -156,6 +158,16 @@ def _asked(
             " say --force to go on with it"
         )
     return Asked(Plan.of(found.plan | given), resume=found, reach=reach)
+
+
+def _check_is_over(settings: Settings, run: str) -> None:
+    """Raise FedsightError where another process is at it: two would write one journal."""
+    try:
+        Journal(settings.journals, run).close()
+    except JournalInUseError:
+        raise FedsightError(
+            f"run {run} goes on in another process; it can be resumed once that has ended"
+        ) from None
 
 
 def _print(plan: Plan | Told, outcome: Outcome) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from fedsight.federated.checkpoint import Checkpoints
 from fedsight.journal.codec import Codec
 from tests.cli.command import FEDSIGHT, environment, line_with
@@ -139,3 +141,9 @@ class Interrupted:
         batches = (Codec().decode(body) for (body,) in rows)
         found = [event for batch in batches for event in batch.events if event.kind in ENDS]
         return [event.round for event in found if event.round is not None]
+
+
+def everything(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The training process and all that descend from it: collector, SuperLink, nodes."""
+    training = psutil.Process(process.pid)
+    return [training, *training.children(recursive=True)]

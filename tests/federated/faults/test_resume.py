@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from fedsight.federated.link.launch import launched
 from fedsight.federated.plan import Plan
 from fedsight.federated.training import train
 from fedsight.journal import Journal
 from tests.cli.command import fedsight
-from tests.federated.faults.interrupted import Interrupted
-from tests.federated.faults.paced import HELD_DIGITS
+from tests.federated.faults.ground import settings
+from tests.federated.faults.interrupted import Interrupted, everything
+from tests.federated.faults.paced import FOLDER, HELD_DIGITS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -64,3 +66,60 @@ def test_killed_in_each_phase_it_ends_with_the_same_bits(tmp_path: Path, algorit
     assert run.journaled() == list(range(1, ROUNDS + 1))
     assert ended["model_sha256"] == whole(tmp_path, rounds=ROUNDS, algorithm=algorithm)
     assert_collected(run, ROUNDS)
+
+
+def test_the_whole_machine_killed_in_a_deployed_round(tmp_path: Path) -> None:
+    run = Interrupted(tmp_path / "data", *flags(rounds=8, engine="deployment"))
+    run.start()
+    run.pace.wait("train-1", 3)
+    run.pace.hold("train-1")
+    run.pace.wait("train-0", run.pace.times("train-1") + 1)
+    assert run.process is not None
+    killed = everything(run.process)
+    assert len(killed) == 1 + 1 + 1 + 1 + NODES  # training, collector, nursery, SuperLink, nodes
+    for process in killed:
+        process.kill()
+    run.process.communicate(timeout=60)
+    run.pace.release("train-1")
+    run.start()
+    ended = run.ended()
+    assert (ended["engine"], ended["rounds"]) == ("deployment", 8)
+    assert ended["model_sha256"] == whole(tmp_path, rounds=8)
+    assert run.journaled() == list(range(1, 9))
+    assert_collected(run, 8)
+
+
+def test_training_alone_killed_it_goes_on_with_the_same_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Interrupted(tmp_path / "data", *flags(rounds=8))
+    monkeypatch.setenv(FOLDER, str(run.pace.folder))
+    with launched(settings(tmp_path / "nodes"), NODES, task=HELD_DIGITS) as federation:
+        run.start("--superlink", federation.address)
+        run.kill_in("train-1")
+        run.start("--superlink", federation.address)
+        ended = run.ended()
+    assert ended["model_sha256"] == whole(tmp_path, rounds=8)
+    assert run.journaled() == list(range(1, 9))
+
+
+def test_a_resume_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    run = Interrupted(tmp_path / "data", *flags(rounds=50))
+    run.start()
+    run.pace.wait("train-1", 3)
+    run.pace.hold("train-1")
+    assert "goes on in another process" in run.refused("--resume", run.run)
+    run.kill()
+    changed = run.refused("--resume", run.run, "--lr", "0.1", "--rounds", "60")
+    assert "rounds: 50 -> 60, lr: 0.05 -> 0.1" in changed
+    assert "--force" in changed
+    assert f"there are {run.run}" in run.refused("--resume", "r-unknown")
+    path = run.data / "checkpoints" / f"{run.run}.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert "cannot be read" in run.refused("--resume", run.run)
+    path.write_bytes(content)
+    run.pace.release("train-1")
+    run.start("--rounds", "6", "--force")
+    ended = run.ended()
+    assert ended["model_sha256"] == whole(tmp_path, rounds=6)
