@@ -10,12 +10,12 @@ from flwr.serverapp.strategy import (
 from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
 
 from fedsight.federated import codec
-from fedsight.federated.aggregation import FedAvg
+from fedsight.federated.algorithms import strategy as algorithm
 from fedsight.federated.client import Trainer, client_app
 from fedsight.federated.flat import FlatModel
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.observed import Observed
-from fedsight.federated.plan import Plan
+from fedsight.federated.plan import AlgorithmPlan, Plan
 from fedsight.federated.selection import Chosen, Selected
 from fedsight.federated.simulation import LocalGrid, sites
 from fedsight.federated.wrapping import Checked
@@ -38,13 +38,13 @@ def run(strategy: Strategy, task: Toy, nodes: int, rounds: int = 1) -> list[floa
 
 def test_federated_averaging_of_toy_nodes() -> None:
     # Node k adds k + 1 and weighs k + 1: (1 + 4 + 9) / 6.
-    assert run(Checked(FedAvg()), Toy(), 3) == pytest.approx([14 / 6] * 2)
+    assert run(Checked(algorithm(AlgorithmPlan())), Toy(), 3) == pytest.approx([14 / 6] * 2)
 
 
 @pytest.mark.parametrize("fault", [float("nan"), float("inf"), -float("inf")])
 def test_an_update_that_is_not_finite_is_not_averaged_in(fault: float) -> None:
     seen: list[RoundRecord] = []
-    strategy = Checked(Observed(FedAvg(), "r", seen.append))
+    strategy = Checked(Observed(algorithm(AlgorithmPlan()), "r", seen.append))
     assert run(strategy, Toy({1: fault}), 3) == pytest.approx([(1 + 9) / 4] * 2)
     assert [node.status for node in seen[0].nodes] == ["trained", "rejected", "trained"]
     # What it measured and sent was measured and sent all the same.
@@ -58,13 +58,13 @@ def test_an_update_that_is_not_finite_is_not_averaged_in(fault: float) -> None:
 
 def test_an_update_so_large_that_the_mean_would_overflow_is_not_averaged_in() -> None:
     seen: list[RoundRecord] = []
-    strategy = Checked(Observed(FedAvg(), "r", seen.append))
+    strategy = Checked(Observed(algorithm(AlgorithmPlan()), "r", seen.append))
     assert run(strategy, Toy({2: 3e38}), 3) == pytest.approx([(1 + 4) / 3] * 2)
     assert seen[0].nodes[2].reason == "update is too large to be averaged: values up to 3e+38"
 
 
 def test_values_far_beyond_any_models_still_pass() -> None:
-    assert run(Checked(FedAvg()), Toy({0: 1e18}), 1) == pytest.approx([1e18] * 2)
+    assert run(Checked(algorithm(AlgorithmPlan())), Toy({0: 1e18}), 1) == pytest.approx([1e18] * 2)
 
 
 def test_an_update_of_another_shape_is_refused_by_name() -> None:
@@ -81,7 +81,7 @@ def test_an_update_of_another_shape_is_refused_by_name() -> None:
         return reply
 
     grid._app._registered_funcs["train.default"] = train
-    strategy = Checked(Observed(FedAvg(), "r", seen.append, name=grid.name))
+    strategy = Checked(Observed(algorithm(AlgorithmPlan()), "r", seen.append, name=grid.name))
     result = strategy.start(grid, codec.pack(np.zeros(2, dtype=np.float32)), num_rounds=1)
     assert codec.unpack(result.arrays).tolist() == [1.0, 1.0]
     assert seen[0].nodes[1].node == "client-1"
@@ -92,7 +92,7 @@ def test_an_update_of_another_shape_is_refused_by_name() -> None:
 
 def test_only_the_selected_nodes_train() -> None:
     seen: list[RoundRecord] = []
-    chosen = Selected(FedAvg(), Chosen(lambda round_, nodes: [nodes[round_ - 1]]))
+    chosen = Selected(algorithm(AlgorithmPlan()), Chosen(lambda round_, nodes: [nodes[round_ - 1]]))
     run(Observed(chosen, "r", seen.append), Toy(), 3, rounds=3)
     assert [[node.samples for node in record.nodes] for record in seen] == [[1], [2], [3]]
 
