@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from flwr.app import Message
@@ -58,6 +60,17 @@ def test_the_deadline_closes_a_buffer_that_does_not_fill() -> None:
     rule = RoundPlan(mode="async", buffer=2, timeout_seconds=0.2)
     models, strategy = run(nodes, rule, rounds=1)
     assert (strategy.senders, models) == ([[1]], [1.0])
+
+
+def test_nodes_whose_questions_were_lost_are_all_asked_anew() -> None:
+    nodes = grid(3, losses=1)
+    rule = RoundPlan(mode="async", buffer=2, timeout_seconds=5)
+    began = time.monotonic()
+    models, strategy = run(nodes, rule, rounds=2)
+    assert time.monotonic() - began < 4.0
+    assert strategy.shown[:2] == [[1, 2, 3], [1, 2, 3]]
+    assert len(models) == 2
+    assert models[0] > 0.0
 
 
 def test_an_answer_of_another_shape_is_left_to_the_check() -> None:

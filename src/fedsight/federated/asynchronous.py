@@ -47,6 +47,10 @@ class BufferedEngine(Engine):
         super().__init__(*given, **named)
         self._training: dict[str, _Asked] = {}
 
+    def _forget(self) -> None:
+        super()._forget()
+        self._training.clear()
+
     def _train_once(
         self, strategy: Strategy, current: int, result: Result, config: ConfigRecord
     ) -> bool:

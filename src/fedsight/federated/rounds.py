@@ -165,10 +165,14 @@ class Engine:
             try:
                 return self._train_once(strategy, current, result, config)
             except RoundLostError as error:
-                self._late.forget()
+                self._forget()
                 details = {"message": str(error), "attempt": attempt}
                 self._say("ROUND_RESTARTED", details, round=current)
         raise FedsightError(f"round {current} was lost {MOST_ATTEMPTS} times; is the SuperLink up?")
+
+    def _forget(self) -> None:
+        """Wait for nothing that was asked: it is gone."""
+        self._late.forget()
 
     def _train_once(
         self, strategy: Strategy, current: int, result: Result, config: ConfigRecord
