@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from fedsight.federated.algorithms import mean as mean_module
 from fedsight.federated.algorithms import strategy as algorithm
 from fedsight.federated.algorithms.scaffold import Scaffold
 from fedsight.federated.flat import Vector
+from fedsight.federated.fleet import RoundLostError
 from fedsight.federated.plan import AlgorithmPlan
 from fedsight.federated.state import State
 from tests.federated.algorithms.replies import asked, next_model, reply, vector
@@ -106,6 +107,27 @@ def played(
         pairs = zip(cohort, messages, strict=True)
         x = next_model(strategy, [drifted(one, targets[i], round) for i, one in pairs], round)
     return x
+
+
+def test_a_round_that_is_lost_half_way_changes_nothing() -> None:
+    targets = [vector(1), vector(-3), vector(5), vector(2)]
+    whole, cut = scaffold(), scaffold()
+    x = played(whole, targets, COHORTS[:2], vector(0))
+    played(cut, targets, COHORTS[:2], vector(0))
+
+    def lost() -> Iterator[Message]:
+        messages = asked(cut, x, round=3, nodes=4)
+        yield from [drifted(one, targets[at], 3) for at, one in enumerate(messages[:2])]
+        raise RoundLostError("the SuperLink was started anew")
+
+    with pytest.raises(RoundLostError):
+        cut.aggregate_train(3, lost())
+    ended = [played(one, targets, COHORTS[2:], x, first=3) for one in (whole, cut)]
+    assert ended[0].tobytes() == ended[1].tobytes()
+    states = [
+        {name: array.tolist() for name, array in one.state().arrays.items()} for one in (whole, cut)
+    ]
+    assert states[0] == states[1]
 
 
 COHORTS = [[0, 1], [1, 2, 3], [0], [0, 1, 2, 3], [2, 3], [0, 3]]

@@ -19,7 +19,8 @@ class Controls:
     """Vectors of `size` values by the node's name; zeros for a node that has none yet.
 
     The file has no name, so that nothing is left of it when the process ends, however it ends.
-    It takes one vector a node, two between one checkpoint and the next.
+    It takes one vector a node, two between one checkpoint and the next. What is written is a draft
+    until `keep`: a round that is lost half-way is begun anew from what was before it.
     """
 
     def __init__(self, size: int, dtype: np.dtype[np.generic]) -> None:
@@ -28,6 +29,7 @@ class Controls:
         self._file = tempfile.TemporaryFile(prefix="fedsight-controls-")  # noqa: SIM115
         weakref.finalize(self, self._file.close)  # maps of it that were shown stay readable
         self._rows: dict[str, int] = {}
+        self._drafts: dict[str, int] = {}
         self._free: list[int] = []
         self._shown: set[int] = set()
         self._made = 0
@@ -39,8 +41,8 @@ class Controls:
         return name in self._rows
 
     def read(self, name: str, start: int, stop: int) -> Vector:
-        """A copy of the node's values from `start` to `stop`."""
-        row = self._rows.get(name)
+        """A copy of the node's values from `start` to `stop`: those of its draft, if any."""
+        row = self._drafts.get(name, self._rows.get(name))
         if row is None:
             return np.zeros(stop - start, self.dtype)
         values = np.empty(stop - start, self.dtype)
@@ -50,11 +52,10 @@ class Controls:
         return values
 
     def write(self, name: str, parts: Iterable[Vector]) -> None:
-        """Replace the node's vector by these parts, one after the other.
+        """Draft a new vector of the node from these parts, one after the other.
 
         `read` gives the old vector until all are written.
         """
-        old = self._rows.get(name)
         row = self._fresh()
         at = 0
         for part in parts:
@@ -62,12 +63,28 @@ class Controls:
             self._file.write(np.ascontiguousarray(part).data.cast("B"))
             at += len(part)
         self._file.flush()
-        self._rows[name] = row
-        if old is not None and old not in self._shown:
-            self._free.append(old)
+        before = self._drafts.get(name)
+        self._drafts[name] = row
+        if before is not None:
+            self._free.append(before)
+
+    def keep(self) -> None:
+        """Let the drafts take the place of what was before."""
+        old = [self._rows[name] for name in self._drafts if name in self._rows]
+        self._free += [row for row in old if row not in self._shown]
+        self._rows |= self._drafts
+        self._drafts.clear()
+
+    def drop(self) -> None:
+        """Let go of the drafts."""
+        self._free += self._drafts.values()
+        self._drafts.clear()
 
     def shown(self) -> Mapping[str, Vector]:
-        """Every node's vector, read from the file as it is used; unchanged until the next call."""
+        """Every node's vector that was kept, read from the file as it is used.
+
+        They stay as they are until the next call.
+        """
         current = set(self._rows.values())
         self._free += sorted(self._shown - current)
         self._shown = current

@@ -70,6 +70,7 @@ class Scaffold(Wrapper):
     ) -> Iterable[Message]:
         self._model = codec.unpack(arrays)
         self._prepare(self._model)
+        cast(Controls, self._controls).drop()  # of a round that was lost half-way
         return [
             self._corrected(message)
             for message in self.inner.configure_train(server_round, arrays, config, grid)
@@ -106,6 +107,7 @@ class Scaffold(Wrapper):
         self._everyone = self._weight_of_all()
         for at, name in enumerate(names):
             cast(Controls, self._controls).write(name, [mine.arrays[_CONTROL.format(at)]])
+        cast(Controls, self._controls).keep()
 
     def _prepare(self, like: Vector) -> None:
         if self._controls is None:
@@ -141,17 +143,23 @@ class Scaffold(Wrapper):
         return cast(Vector, self._total).dtype.type(self._everyone or 1)
 
     def _watched(self, round: int, replies: Iterable[Message]) -> Iterator[Message]:
-        """The replies as they come; each changes its node's c_i, and all of them c at the end."""
+        """The replies as they come; at the end what they tell of each c_i counts, and c changes.
+
+        A round that is lost before its end, and begun anew, has changed nothing.
+        """
+        weights = dict(self._weights)
         change = np.zeros_like(self._total)
         for reply in replies:
-            self._take(reply, round, change)
+            self._take(reply, round, change, weights)
             yield reply
             del reply
+        cast(Controls, self._controls).keep()
+        self._weights = weights
         self._total = cast(Vector, self._total) + change
         self._everyone = self._weight_of_all()
 
-    def _take(self, reply: Message, round: int, change: Vector) -> None:
-        """Renew the c_i of the node that answered, where the answer tells it."""
+    def _take(self, reply: Message, round: int, change: Vector, weights: dict[str, float]) -> None:
+        """Draft the c_i of the node that answered, where the answer tells it."""
         rate = _rate(reply, round)
         if not rate:
             return
@@ -160,16 +168,25 @@ class Scaffold(Wrapper):
             return
         name = self._name(reply.metadata.src_node_id)
         weight = float(weight_of(reply, self._weigh))
-        parts = self._renewed(name, vector, rate, weight, change)
+        before = weights.get(name, weight)
+        parts = self._renewed(name, vector, rate, (before, weight), change)
         cast(Controls, self._controls).write(name, parts)
-        self._weights[name] = weight
+        weights[name] = weight
 
     def _renewed(
-        self, name: str, vector: Vector, rate: float, weight: float, change: Vector
+        self,
+        name: str,
+        vector: Vector,
+        rate: float,
+        weights: tuple[float, float],
+        change: Vector,
     ) -> Iterator[Vector]:
-        """c_i⁺, a block at a time; adds to `change` what the sum of the c_i changes by."""
+        """c_i⁺, a block at a time; adds to `change` what the sum of the c_i changes by.
+
+        `weights` are the node's before and now.
+        """
         controls, model = cast(Controls, self._controls), cast(Vector, self._model)
-        before = self._weights.get(name, weight)
+        before, weight = weights
         for start in range(0, len(model), BLOCK):
             stop = min(start + BLOCK, len(model))
             old = controls.read(name, start, stop)
