@@ -17,6 +17,7 @@ from flwr.app import (
 )
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
+from flwr.supercore.task_identity import TaskIdentity
 
 from fedsight.federated import codec
 from fedsight.federated.fleet import NodeView
@@ -56,6 +57,7 @@ def grid(count: int, **more: Any) -> ScriptedGrid:
 
 
 def to(node_id: int, value: float = 0.0) -> Message:
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
     content = RecordDict()
     content[codec.ARRAYS] = codec.pack(np.full(1, value, np.float32))
     return Message(content, node_id, MessageType.TRAIN)

@@ -48,3 +48,13 @@ def test_beyond_its_bound_vectors_wait_on_disk_with_the_same_bits() -> None:
     assert [one.has_error() for one in found] == [True, False, False, False]
     values = [codec.unpack(one.content[codec.ARRAYS])[0] for one in found[1:]]  # type: ignore[arg-type]
     assert values == [np.float32(0.1) + np.float32(at) for at in (1, 2, 3)]
+
+
+def test_answers_that_come_in_turn_make_no_room_for_early_ones() -> None:
+    held = Reordered(most_bytes=8)
+    for place in range(4):
+        held.put(10 + place, add_id(to(10 + place)))
+        held.put(place, add_id(to(place)))
+        assert [sender(one) for one in held.ready()] == [place]
+    early = [codec.unpack(held._held[10 + at].content[codec.ARRAYS]) for at in range(4)]  # type: ignore[arg-type]
+    assert [isinstance(vector, np.memmap) for vector in early] == [False, False, True, True]

@@ -28,12 +28,13 @@ class Reordered:
         self._held: dict[int, Message] = {}
         self._skipped: set[int] = set()
         self._next = 0
+        self._sizes: dict[int, int] = {}
         self._bytes = 0
 
     def put(self, place: int, answer: Message) -> None:
         """Take in the answer of that place."""
         if place != self._next:
-            self._store(answer)
+            self._store(place, answer)
         self._held[place] = answer
 
     def skip(self, place: int) -> None:
@@ -55,17 +56,16 @@ class Reordered:
             yield self._take(place)
 
     def _take(self, place: int) -> Message:
-        answer = self._held.pop(place)
-        if not answer.has_error():
-            self._bytes = max(0, self._bytes - _vector_bytes(answer))
-        return answer
+        self._bytes -= self._sizes.pop(place, 0)
+        return self._held.pop(place)
 
-    def _store(self, answer: Message) -> None:
+    def _store(self, place: int, answer: Message) -> None:
         """Count an answer that has to wait; move its vector to disk where memory is used up."""
         if answer.has_error():
             return
         size = _vector_bytes(answer)
         if self._bytes + size <= self._most_bytes or not size:
+            self._sizes[place] = size
             self._bytes += size
             return
         vector = codec.unpack(cast(ArrayRecord, answer.content[codec.ARRAYS]))
