@@ -122,8 +122,11 @@ def kept(array: Array) -> NDArray[Any] | None:
 def unpack(record: ArrayRecord) -> Vector:
     """The one vector of a record, not a copy: readers do not write to it.
 
-    Raises ValueError where it holds another number of arrays, or not a vector of floats.
+    Raises ValueError where it holds another number of arrays, or not a vector of floats. A node
+    may send any other record in its place.
     """
+    if not isinstance(record, ArrayRecord):
+        raise ValueError(f"expected arrays, got {type(record).__name__}")
     if len(record) != 1:
         raise ValueError(f"expected one flat array, got {len(record)} arrays")
     vector = _values(next(iter(record.values())))

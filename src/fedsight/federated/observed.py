@@ -137,9 +137,10 @@ class Observed(Wrapper):
 
 def _fill(node: NodeRound, content: RecordDict) -> None:
     """Take over what the node itself measured, and count what it sent."""
-    if client.METRICS in content:
-        figures = dict(cast(MetricRecord, content[client.METRICS]).items())
-        node.samples = cast("int | None", figures.get(client.NUM_EXAMPLES))
+    metrics = content.get(client.METRICS)
+    if isinstance(metrics, MetricRecord):
+        figures = dict(metrics.items())
+        node.samples = cast("int | None", _number(figures, client.NUM_EXAMPLES))
         node.train_seconds = _number(figures, client.TRAIN_SECONDS)
         node.cpu_seconds = _number(figures, client.CPU_SECONDS)
         node.train_loss = _number(figures, client.TRAIN_LOSS)

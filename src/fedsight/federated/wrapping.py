@@ -131,8 +131,11 @@ class Checked(Wrapper):
     def _fault(self, reply: Message) -> str | None:
         try:
             vector = codec.unpack(cast(ArrayRecord, reply.content[codec.ARRAYS]))
-            samples = cast(MetricRecord, reply.content[METRICS])[NUM_EXAMPLES]
-        except (KeyError, ValueError, AttributeError) as error:
+            metrics = reply.content[METRICS]
+            if not isinstance(metrics, MetricRecord):
+                raise ValueError(f"expected metrics, got {type(metrics).__name__}")
+            samples = metrics[NUM_EXAMPLES]
+        except (KeyError, ValueError) as error:
             return f"update not readable: {error}"
         if isinstance(samples, list) or not 0 <= samples <= MOST_SAMPLES:
             return f"update stands for {samples!r} samples"

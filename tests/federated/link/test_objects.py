@@ -130,6 +130,15 @@ def test_python_objects_in_an_array_are_refused() -> None:
         values(found)
 
 
+def test_an_array_of_records_is_put_together_and_is_no_model() -> None:
+    array = Array(np.zeros(3, np.dtype([("a", "<f4"), ("b", "<f4")])))
+    (parcel,) = taken_apart([message(ArrayRecord({"flat": array}))])
+    record = cast(ArrayRecord, put_together(parcel.message_id, contents(parcel)).content["arrays"])
+    assert codec.payload_bytes(record) == len(array.data)
+    with pytest.raises(ValueError, match="expected a vector of floats"):
+        codec.unpack(record)
+
+
 def test_a_part_that_is_missing_is_refused() -> None:
     (parcel,) = taken_apart([message(codec.pack(np.arange(4, dtype=np.float32)))])
     held = contents(parcel)

@@ -166,7 +166,7 @@ def _read(chunks: list[memoryview]) -> Array | None:
     if np.lib.format.read_magic(first) != (1, 0):
         return None
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(first)
-    if fortran or dtype.hasobject:
+    if fortran or dtype.kind not in _NUMBERS:
         return None
     chunks[0] = chunks[0][first.tell() :]
     size = sum(map(len, chunks))
@@ -180,6 +180,8 @@ def _read(chunks: list[memoryview]) -> Array | None:
     return codec.lazy(values)
 
 
+#: Kinds of NumPy's types whose arrays we put together: truth values and numbers.
+_NUMBERS = "biufc"
 #: NumPy refuses longer heads itself.
 _MOST_HEAD = 16_384
 
