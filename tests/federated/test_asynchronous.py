@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import time
+from typing import cast
 
 import numpy as np
 import pytest
-from flwr.app import Message
+from flwr.app import ConfigRecord, Message
 
 from fedsight.federated import codec
+from fedsight.federated.algorithms import strategy as algorithm
 from fedsight.federated.asynchronous import BufferedEngine
 from fedsight.federated.muster import Muster
-from fedsight.federated.plan import Plan, RoundPlan
+from fedsight.federated.plan import AlgorithmPlan, Plan, RoundPlan
 from fedsight.federated.scripted import ScriptedGrid
 from fedsight.federated.training import train
 from fedsight.signals import Batch
@@ -83,6 +85,22 @@ def test_an_answer_of_another_shape_is_left_to_the_check() -> None:
     nodes = grid(3, after={3: 2}, answer=misshapen)
     _, strategy = run(nodes, RoundPlan(mode="async", buffer=2), rounds=2)
     assert sorted(strategy.senders[1]) == [1, 2, 3]
+
+
+def test_a_message_that_waits_keeps_the_round_that_it_was_asked_in() -> None:
+    asked_in = list[tuple[int, int]]()
+
+    def noted(message: Message) -> Message:
+        config = cast(ConfigRecord, message.content["config"])
+        asked_in.append((message.metadata.dst_node_id, cast(int, config["server-round"])))
+        return add_id(message)
+
+    nodes = grid(3, after={3: 3}, answer=noted)
+    rule = RoundPlan(mode="async", buffer=2)
+    engine = BufferedEngine(nodes, rule, muster=Muster(nodes, rule.silent_seconds, Said()))
+    model = codec.pack(np.zeros(1, np.float32))
+    engine.run(algorithm(AlgorithmPlan()), model, rounds=3)
+    assert asked_in == [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (1, 3), (2, 3)]
 
 
 class Kept:

@@ -15,6 +15,7 @@ from fedsight.federated.muster import Muster
 from fedsight.federated.plan import RoundPlan
 from fedsight.federated.rounds import Engine, converged
 from fedsight.federated.scripted import ScriptedGrid
+from fedsight.federated.state import State
 from tests.federated.script import Mean, Said, failing, grid, node
 
 
@@ -43,6 +44,25 @@ def test_a_round_without_an_update_leaves_the_model_and_three_running_fail_the_r
         run(engine, strategy, rounds=9)
     assert len(strategy.senders) == 3
     assert codec.unpack(engine.result.arrays)[0] == 0.0
+
+
+def test_a_failed_run_that_goes_on_fails_again_at_the_next_empty_round() -> None:
+    cut, strategy, _ = started(grid(2, answer=failing({1, 2})), RoundPlan())
+    with pytest.raises(FedsightError):
+        run(cut, strategy, rounds=9)
+    engine, strategy, _ = started(grid(2, answer=failing({1, 2})), RoundPlan())
+    engine.load(cut.state())
+    with pytest.raises(FedsightError, match="no node returned a usable update in 4"):
+        run(engine, strategy, rounds=9, first=4)
+    assert len(strategy.senders) == 1
+
+
+def test_a_run_that_was_cut_off_as_it_converged_trains_no_further() -> None:
+    engine, strategy, _ = started(grid(1), RoundPlan(convergence_threshold=0.1))
+    engine.load(State({"empty": 0, "accuracies": [0.9, 0.9, 0.9]}))
+    with pytest.raises(ConvergedError):
+        run(engine, strategy, rounds=9, first=4)
+    assert strategy.shown == []
 
 
 def test_silent_nodes_are_told_once_not_chosen_and_welcomed_back() -> None:

@@ -6,6 +6,7 @@ It never waits without a bound, and says what it waits for (`control.Progress`).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
@@ -16,9 +17,9 @@ from flwr.serverapp.strategy import Result, Strategy
 from fedsight.errors import FedsightError
 from fedsight.federated.control import Control, ConvergedError, Progressing
 from fedsight.federated.exchange import Closing, Exchanges, RollCall, Waiting
-from fedsight.federated.fleet import RoundLostError
+from fedsight.federated.fleet import NodeView, RoundLostError
 from fedsight.federated.late import Late, LateAnswer
-from fedsight.federated.muster import Muster, Present, Say
+from fedsight.federated.muster import BUSY, LOOK_SECONDS, Muster, Present, Say
 from fedsight.federated.plan import RoundPlan
 from fedsight.federated.state import State
 from fedsight.federated.watchdog import listed
@@ -122,16 +123,19 @@ class Engine:
         result.arrays = arrays
         train_config = ConfigRecord() if train_config is None else train_config
         evaluate_config = ConfigRecord() if evaluate_config is None else evaluate_config
+        self._stop_if_converged(first - 1, rounds)  # it was cut off before it could
         for current in range(first, rounds + 1):
             self._round = current
             self.progress.at(current, rounds)
             self._pass_gate()
-            trained = self._train(strategy, current, result, train_config)
-            self._evaluate_on_nodes(strategy, current, result, evaluate_config)
+            # Strategies write to it, and messages of earlier rounds may still hold theirs: a copy.
+            trained = self._train(strategy, current, result, ConfigRecord(dict(train_config)))
+            config = ConfigRecord(dict(evaluate_config))
+            self._evaluate_on_nodes(strategy, current, result, config)
             self._evaluate(current, result, evaluate)
             self._empty = 0 if trained else self._empty + 1
             self._after(current, result.arrays)
-            if self._empty == min(MOST_EMPTY_ROUNDS, rounds):
+            if self._empty >= min(MOST_EMPTY_ROUNDS, rounds):
                 raise FedsightError(
                     f"no node returned a usable update in {self._empty} rounds running"
                 )
@@ -195,8 +199,28 @@ class Engine:
         least = max(self._least, self.rule.min_clients)
         self._muster.wait_for(least, self.rule.wait_seconds, self.control, self.progress)
         self._least = 0
-        nodes = self._muster.nodes()
-        return Present(self.grid, nodes, self._late.busy)
+        return Present(self.grid, self._some_free(self._muster), self._late.busy)
+
+    def _some_free(self, muster: Muster) -> list[NodeView]:
+        """The nodes, once one that may train is free or a round's time has passed.
+
+        Where all of them are slower than the deadline, a round that asked nobody would be lost.
+        """
+        most = self.rule.timeout_seconds or self.rule.wait_seconds
+        deadline, said = time.monotonic() + most, False
+        while True:
+            nodes = muster.nodes()
+            if muster.able(nodes) - self._late.busy or not self._late.busy:
+                return nodes
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return nodes
+            if not said:
+                said = True
+                message = f"waiting for one of {len(self._late.busy)} nodes: all are {BUSY}"
+                self.progress.begin("waiting", message, deadline=deadline)
+            self.control.sleep(min(LOOK_SECONDS, left))
+            self.exchanges.hear()
 
     def _quorum(self, asked: int) -> int:
         """How many usable answers close the round; 0 where it takes all."""
