@@ -122,7 +122,8 @@ def test_late_answers_are_used_when_asked_for() -> None:
 
 def test_over_selection_closes_the_round_with_as_many_as_were_wanted() -> None:
     nodes = grid(4, after={1: 9})
-    engine, strategy, _ = started(nodes, RoundPlan(over_select=0.34, timeout_seconds=30))
+    rule = RoundPlan(over_select=0.34, timeout_seconds=30)
+    engine, strategy, _ = started(nodes, rule, wanted=lambda: 3)
     run(engine, strategy)
     assert strategy.senders == [[2, 3, 4]]
 

@@ -10,7 +10,8 @@ import torch
 
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.client import stream
-from fedsight.federated.plan import Plan
+from fedsight.federated.observation import RoundRecord
+from fedsight.federated.plan import Plan, RoundPlan
 from fedsight.federated.selection import random_fraction
 from fedsight.federated.simulated import Simulation
 from fedsight.federated.training import Outcome, RoundReport, Steering, new_run_id, train
@@ -78,6 +79,17 @@ def plain_loop(plan: Plan) -> torch.Tensor:
             samples += len(data)
         weights = {name: value / samples for name, value in total.items()}
     return torch.cat([value.reshape(-1) for value in weights.values()])
+
+
+@pytest.mark.parametrize(("fraction", "trained"), [(1.0, 5), (0.8, 4), (0.2, 1)])
+def test_a_round_that_asks_more_nodes_than_wanted_takes_as_many_answers_as_were_wanted(
+    fraction: float, trained: int
+) -> None:
+    rule = RoundPlan(over_select=0.3)
+    plan = Plan(task="digits", nodes=5, rounds=1, epochs=1, fraction=fraction, closing=rule)
+    records = list[RoundRecord]()
+    Simulation(plan, load(plan.task)).run(records.append, "r-1")
+    assert [len(record.trained) for record in records] == [trained]
 
 
 def test_two_runs_with_one_seed_end_with_the_same_bits() -> None:

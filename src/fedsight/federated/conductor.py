@@ -85,6 +85,7 @@ class Conductor:
         least: int = 0,
     ) -> None:
         plan = self._plan = stage.plan
+        self._wanted = 0
         self._stage = stage
         asynchronous = plan.closing.mode == ASYNC
         self.engine = (BufferedEngine if asynchronous else Engine)(
@@ -97,6 +98,7 @@ class Conductor:
             name=stage.name,
             least=least,
             after=_unpacked(after),
+            wanted=lambda: self._wanted,
         )
         self._algorithm = algorithms.strategy(plan.algorithm, nodes=plan.nodes, name=stage.name)
         self._selector = selector(
@@ -116,6 +118,7 @@ class Conductor:
         self._strategy = Checked(observed)
 
     def _chosen(self, round: int, choice: Choice) -> None:
+        self._wanted = choice.wanted
         self._on_choice(round, choice)
         if not choice.nodes and self._lasting:
             why = listed(tuple(dict.fromkeys(choice.reasons.values())), most=3)

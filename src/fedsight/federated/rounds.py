@@ -58,7 +58,8 @@ class Engine:
 
     With a `muster`, nodes that are not there are neither chosen nor waited for, and a round begins
     once there are enough. `least` is how many the first round wants, `after` is called at the end
-    of each round with the new global model, outside the round's time.
+    of each round with the new global model, outside the round's time. `wanted` is how many answers
+    of the nodes that were chosen last are enough where more were asked than that; 0: all.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Engine:
         name: Callable[[int], str] = str,
         least: int = 0,
         after: Callable[[int, ArrayRecord], None] = lambda *_: None,
+        wanted: Callable[[], int] = lambda: 0,
     ) -> None:
         self.grid = grid
         self.rule = rule
@@ -83,6 +85,7 @@ class Engine:
         self._name = name
         self._least = least
         self._after = after
+        self._wanted = wanted
         self.result = Result()
         self._round = 0
         self._empty = 0
@@ -182,7 +185,7 @@ class Engine:
         self, strategy: Strategy, current: int, result: Result, config: ConfigRecord
     ) -> bool:
         messages = list(strategy.configure_train(current, result.arrays, config, self._present()))
-        closing = Closing(self.rule.timeout_seconds, self._quorum(len(messages)))
+        closing = Closing(self.rule.timeout_seconds, self.rule.quorum or self._wanted())
         answers = self.exchanges.answers(messages, closing, "training")
         arrays, metrics = strategy.aggregate_train(current, self._with_late(answers))
         if metrics is not None:
@@ -221,12 +224,6 @@ class Engine:
                 self.progress.begin("waiting", message, deadline=deadline)
             self.control.sleep(min(LOOK_SECONDS, left))
             self.exchanges.hear()
-
-    def _quorum(self, asked: int) -> int:
-        """How many usable answers close the round; 0 where it takes all."""
-        if self.rule.quorum or not self.rule.over_select:
-            return self.rule.quorum
-        return max(1, round(asked / (1 + self.rule.over_select)))
 
     def _with_late(self, answers: Iterable[Message]) -> Iterator[Message]:
         """The answers, then late ones of nodes that have not answered now."""

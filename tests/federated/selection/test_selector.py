@@ -56,6 +56,7 @@ def test_what_every_rule_promises(
         assert min(len(there), wanted) <= len(choice.nodes) <= len(there)
         assert set(choice.reasons) == {1000 + at for at in gone} | set(choice.nodes)
         assert all(choice.reasons.values())
+        assert choice.wanted == (wanted if over_select and there else 0)
     assert run(selector(plan, fraction, seed, over_select), count, away) == found
 
 

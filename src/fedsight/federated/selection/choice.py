@@ -24,12 +24,14 @@ class Choice:
     """The chosen nodes in the fleet's order.
 
     `reasons` has each of them and, where a rule left a node out for what it is, that node too.
-    `absent` are names that were asked for and that no node has.
+    `absent` are names that were asked for and that no node has. `wanted` is how many answers are
+    enough where more nodes were chosen than that; 0: all.
     """
 
     nodes: tuple[int, ...] = ()
     reasons: Mapping[int, str] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    wanted: int = 0
 
 
 def details(choice: Choice, name: Callable[[int], str]) -> dict[str, Json]:

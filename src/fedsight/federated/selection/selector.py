@@ -57,7 +57,8 @@ class _Planned:
         able, left_out = eligible(self._plan, nodes)
         reasons = self._chosen(round, able) if able else {}
         chosen = tuple([node.node_id for node in able if node.node_id in reasons])
-        return Choice(chosen, reasons | left_out, absent(self._plan, nodes))
+        wanted = places(self._fraction, 0.0, len(able)) if self._over_select and able else 0
+        return Choice(chosen, reasons | left_out, absent(self._plan, nodes), wanted)
 
     def _chosen(self, round_: int, able: Sequence[NodeView]) -> dict[int, str]:
         count, reasons = places(self._fraction, self._over_select, len(able)), dict[int, str]()
