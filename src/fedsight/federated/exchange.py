@@ -154,6 +154,12 @@ class Exchanges:
         self._leave(going)
         yield from held.rest()
 
+    def hear(self) -> None:
+        """Take in late answers while nothing else is asked."""
+        if self._late.expected:
+            for reply in self._grid.pull_messages(list(self._late.expected)):
+                self._late.arrived(reply)
+
     def _leave(self, going: _Open) -> None:
         """Wait no longer for what is left: it is late, if it comes."""
         if isinstance(self._grid, Recalling):

@@ -134,6 +134,10 @@ class Muster:
                 self._say("ROUND_WAITING", details)
             control.sleep(min(LOOK_SECONDS, max(0.0, most_seconds - waited)))
 
+    def able(self, nodes: Sequence[NodeView]) -> set[int]:
+        """Who of them is there and may train."""
+        return {node.node_id for node in self._able(nodes)[0]}
+
     def _lack(self, least: int) -> str | None:
         """What is missing, None where nothing is."""
         able, reasons = self._able(self.nodes())

@@ -172,8 +172,7 @@ def _node_figures(node: NodeRound, record: RoundRecord) -> Figures:
     yield "fl_client_train_seconds", node.train_seconds
     yield "fl_client_cpu_seconds", node.cpu_seconds
     turn = node.turn or NO_TURN
-    if turn.start is not None:
-        yield "fl_client_queued_seconds", (turn.start - record.started) / 1e9
+    yield "fl_client_queued_seconds", _seconds(_queued(turn, record))
     yield "fl_client_download_seconds", _seconds(turn.download)
     yield "fl_client_upload_seconds", _seconds(turn.upload)
     yield "fl_client_samples", node.samples
@@ -181,6 +180,14 @@ def _node_figures(node: NodeRound, record: RoundRecord) -> Figures:
     yield "fl_client_train_accuracy", node.train_accuracy
     yield "fl_client_payload_down_bytes", node.payload_down_bytes
     yield "fl_client_payload_up_bytes", node.payload_up_bytes
+
+
+def _queued(turn: Turn, record: RoundRecord) -> Period | None:
+    """From the round's start to the turn's; None for one that was asked in an earlier round, or
+    that seems to begin before, by as much as two machines' clocks differ."""
+    if turn.start is None or turn.start < record.started:
+        return None
+    return Period(record.started, turn.start)
 
 
 def _seconds(period: Period | None) -> float | None:
@@ -221,8 +228,9 @@ def _spans(record: RoundRecord) -> Iterator[Span]:
 
     for node in record.nodes:
         turn, ok = node.turn or NO_TURN, node.status == "trained"
-        if turn.start is not None:
-            yield span(node.node, "queued", record.started, turn.start)
+        queued = _queued(turn, record)
+        if queued is not None:
+            yield span(node.node, "queued", queued.start, queued.end)
         if turn.download is not None:
             yield span(node.node, "download", turn.download.start, turn.download.end)
         if turn.train is not None:

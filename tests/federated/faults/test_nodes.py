@@ -136,3 +136,24 @@ def test_half_the_nodes_gone_at_once(pace: Pace, tmp_path: Path) -> None:
         silent = {event.node for event in run.events("NODE_SILENT")}
     assert silent == {"client-2", "client-3"}
     assert there[4] == ["client-0", "client-1"]
+
+
+@pytest.mark.parametrize("late", ["count", "use"])
+def test_nodes_that_are_all_slower_than_the_deadline_do_not_fail_the_run(
+    pace: Pace, tmp_path: Path, late: str
+) -> None:
+    asked = plan(nodes=2, rounds=4, timeout_seconds=1.0, late=late)
+    for node in range(2):
+        pace.slow(f"train-{node}", 1.6)
+    with (
+        launched(settings(tmp_path), 2, task=COUNTING) as federation,
+        running(federation, tmp_path, asked) as run,
+    ):
+        run.rounds(2)
+        for node in range(2):
+            pace.slow(f"train-{node}", 0.0)
+        there = assert_sound(run, 4, 1.0)
+        late_ones = run.events("CLIENT_LATE")
+    assert 1 not in there
+    assert late_ones
+    assert set(there[4]) == {"client-0", "client-1"}
