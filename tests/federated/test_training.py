@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,38 @@ from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.client import stream
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.plan import Plan, RoundPlan
+from fedsight.federated.scripted import ScriptedGrid
 from fedsight.federated.selection import random_fraction
 from fedsight.federated.simulated import Simulation
 from fedsight.federated.training import Outcome, RoundReport, Steering, new_run_id, train
 from fedsight.journal import Journal
 from fedsight.signals import Batch, samples_of
 from fedsight.tasks import Partition, Recipe, load
+from tests.federated import script
 from tests.federated.toy import Toy
 
 SMALL = Plan(task="digits", nodes=5, rounds=3, fraction=0.6, epochs=1)
 
 #: The toy task of the test at hand, where `load` finds it by name.
 TOY = Toy()
+
+
+class Told(ScriptedGrid):
+    """A grid that is told how its Flower run ended."""
+
+    def close(self, ending: str = "completed", details: str = "") -> None:
+        self.ended = (ending, details)
+
+
+@dataclass
+class Way:
+    """A way to nodes that answer by a script."""
+
+    grid: Told
+    expected: int = 0
+
+    def connect(self, *_: object) -> AbstractContextManager[Told]:
+        return nullcontext(self.grid)
 
 
 class Kept:
@@ -79,6 +100,22 @@ def plain_loop(plan: Plan) -> torch.Tensor:
             samples += len(data)
         weights = {name: value / samples for name, value in total.items()}
     return torch.cat([value.reshape(-1) for value in weights.values()])
+
+
+def test_flower_is_told_that_a_run_failed() -> None:
+    grid = Told([script.node(1), script.node(2)], script.failing({1, 2}))
+    plan = Plan(task="digits", nodes=2, rounds=1, engine="deployment")
+    outcome = train(plan, Kept(), run_id="r-1", link=Way(grid))
+    assert outcome.state == "failed"
+    assert grid.ended == ("failed", outcome.reason)
+
+
+def test_flower_is_told_that_a_run_was_stopped() -> None:
+    grid, steering = Told([script.node(1)], script.add_id), Steering()
+    steering.control.stop("enough")
+    plan = Plan(task="digits", nodes=1, rounds=1, engine="deployment")
+    train(plan, Kept(), run_id="r-1", link=Way(grid), steering=steering)
+    assert grid.ended == ("stopped", "enough")
 
 
 @pytest.mark.parametrize(("fraction", "trained"), [(1.0, 5), (0.8, 4), (0.2, 1)])

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from fedsight.federated.observation import RoundRecord
 
 State = Literal["finished", "failed", "interrupted", "stopped"]
+
+Ending = Literal["completed", "failed", "stopped"]
+
+#: How Flower is told of a run's end.
+_ENDINGS: Mapping[State, Ending] = {
+    "finished": "completed",
+    "failed": "failed",
+    "stopped": "stopped",
+    "interrupted": "stopped",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,20 @@ class Outcome:
     bytes_up: int
     bytes_down: int
     model_sha256: str | None
+
+
+@runtime_checkable
+class FlowerRun(Protocol):
+    """A grid whose Flower run is told how it ended."""
+
+    def close(self, ending: Ending = "completed", details: str = "") -> None:
+        """End it; harmless when done twice."""
+
+
+def end(grid: object, outcome: Outcome) -> None:
+    """Tell Flower how the run on that grid ended, where it knows of the run."""
+    if isinstance(grid, FlowerRun):
+        grid.close(_ENDINGS[outcome.state], outcome.reason or "")
 
 
 def reported(record: RoundRecord, rounds: int, payload_bytes: int) -> RoundReport:

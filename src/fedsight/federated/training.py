@@ -19,7 +19,7 @@ from fedsight.federated.control import Control, Progressing
 from fedsight.federated.deployed import Deployment
 from fedsight.federated.fleet import Fleet, NodeView
 from fedsight.federated.muster import Muster
-from fedsight.federated.outcome import Outcome, RoundReport
+from fedsight.federated.outcome import Outcome, RoundReport, end
 from fedsight.federated.plan import DEPLOYMENT, Plan
 from fedsight.federated.selection import eligible
 from fedsight.federated.session import ModelKeeper, Nowhere, Recorder, Session
@@ -38,7 +38,8 @@ class Link(Protocol):
         on_wait: Callable[[str], object],
         on_idle: Callable[[float], object],
     ) -> AbstractContextManager[Grid]:
-        """The grid of a new Flower run, which is ended with the context, as failed on an error.
+        """The grid of a new Flower run, which is ended with the context, as failed on an error,
+        unless it was told before how the run ended.
 
         `on_wait` is told what a lost connection waits for, `on_idle` waits for so many seconds.
         Raises FedsightError where nobody answers.
@@ -120,7 +121,9 @@ def _deployed(session: Session, plan: Plan, task: Task, link: Link) -> Outcome:
         silent, on_nodes = plan.closing.silent_seconds, session.on_nodes
         muster = Muster(grid, silent, session.say, able, on_nodes)
         stage = Deployment(plan, task, grid, muster)
-        return session.run(stage, muster=muster, least=link.expected)
+        outcome = session.run(stage, muster=muster, least=link.expected)
+        end(grid, outcome)
+        return outcome
 
 
 def _warm_up() -> None:

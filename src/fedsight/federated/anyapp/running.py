@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from flwr.app import Context, RecordDict
 from flwr.common.constant import SUPERLINK_NODE_ID
@@ -26,7 +26,7 @@ from fedsight.federated.anyapp.session import (
 from fedsight.federated.anyapp.watching import namer, watching
 from fedsight.federated.fleet import Fleet, Timed
 from fedsight.federated.muster import Muster
-from fedsight.federated.outcome import Outcome
+from fedsight.federated.outcome import Outcome, end
 from fedsight.federated.plan import DEPLOYMENT, SIMULATION, RoundPlan
 
 if TYPE_CHECKING:
@@ -34,24 +34,6 @@ if TYPE_CHECKING:
 
 #: A server that waits for nodes that a simulation does not have waits for ever.
 SIMULATED_WAIT_SECONDS = 10.0
-
-
-Ending = Literal["completed", "failed", "stopped"]
-
-#: How Flower is told of a run's end.
-_ENDING: Mapping[str, Ending] = {
-    "failed": "failed",
-    "stopped": "stopped",
-    "interrupted": "stopped",
-}
-
-
-@runtime_checkable
-class Closing(Protocol):
-    """A grid whose Flower run is told how it ended."""
-
-    def close(self, ending: Ending = "completed", details: str = "") -> None:
-        """End it; harmless when done twice."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +74,7 @@ def run_app(
     with _grid(app, parts, where, steering) as grid:
         session = _session(app, grid, journal, run_id, where, steering, models)
         outcome = session.run(lambda: _serve(app, parts, grid, session, where))
-        if isinstance(grid, Closing) and outcome.state != "finished":
-            grid.close(_ENDING[outcome.state], outcome.reason or "")
+        end(grid, outcome)
         return outcome
 
 
