@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
-from fedsight.federated.control import Activity, Progressing
+from fedsight.federated.control import Activity, Progress, Progressing
 from fedsight.federated.watchdog import Stall, Watchdog, stall
 
 
@@ -34,6 +35,57 @@ def test_a_stall_names_phase_times_and_nodes() -> None:
         "no progress in training for 12 s, it usually takes 2 s;"
         " waiting for client-0, client-1, client-2, client-3, client-4 and 2 more"
     )
+
+
+def test_an_activity_that_begins_while_the_watchdog_looks_has_not_stood_still() -> None:
+    class Hours(Progressing):
+        """Training begins, after a pause of hours, between two of its questions."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.begin("paused")
+            self._touched -= 10_000.0
+            self.questions = 0
+
+        def _asked(self) -> None:
+            self.questions += 1
+            if self.questions == 2:
+                self.begin("training")
+
+        @property
+        def now(self) -> Progress:
+            self._asked()
+            return super().now
+
+        @property
+        def touched(self) -> float:
+            self._asked()
+            return super().touched
+
+    told: list[Stall] = []
+    Watchdog(Hours(), told.append, lambda: None).look()
+    assert told == []
+
+
+def test_what_the_watchdog_says_does_not_undo_what_the_run_says_meanwhile() -> None:
+    progress = Progressing()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            progress.stall("stands still")
+
+    dog = threading.Thread(target=watch)
+    dog.start()
+    try:
+        for round_ in range(3000):
+            progress.at(round_, 3000)
+            assert progress.now.round == round_
+            progress.begin("training" if round_ % 2 else "evaluating")
+            assert progress.now.activity == ("training" if round_ % 2 else "evaluating")
+    finally:
+        done.set()
+        dog.join()
 
 
 def test_a_stall_is_told_once_and_its_end_too() -> None:

@@ -74,9 +74,10 @@ class Control:
     def pass_gate(self, on_pause: Callable[[str], None], on_resume: Callable[[], None]) -> None:
         """Wait while the run is paused; raises RunStoppedError where it was asked to stop."""
         self.check()
-        if self._paused is None:
+        reason = self._paused
+        if reason is None:
             return
-        on_pause(self._paused)
+        on_pause(reason)
         with self._changed:
             while self._paused is not None and self._stopped is None:
                 self._changed.wait()
@@ -111,12 +112,14 @@ class Progress:
 
 
 class Progressing:
-    """Holds a run's progress for those who ask; one thread writes, any may read.
+    """Holds a run's progress for those who ask. The run's thread writes, and the watchdog's says
+    where it stalls; any may read.
 
     `on_change` is called with each new activity, not with each node that answers.
     """
 
     def __init__(self, on_change: Callable[[Progress], None] = lambda _: None) -> None:
+        self._lock = threading.RLock()
         self._now = Progress(since=time.monotonic())
         self._waiting: Mapping[str, str] = {}
         self._touched = self._now.since
@@ -128,8 +131,9 @@ class Progressing:
     @property
     def now(self) -> Progress:
         """What the run is doing."""
-        names = list(self._waiting.values())  # at once: another thread takes some of them out
-        return replace(self._now, waiting_for=tuple(names))
+        with self._lock:
+            names = list(self._waiting.values())  # at once: another thread takes some of them out
+            return replace(self._now, waiting_for=tuple(names))
 
     @property
     def touched(self) -> float:
@@ -145,17 +149,18 @@ class Progressing:
         deadline: float | None = None,
     ) -> None:
         """A new activity. `waiting` is kept, not copied: what is taken out of it has answered."""
-        before, self._touched = self._now, time.monotonic()
-        self._lasted[before.activity].append(self._touched - before.since)
-        self._waiting = {} if waiting is None else waiting
-        self._now = replace(
-            self._now,
-            activity=activity,
-            since=self._touched,
-            message=message,
-            deadline=deadline,
-            stalled=None,
-        )
+        with self._lock:
+            before, self._touched = self._now, time.monotonic()
+            self._lasted[before.activity].append(self._touched - before.since)
+            self._waiting = {} if waiting is None else waiting
+            self._now = replace(
+                self._now,
+                activity=activity,
+                since=self._touched,
+                message=message,
+                deadline=deadline,
+                stalled=None,
+            )
         self._on_change(self._now)
 
     def usual(self, activity: Activity) -> float | None:
@@ -165,7 +170,8 @@ class Progressing:
 
     def at(self, round: int, rounds: int) -> None:
         """Which round of how many."""
-        self._now = replace(self._now, round=round, rounds=rounds)
+        with self._lock:
+            self._now = replace(self._now, round=round, rounds=rounds)
 
     def touch(self) -> None:
         """Something went on: the watchdog counts from here."""
@@ -173,9 +179,11 @@ class Progressing:
 
     def say(self, message: str) -> None:
         """Another sentence for the same activity."""
-        self._now = replace(self._now, message=message)
+        with self._lock:
+            self._now = replace(self._now, message=message)
 
     def stall(self, message: str | None) -> None:
         """What the watchdog found, None where the run goes on again."""
-        self._now = replace(self._now, stalled=message)
+        with self._lock:
+            self._now = replace(self._now, stalled=message)
         self._on_change(self._now)

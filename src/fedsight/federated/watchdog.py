@@ -89,7 +89,8 @@ class Watchdog:
 
     def look(self) -> None:
         """Look once."""
-        touched, now = self._progress.touched, self._progress.now
+        now = self._progress.now  # first: an activity that begins in between is not still
+        touched = self._progress.touched
         if self._told is not None and touched != self._told:
             self._told = None
             self._progress.stall(None)
