@@ -105,7 +105,7 @@ def test_the_journal_says_whether_the_round_was_told(tmp_path: Path, told: bool)
         journal.append(Batch(events=[Event(1, "federated", "ROUND_COMPLETED", "r-1", 1)]))
         if told:
             journal.append(one().record)
-        assert resumption(one(), journal).told == told
+        assert resumption(one(), journal).told == (one().round if told else 1)
 
 
 def test_states_nest() -> None:
@@ -183,6 +183,24 @@ def test_a_resumed_run_chooses_the_nodes_it_would_have_chosen(
     found = Checkpoints(tmp_path / "checkpoints").read("r-1")
     resumed, _ = trained(tmp_path, plan, "journals", resume=found)
     assert resumed.model_sha256 == whole.model_sha256
+
+
+def test_a_round_whose_checkpoint_could_not_be_written_is_told_once(tmp_path: Path) -> None:
+    plan = replace(SMALL, rounds=3)
+    whole, _ = trained(tmp_path / "whole", plan, "journals")
+    trained(tmp_path, plan, "journals", stop_after=1)
+    draft = tmp_path / "checkpoints" / ".r-1.safetensors.part"
+    draft.mkdir()
+    found = Checkpoints(tmp_path / "checkpoints").read("r-1")
+    failed, _ = trained(tmp_path, plan, "journals", resume=found)
+    assert failed.state == "failed"
+    assert "cannot write the checkpoint" in (failed.reason or "")
+    draft.rmdir()
+    resumed, _ = trained(tmp_path, plan, "journals", resume=found)
+    assert resumed.model_sha256 == whole.model_sha256
+    with Journal(tmp_path / "journals", "r-1") as journal:
+        events = [one for record in journal.read(0, 99) for one in record.batch.events]
+    assert [one.round for one in events if one.kind == "ROUND_COMPLETED"] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("lost", [False, True])

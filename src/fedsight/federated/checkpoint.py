@@ -69,10 +69,14 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Resumption:
-    """Where to go on from, and whether the journal has the checkpoint's record already."""
+    """Where to go on from, and which round is the last that the journal has already.
+
+    That is one before the checkpoint's where the run was killed between the two, and one after it
+    where the checkpoint could not be written.
+    """
 
     checkpoint: Checkpoint
-    told: bool
+    told: int
 
 
 class Checkpoints:
@@ -171,12 +175,13 @@ def resumption(checkpoint: Checkpoint, journal: Journal) -> Resumption:
     """How the run goes on in `journal`, its own."""
     ends = {"ROUND_COMPLETED", "ROUND_FAILED"}
     after = max(0, journal.last_seq - _LOOKED_AT)
-    told = any(
-        event.kind in ends and (event.run, event.round) == (checkpoint.run, checkpoint.round)
+    told = (
+        event.round or 0
         for record in journal.read(after, _LOOKED_AT)
         for event in record.batch.events
+        if event.kind in ends and event.run == checkpoint.run
     )
-    return Resumption(checkpoint, told)
+    return Resumption(checkpoint, max(told, default=0))
 
 
 def changes(before: Flat, given: Mapping[str, object]) -> list[str]:

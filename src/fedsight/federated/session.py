@@ -181,7 +181,7 @@ class Session:
             self.say("RUN_STARTED", self._opening())
             return
         found = self._resume.checkpoint
-        if not self._resume.told:
+        if self._resume.told < found.round:
             self._journal.append(found.record)
         self.say("RUN_CONTINUED", {"from_round": found.round, "rounds": self._plan.rounds})
 
@@ -225,7 +225,8 @@ class Session:
             if self._checkpoints is not None:
                 self._checkpoints.write(self._checkpoint(round, vector, batch))
         finally:
-            self._journal.append(batch)
+            if self._resume is None or self._resume.told < round:
+                self._journal.append(batch)
         payload = sum(
             (node.payload_down_bytes or 0) + (node.payload_up_bytes or 0) for node in record.nodes
         )
