@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -75,17 +76,20 @@ def test_what_the_watchdog_says_does_not_undo_what_the_run_says_meanwhile() -> N
         while not done.is_set():
             progress.stall("stands still")
 
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns as often as they can
     dog = threading.Thread(target=watch)
     dog.start()
     try:
-        for round_ in range(3000):
-            progress.at(round_, 3000)
+        for round_ in range(10_000):
+            progress.at(round_, 10_000)
             assert progress.now.round == round_
             progress.begin("training" if round_ % 2 else "evaluating")
             assert progress.now.activity == ("training" if round_ % 2 else "evaluating")
     finally:
         done.set()
         dog.join()
+        sys.setswitchinterval(usual)
 
 
 def test_a_stall_is_told_once_and_its_end_too() -> None:
