@@ -236,6 +236,14 @@ def test_an_error_of_the_servers_evaluation_is_journaled_before_it_is_raised(
     assert details["reason"].startswith("ZeroDivisionError: division by zero (test_training.py:")
 
 
+def test_a_task_that_exits_ends_the_run_as_failed(misbehaving: Toy) -> None:
+    misbehaving.evaluate = lambda model, data: sys.exit("enough")  # type: ignore[method-assign]
+    kept = Kept()
+    with pytest.raises(FedsightError, match="SystemExit"):
+        train(Plan(task=f"{__name__}:TOY", nodes=2), kept, run_id="r-toy")
+    assert kept.batches[-1].events[0].details["state"] == "failed"
+
+
 def test_more_nodes_than_samples_is_refused_before_anything_is_journaled() -> None:
     kept = Kept()
     with pytest.raises(UsageError, match="1438 nodes are more than the 1437 samples"):

@@ -159,7 +159,7 @@ class Session:
             return self._end("stopped", str(stopped), self._conductor.model)
         except FedsightError as error:
             return self._end("failed", self._with_failures(str(error)), None)
-        except Exception as error:  # the task's own code: the journal learns why before we leave
+        except (Exception, SystemExit) as error:  # the task's own code: the journal learns why
             self._end("failed", told(error), None)
             raise FedsightError(f"the run failed: {told(error)}") from error
         return self._end("finished", None, vector)

@@ -125,7 +125,7 @@ def load(name: str) -> Task:
         raise UsageError(f"task {name!r}: no module named {error.name!r}") from error
     except AttributeError as error:
         raise UsageError(f"task {name!r}: {error}") from error
-    except Exception as error:  # a person's own module: whatever it raises is theirs to mend
+    except (Exception, SystemExit) as error:  # a person's own module: what it raises is theirs
         raise UsageError(f"task {name!r} cannot be loaded: {told(error)}") from error
     missing = [method for method in _METHODS if not callable(getattr(task, method, None))]
     if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,3 +78,18 @@ def test_a_server_that_ends_begins_nothing_more() -> None:
         with pytest.raises(RefusedError) as refused:
             command()
         assert refused.value.status == 409
+
+
+def test_a_run_whose_code_exits_has_failed_and_the_next_one_can_begin() -> None:
+    def exits(assignment: Assignment) -> Ended:
+        raise SystemExit("enough")
+
+    runner = Runner(exits, EventLog(), Counters())
+    for _ in range(2):
+        runner.begin(ORDER)
+        until = time.monotonic() + 5.0
+        while runner.current is None or runner.current.active:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert runner.current.ended is not None
+        assert runner.current.ended.state == "failed"

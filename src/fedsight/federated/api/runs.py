@@ -249,7 +249,7 @@ class Runner:
             self.error = None
         except FedsightError as error:
             ended = Ended("failed", str(error))
-        except Exception as error:  # the server outlives whatever a run raises, and says it
+        except (Exception, SystemExit) as error:  # the server outlives whatever a run raises
             logger.exception("run %s met a fault", current.run_id)
             self.error = f"run {current.run_id}: {told(error)}"
             ended = Ended("failed", told(error))
