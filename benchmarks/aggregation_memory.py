@@ -1,11 +1,13 @@
-"""The peak memory of one round's aggregation, in a process of its own.
+"""The peak memory of a round's aggregation, in a process of its own.
 
-Updates are made one at a time and given up: what is held beyond one of them is held by whoever
-averages. The global model, which any server holds, was there before.
+It is the second round, in which an algorithm has something to remember from the first. Updates are
+made one at a time and given up: what is held beyond one of them is held by whoever averages. The
+global model, which any server holds, was there before.
 """
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,8 +61,11 @@ def _measured(name: str, size: int, count: int) -> int:
     if name != FLOWER:
         chosen = strategy(AlgorithmPlan(name), nodes=count)
     model = np.ones(size, np.float32)
-    asked = messages(chosen, model, grid)
     before = _kilobytes("VmRSS")
+    asked = messages(chosen, model, grid)
+    chosen.aggregate_train(1, _arriving(asked, size))
+    asked = messages(chosen, model, grid)
+    gc.collect()
     _CLEAR.write_text("5")  # the peak begins anew here
     arrays, _ = chosen.aggregate_train(1, _arriving(asked, size))
     assert arrays is not None

@@ -155,7 +155,8 @@ class Scaffold(Wrapper):
             del reply
         cast(Controls, self._controls).keep()
         self._weights = weights
-        self._total = cast(Vector, self._total) + change
+        total = cast(Vector, self._total)
+        total += change
         self._everyone = self._weight_of_all()
 
     def _take(self, reply: Message, round: int, change: Vector, weights: dict[str, float]) -> None:
