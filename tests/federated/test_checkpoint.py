@@ -108,6 +108,19 @@ def test_the_journal_says_whether_the_round_was_told(tmp_path: Path, told: bool)
         assert resumption(one(), journal).told == (one().round if told else 1)
 
 
+@pytest.mark.parametrize(("before", "after", "length"), [(0, 450, 1), (30, 0, 400_000)])
+def test_a_round_that_was_told_is_found_behind_many_events_and_large_ones(
+    tmp_path: Path, before: int, after: int, length: int
+) -> None:
+    said = Event(1, "federated", "NODE_SILENT", "r-1", 1, "a", {"message": "x" * length})
+    with Journal(tmp_path, "r-1") as journal:
+        for batch in [*[Batch(events=[said])] * before, one().record]:
+            journal.append(batch)
+        for _ in range(after):
+            journal.append(Batch(events=[said]))
+        assert resumption(one(), journal).told == one().round
+
+
 def test_states_nest() -> None:
     inner = joined({"a": State({"x": 1}, {"v": np.zeros(1)}), "b": State({"x": 2})})
     outer = joined({"in": inner, "other": State()})

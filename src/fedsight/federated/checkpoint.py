@@ -36,8 +36,9 @@ _FACTS = "fedsight"
 _MODEL = "model"
 _RECORD = "record"
 _STATE = "state/"
-#: The last records of a journal, among which its last round's is.
+#: Records of a journal that are looked at together for its last round.
 _LOOKED_AT = 200
+_ENDS = frozenset({"ROUND_COMPLETED", "ROUND_FAILED"})
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
@@ -173,15 +174,27 @@ def _replace(path: Path, content: bytes) -> None:
 
 def resumption(checkpoint: Checkpoint, journal: Journal) -> Resumption:
     """How the run goes on in `journal`, its own."""
-    ends = {"ROUND_COMPLETED", "ROUND_FAILED"}
-    after = max(0, journal.last_seq - _LOOKED_AT)
-    told = (
-        event.round or 0
-        for record in journal.read(after, _LOOKED_AT)
-        for event in record.batch.events
-        if event.kind in ends and event.run == checkpoint.run
-    )
-    return Resumption(checkpoint, max(told, default=0))
+    return Resumption(checkpoint, _last_told(checkpoint.run, journal))
+
+
+def _last_told(run: str, journal: Journal) -> int:
+    """The last round whose end the journal tells, 0 where it tells of none.
+
+    Looked for from the journal's end on: there may be many events since, and rounds may be large.
+    """
+    upto = journal.last_seq
+    while upto >= journal.oldest_seq:
+        after = at = max(upto - _LOOKED_AT, journal.oldest_seq - 1)
+        told = 0
+        while at < upto and (records := journal.read(at, upto - at)):
+            at = records[-1].seq
+            events = [event for record in records for event in record.batch.events]
+            rounds = [one.round or 0 for one in events if one.run == run and one.kind in _ENDS]
+            told = max([told, *rounds])
+        if told:
+            return told
+        upto = after
+    return 0
 
 
 def changes(before: Flat, given: Mapping[str, object]) -> list[str]:
