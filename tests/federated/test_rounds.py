@@ -65,6 +65,15 @@ def test_a_run_that_was_cut_off_as_it_converged_trains_no_further() -> None:
     assert strategy.shown == []
 
 
+@pytest.mark.parametrize(("lasting", "known"), [(True, [1, 2, 3]), (False, [])])
+def test_metrics_of_rounds_that_are_over_are_kept_where_somebody_wants_them(
+    lasting: bool, known: list[int]
+) -> None:
+    engine, strategy, _ = started(grid(1), RoundPlan(), lasting=lasting)
+    run(engine, strategy, rounds=3, evaluate=lambda *_: MetricRecord({"accuracy": 0.5}))
+    assert list(engine.result.evaluate_metrics_serverapp) == known
+
+
 def test_silent_nodes_are_told_once_not_chosen_and_welcomed_back() -> None:
     nodes = grid(3)
     away = replace(nodes.views[1], last_seen_seconds=11.0)

@@ -7,7 +7,7 @@ import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedsight.federated import codec
+from fedsight.federated import codec, simulation
 from fedsight.federated.algorithms import strategy as algorithm
 from fedsight.federated.plan import AlgorithmPlan
 from fedsight.federated.simulation import LocalGrid, sites
@@ -72,6 +72,18 @@ def test_turns_follow_each_other_on_one_clock() -> None:
     assert len(moments) == 8
     assert moments == sorted(moments)
     assert abs(moments[0] / 1e9 - time.time()) < 60
+
+
+def test_turns_of_nodes_that_are_always_in_line_do_not_pile_up() -> None:
+    grid = LocalGrid(echo_app([]), sites(2, {}))
+    first = grid.push_messages(messages(grid))[0]
+    for _ in range(simulation._MOST_TURNS + 5):
+        (reply,) = grid.pull_messages(grid._line)
+        assert grid.turn(reply.metadata.reply_to_message_id) is not None
+        at = grid.get_node_ids().index(reply.metadata.src_node_id)
+        grid.push_messages([messages(grid)[at]])
+    assert len(grid._turns) == simulation._MOST_TURNS
+    assert grid.turn(first) is None
 
 
 def test_nodes_whose_turn_comes_after_the_timeout_do_not_reply() -> None:

@@ -99,6 +99,7 @@ class Conductor:
             least=least,
             after=_unpacked(after),
             wanted=lambda: self._wanted,
+            lasting=False,  # the journal has them
         )
         self._algorithm = algorithms.strategy(plan.algorithm, nodes=plan.nodes, name=stage.name)
         self._selector = selector(

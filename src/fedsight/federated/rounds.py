@@ -59,7 +59,8 @@ class Engine:
     With a `muster`, nodes that are not there are neither chosen nor waited for, and a round begins
     once there are enough. `least` is how many the first round wants, `after` is called at the end
     of each round with the new global model, outside the round's time. `wanted` is how many answers
-    of the nodes that were chosen last are enough where more were asked than that; 0: all.
+    of the nodes that were chosen last are enough where more were asked than that; 0: all. `result`
+    has the metrics of every round, or with `lasting` False those of none that is over.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Engine:
         least: int = 0,
         after: Callable[[int, ArrayRecord], None] = lambda *_: None,
         wanted: Callable[[], int] = lambda: 0,
+        lasting: bool = True,
     ) -> None:
         self.grid = grid
         self.rule = rule
@@ -86,6 +88,7 @@ class Engine:
         self._least = least
         self._after = after
         self._wanted = wanted
+        self._lasting = lasting
         self.result = Result()
         self._round = 0
         self._empty = 0
@@ -138,6 +141,8 @@ class Engine:
             self._evaluate(current, result, evaluate)
             self._empty = 0 if trained else self._empty + 1
             self._after(current, result.arrays)
+            if not self._lasting:
+                _forget_metrics(result)
             if self._empty >= min(MOST_EMPTY_ROUNDS, rounds):
                 raise FedsightError(
                     f"no node returned a usable update in {self._empty} rounds running"
@@ -279,6 +284,12 @@ class Engine:
             raise ConvergedError(
                 f"converged: the last {CONVERGED} accuracies differ by less than {threshold:g}"
             )
+
+
+def _forget_metrics(result: Result) -> None:
+    result.train_metrics_clientapp.clear()
+    result.evaluate_metrics_clientapp.clear()
+    result.evaluate_metrics_serverapp.clear()
 
 
 def converged(accuracies: Sequence[float], threshold: float) -> bool:

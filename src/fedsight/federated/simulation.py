@@ -29,6 +29,8 @@ from fedsight.federated.observation import Period, Turn
 _FIRST_NODE_ID = 1000
 _RUN_ID = 1
 _SERVER_NODE_ID = 1
+#: Turns that are remembered where nodes are always in line; the oldest are forgotten.
+_MOST_TURNS = 20_000
 
 
 class Preparing(Protocol):
@@ -197,4 +199,6 @@ class LocalGrid(Grid):
             reply = Message(failure, reply_to=message)
         if site.node_id not in self._ready:
             self._turns[message.metadata.message_id] = Turn(train=Period(start, self._now()))
+            if len(self._turns) > _MOST_TURNS:
+                del self._turns[next(iter(self._turns))]
         return reply
