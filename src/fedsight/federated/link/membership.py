@@ -57,6 +57,10 @@ class Membership:
     def __exit__(self, *_: object) -> None:
         self._caller.close()
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._caller.close()
+
     def register(self, public_key: Path, name: str = "") -> Member:
         """Let the owner of a public key in. Raises FedsightError where it is in already."""
         public = identity.public_pem(identity.read_public(public_key))

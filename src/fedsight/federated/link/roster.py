@@ -25,7 +25,7 @@ from fedsight.federated.link.reports import NodeReport, NodeReports
 QUERY = "query"
 #: So long the first nodes are waited for, and later ones that join a run.
 FIRST_WAIT_SECONDS = 5.0
-LATER_WAIT_SECONDS = 0.3
+LATER_WAIT_SECONDS = 2.0
 POLL_SECONDS = 0.05
 #: A question that nobody has answered is given up, and asked anew, so often.
 GIVE_UP_SECONDS = 120.0

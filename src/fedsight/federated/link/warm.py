@@ -155,6 +155,8 @@ def _prepare() -> None:
         sys.path.insert(0, "")  # a task of one's own is found where the node was started
     import torch
 
+    import fedsight.federated.client  # noqa: F401 (so that the first question is answered at once)
+
     torch.set_num_threads(1)
 
 
