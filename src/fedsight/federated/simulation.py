@@ -30,7 +30,7 @@ _FIRST_NODE_ID = 1000
 _RUN_ID = 1
 _SERVER_NODE_ID = 1
 #: Turns that are remembered where nodes are always in line; the oldest are forgotten.
-_MOST_TURNS = 20_000
+_MOST_TURNS = 4096
 
 
 class Preparing(Protocol):
