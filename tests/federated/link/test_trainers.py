@@ -138,6 +138,20 @@ def test_a_run_whose_superlink_forgot_it_is_replaced(tmp_path: Path) -> None:
             assert (view.partition, view.kind) == (7, "warm")
 
 
+def test_whoever_waits_for_an_answer_that_was_lost_learns_of_it(superlink: SuperLink) -> None:
+    with (
+        nodes(str(superlink.address), introducing("a", 0)) as fleet,
+        LinkGrid(Place(superlink.address), {}) as grid,
+    ):
+        grid.nodes()
+        (lost,) = grid.push_messages([asked("x", fleet[0].node_id)])
+        replaced = grid._replaced("as after a restart")  # met by another thread's call
+        with pytest.raises(RunReplacedError) as caught:
+            grid.pull_messages([lost])
+        assert (caught.value.old, caught.value.new) == (replaced.old, grid.run.run_id)
+        assert grid.pull_messages([lost]) == []
+
+
 @pytest.mark.filterwarnings(ALEMBIC)
 def test_a_superlink_with_a_database_keeps_the_run(tmp_path: Path) -> None:
     with restarting(tmp_path / "state.db") as restarts:

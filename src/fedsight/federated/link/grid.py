@@ -66,9 +66,10 @@ class LinkGrid(Grid):
 
     Every call outlasts an absence of the SuperLink of `wait_seconds`, of which `on_wait` is told;
     then it raises LinkLostError. Where the SuperLink comes back without our run, a new one is
-    submitted and the call raises RunReplacedError. `bundle` makes the app's bundle where it is not
-    ours, another one with each text that it is given. Close it, or use it as a context: the Flower
-    run is told how it ended.
+    submitted and the call raises RunReplacedError, as does each later one that asks for answers to
+    messages that were lost with the old one: of several threads each learns of it. `bundle` makes
+    the app's bundle where it is not ours, another one with each text that it is given. Close it, or
+    use it as a context: the Flower run is told how it ended.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class LinkGrid(Grid):
         self._waiting: OrderedDict[str, int] = OrderedDict()
         self._arrived: dict[str, transfer.Arriving] = {}
         self._lost: set[str] = set()
+        self._gone: dict[str, RunReplacedError] = {}
         self._looked = 0.0
         self._ended = False
         self._submission = self._first_submission()
@@ -146,7 +148,11 @@ class LinkGrid(Grid):
         that node.
         """
         with self._lock:
-            wanted = [each for each in message_ids if each in self._waiting]
+            asked = list(message_ids)
+            gone = [found for each in asked if (found := self._gone.pop(each, None)) is not None]
+            if gone:
+                raise RunReplacedError(gone[0].old, gone[0].new, gone[0].reason)
+            wanted = [each for each in asked if each in self._waiting]
             if wanted and time.monotonic() - self._looked >= LOOK_SECONDS:
                 self._reports()
             to_come = [each for each in wanted if each not in self._arrived]
@@ -287,6 +293,7 @@ class LinkGrid(Grid):
 
     def _replaced(self, reason: str) -> RunReplacedError:
         old = self.run.run_id
+        lost = list(self._waiting)
         self._waiting.clear()
         self._arrived.clear()
         try:
@@ -295,7 +302,9 @@ class LinkGrid(Grid):
             raise refused(error, self._caller.address) from error
         self._roster.begin_anew()
         self._turns.begin_anew()
-        return RunReplacedError(old, self.run.run_id, reason)
+        replaced = RunReplacedError(old, self.run.run_id, reason)
+        self._gone = dict.fromkeys(lost, replaced)
+        return replaced
 
     def _first_submission(self) -> Submission:
         """Where the SuperLink has never been there, it is not waited for."""
