@@ -163,6 +163,23 @@ def test_a_wait_for_nodes_ends_at_its_limit_with_a_sentence() -> None:
     assert time.monotonic() - began < 1.0
 
 
+def test_an_evaluation_that_is_lost_is_asked_anew_and_told() -> None:
+    nodes = grid(2)
+
+    class Evaluates(Mean):
+        def configure_evaluate(self, *given: Any) -> Any:
+            nodes.losses = 1 if len(nodes.pushed) == 1 else 0
+            return super().configure_train(*given)
+
+        def aggregate_evaluate(self, server_round: int, replies: Any) -> Any:
+            return MetricRecord({"nodes": len(list(replies))})
+
+    engine, _, said = started(nodes, RoundPlan())
+    run(engine, Evaluates())
+    assert dict(engine.result.evaluate_metrics_clientapp[1]) == {"nodes": 2}
+    assert said.kinds() == ["ROUND_RESTARTED"]
+
+
 def test_a_lost_round_is_begun_anew_and_told() -> None:
     engine, strategy, said = started(grid(2, losses=2), RoundPlan())
     assert run(engine, strategy, rounds=2) == 3.0

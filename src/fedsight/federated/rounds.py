@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
@@ -24,6 +24,8 @@ from fedsight.federated.plan import RoundPlan
 from fedsight.federated.state import State
 from fedsight.federated.watchdog import listed
 from fedsight.signals import Json
+
+T = TypeVar("T")
 
 #: Evaluates the global model on the server: (round, arrays) -> figures, or None.
 Evaluate = Callable[[int, ArrayRecord], MetricRecord | None]
@@ -173,9 +175,13 @@ class Engine:
         self, strategy: Strategy, current: int, result: Result, config: ConfigRecord
     ) -> bool:
         """Let the nodes train and average what they send; False where nothing usable came."""
+        return self._unlost(current, lambda: self._train_once(strategy, current, result, config))
+
+    def _unlost(self, current: int, work: Callable[[], T]) -> T:
+        """Do some work of a round, anew each time that what it asked was lost."""
         for attempt in range(1, MOST_ATTEMPTS + 1):
             try:
-                return self._train_once(strategy, current, result, config)
+                return work()
             except RoundLostError as error:
                 self._forget()
                 details = {"message": str(error), "attempt": attempt}
@@ -257,12 +263,13 @@ class Engine:
     def _evaluate_on_nodes(
         self, strategy: Strategy, current: int, result: Result, config: ConfigRecord
     ) -> None:
-        messages = list(strategy.configure_evaluate(current, result.arrays, config, self.grid))
-        closing = Closing(self.rule.timeout_seconds)
-        replies: Iterable[Message] = ()
-        if messages:
-            replies = self.exchanges.answers(messages, closing, "evaluating")
-        metrics = strategy.aggregate_evaluate(current, list(replies))
+        def replies() -> list[Message]:
+            messages = strategy.configure_evaluate(current, result.arrays, config, self.grid)
+            asked = list(messages)
+            closing = Closing(self.rule.timeout_seconds)
+            return list(self.exchanges.answers(asked, closing, "evaluating")) if asked else []
+
+        metrics = strategy.aggregate_evaluate(current, self._unlost(current, replies))
         if metrics is not None:
             result.evaluate_metrics_clientapp[current] = metrics
 
