@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -11,7 +12,7 @@ from fedsight.federated import codec
 from fedsight.federated.link.caller import Place
 from fedsight.federated.link.grid import LinkGrid
 from fedsight.federated.link.superlink import SuperLink
-from tests.federated.link.fleet import introducing, nodes
+from tests.federated.link.fleet import Node, echo, introducing, nodes
 
 CONFIG = {"task": "toy:task", "lr": 0.1, "rounds": 3, "warm": True}
 
@@ -47,3 +48,39 @@ def test_a_model_goes_to_each_node_and_back(superlink: SuperLink) -> None:
         now = time.time_ns()
         assert now - 30e9 < turn.download.start <= turn.download.end <= turn.train.end
         assert turn.upload.start <= turn.upload.end <= now
+
+
+class Slow(Node):
+    """A node whose answers are announced, and come when they are let."""
+
+    let = threading.Event()
+
+    def _turn(self, receive, send, run, fab, pull, push, confirm) -> bool:  # type: ignore[no-untyped-def]
+        def late(*given: object) -> None:
+            assert self.let.wait(30)
+            push(*given)
+
+        return super()._turn(receive, send, run, fab, pull, late, confirm)
+
+
+def test_an_answer_that_is_on_its_way_holds_no_other_up(superlink: SuperLink) -> None:
+    address = str(superlink.address)
+    slow, quick = (kind(address, echo, None, None).start() for kind in (Slow, Node))
+    with LinkGrid(Place(superlink.address), CONFIG) as grid:
+        content = RecordDict({"config": ConfigRecord({"round": 1})})
+        messages = [Message(content, node.node_id, "train") for node in (slow, quick)]
+        waiting = set(grid.push_messages(messages))
+        answered: list[int] = []
+        deadline = time.monotonic() + 20
+        while waiting and time.monotonic() < deadline:
+            for answer in grid.pull_messages(waiting):
+                waiting.discard(answer.metadata.reply_to_message_id)
+                answered.append(answer.metadata.src_node_id)
+                if len(answered) == 1:
+                    time.sleep(0.5)
+                    assert not grid.pull_messages(waiting)
+                    slow.let.set()
+            time.sleep(0.02)
+    for node in (slow, quick):
+        node.stop()
+    assert answered == [quick.node_id, slow.node_id]

@@ -66,3 +66,34 @@ def test_a_node_s_requests_are_counted(polls: Polls) -> None:
     age = polls.seconds_since(5)
     assert age is not None
     assert 0 <= age < 5
+
+
+def test_what_a_node_held_is_lost_with_its_process() -> None:
+    polls = Polls(lambda: 1)
+    polls.asked(7, 0, "first")
+    for message in ("answered", "held", "half-answered"):
+        polls.handed_over(message, 7)
+    polls.answer_began("answered", 1, "s-1", 1)
+    polls.object_came("s-1")
+    polls.answer_began("half-answered", 1, "s-2", 2)
+    polls.object_came("s-2")
+    polls.asked(7, 0, "first")
+    assert list(polls.nodes[7].lost) == []
+    polls.asked(7, 0, "second")
+    assert list(polls.nodes[7].lost) == ["held", "half-answered"]
+    polls.handed_over("new", 7)
+    polls.asked(7, 0, "first")  # a question of before, answered late
+    polls.asked(7, 0, "second")
+    assert list(polls.nodes[7].held) == ["new"]
+    assert list(polls.nodes[7].lost) == ["held", "half-answered"]
+
+
+def test_a_node_that_does_not_name_its_processes_begins_anew_when_it_comes_online() -> None:
+    polls = Polls(lambda: 1)
+    polls.asked(7, 0)
+    polls.went_online(7)
+    polls.handed_over("held", 7)
+    polls.asked(7, 0)
+    assert list(polls.nodes[7].lost) == []
+    polls.went_online(7)
+    assert list(polls.nodes[7].lost) == ["held"]
