@@ -35,6 +35,14 @@ def test_what_makes_no_sense_is_left_out() -> None:
     assert introduced(VIEW, said(partition_id="3")).partition is None
 
 
+def test_what_a_node_says_is_bounded_and_printable() -> None:
+    many = {f"p{at}": "v" * 10_000 for at in range(1000)}
+    view = introduced(VIEW, said(name="a\x1b[2Jb", tags=",".join(["t" * 99] * 999), **many))
+    assert view.name == "a[2Jb"
+    assert view.tags == ("t" * 64,) * 32
+    assert dict(view.properties) == {f"p{at}": "v" * 64 for at in range(32)}
+
+
 class Line:
     """Carries questions to nodes that answer as told, or do not."""
 
@@ -123,3 +131,14 @@ def test_polls_are_told_where_they_are_watched() -> None:
         ("b", None),  # it pauses while it starts an app
         ("c", None),
     ]
+
+
+def test_a_node_that_was_taken_for_another_answers_a_question_of_before() -> None:
+    line = Line()
+    roster = Roster(line.push, line.pull, lambda _: None)
+    line.answers[1] = said(name="node-000002", partition_id=0)
+    roster.views(online(2), None)
+    assert [view.name for view in roster.views(online(1), None)] == ["node-000002"]
+    line.answers[2] = said(name="b", partition_id=1)
+    assert [view.name for view in roster.views(online(1), None)] == ["node-000002"]
+    roster.begin_anew()

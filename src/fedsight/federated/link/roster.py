@@ -4,14 +4,15 @@ say of themselves."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import cast
 
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
 
-from fedsight.federated.fleet import Kind, NodeView, in_order
+from fedsight.federated.fleet import Kind, NodeView, Property, in_order
 from fedsight.federated.introduction import (
     KIND,
     NAME,
@@ -33,7 +34,9 @@ MOST_QUESTIONS = 3
 
 _KINDS: dict[str, Kind] = {"warm": "warm", "stock": "stock"}
 _OWN_FIELDS = {NAME, PARTITION, PARTITIONS, TAGS, KIND}
+#: Of what a node says of itself: letters of a text, and how many tags and properties.
 _MOST_TEXT = 64
+_MOST_SAID = 32
 
 
 @dataclass
@@ -58,7 +61,8 @@ class Roster:
     def begin_anew(self) -> None:
         """Questions under way are lost."""
         for node_id, _ in self._asked.values():
-            self._nodes[node_id].questions -= 1
+            if node_id in self._nodes:
+                self._nodes[node_id].questions -= 1
         self._asked.clear()
 
     def views(self, online: Sequence[NodeInfo], reports: NodeReports | None) -> list[NodeView]:
@@ -109,7 +113,9 @@ class Roster:
             return False
         for answer in self.pull(list(self._asked)):
             node_id, _ = self._asked.pop(answer.metadata.reply_to_message_id)
-            known = self._nodes[node_id]
+            known = self._nodes.get(node_id)
+            if known is None:
+                continue  # it was taken for another, and forgotten
             if answer.has_error():
                 # Its app cannot be asked. A node that was gone is asked again.
                 known.introduced = known.questions >= MOST_QUESTIONS
@@ -145,18 +151,26 @@ def introduced(view: NodeView, content: RecordDict) -> NodeView:
         name=_text(said.get(NAME)) or view.name,
         partition=cast(int, partition) if right else None,
         kind=_KINDS.get(str(said.get(KIND)), "unknown"),
-        tags=tuple(each.strip() for each in str(said.get(TAGS, "")).split(",") if each.strip()),
-        properties={
-            key.replace("-", "_"): value
-            for key, value in said.items()
-            if key not in _OWN_FIELDS and isinstance(value, bool | int | float | str)
-        },
+        tags=tuple(tag for each in str(said.get(TAGS, "")).split(",") if (tag := _text(each)))[
+            :_MOST_SAID
+        ],
+        properties=dict(islice(_properties(said), _MOST_SAID)),
     )
+
+
+def _properties(said: Mapping[str, object]) -> Iterator[tuple[str, Property]]:
+    for key, value in said.items():
+        name = _text(key).replace("-", "_")
+        if key not in _OWN_FIELDS and name and isinstance(value, bool | int | float | str):
+            yield name, _text(value) if isinstance(value, str) else value
 
 
 def _text(value: object) -> str:
     """A short text on one line, or nothing."""
-    return " ".join(value.split())[:_MOST_TEXT] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    line = " ".join(value[: 8 * _MOST_TEXT].split())
+    return "".join(filter(str.isprintable, line))[:_MOST_TEXT]
 
 
 def _nameless(node_id: int) -> str:
