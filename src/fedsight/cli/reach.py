@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Reach:
     """How to reach a SuperLink that is up: its address, who vouches for it, what it asks for.
 
-    `token_file` None: that of the data directory, where there is one.
+    `token_file` None: that of the data directory, where there is one, and where nobody on the way
+    can read it.
     """
 
     superlink: str | None = None
@@ -32,14 +33,12 @@ def linked(reach: Reach, data: Path) -> Linked:
     from fedsight.federated.link.address import Address
     from fedsight.federated.link.caller import Place
     from fedsight.federated.link.linked import Linked
+    from fedsight.federated.link.wire import is_loopback
 
-    place = Place(
-        Address.of(reach.superlink or ""),
-        insecure=reach.root_cert is None,
-        root_cert=reach.root_cert,
-        token=_token(reach, data),
-    )
-    return Linked(place)
+    address, plaintext = Address.of(reach.superlink or ""), reach.root_cert is None
+    heard = plaintext and not is_loopback(address.host)
+    token = None if heard and reach.token_file is None else _token(reach, data)
+    return Linked(Place(address, insecure=plaintext, root_cert=reach.root_cert, token=token))
 
 
 def _token(reach: Reach, data: Path) -> str | None:
