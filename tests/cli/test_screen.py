@@ -76,3 +76,8 @@ def test_text_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_figures_as_text(text: str, expected: str) -> None:
     assert re.fullmatch(re.escape(expected), text)
+
+
+def test_what_a_node_says_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().say("client-1: \x1b[2J\x1b]0;gone\x07\nand more\r")
+    assert capsys.readouterr().out == "client-1: \ufffd[2J\ufffd]0;gone\ufffd\nand more\ufffd\n"

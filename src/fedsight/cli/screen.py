@@ -86,6 +86,11 @@ def saved(version: Version) -> str:
     return f"model {version}: fedsight models get {version} --output model.safetensors"
 
 
+def printable(text: str) -> str:
+    """The text with what would steer a terminal made visible; its lines stay."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in text)
+
+
 class Screen:
     """Says things to a person: on stdout, or on stderr where stdout is for a program."""
 
@@ -100,8 +105,8 @@ class Screen:
         return self._console.file
 
     def say(self, text: str, style: str | None = None) -> None:
-        """One line, as it is."""
-        self._console.print(text, style=style)
+        """One line, as it is; but what a node says cannot steer the terminal."""
+        self._console.print(printable(text), style=style)
 
     @contextmanager
     def rounds(self, total: int | None) -> Iterator[Callable[[RoundReport], None]]:
