@@ -50,6 +50,28 @@ def test_a_model_goes_to_each_node_and_back(superlink: SuperLink) -> None:
         assert turn.upload.start <= turn.upload.end <= now
 
 
+def test_an_answer_that_is_far_larger_than_a_model_is_an_error_of_its_node(
+    superlink: SuperLink,
+) -> None:
+    def swollen(_: Message) -> RecordDict:
+        return RecordDict({"arrays": codec.pack(np.zeros(3_000_000, np.float32))})
+
+    address = str(superlink.address)
+    with (
+        nodes(address, introducing("a", 0, swollen), introducing("b", 1)),
+        LinkGrid(Place(superlink.address), CONFIG, most_answer_bytes=8_000_000) as grid,
+    ):
+        content = RecordDict({"config": ConfigRecord({"round": 1})})
+        messages = [Message(content, node.node_id, "train") for node in grid.nodes()]
+        answers = grid.send_and_receive(messages, timeout=30)
+        said = [one.error.reason if one.has_error() else None for one in answers]
+        assert set(said) == {None, "the answer is larger than 8000000 bytes"}
+        content = RecordDict({"arrays": codec.pack(np.zeros(1_000_000, np.float32))})
+        messages = [Message(content, node.node_id, "train") for node in grid.nodes()]
+        answers = grid.send_and_receive(messages, timeout=30)  # now the model itself is as large
+        assert [one.has_error() for one in answers] == [False, False]
+
+
 class Slow(Node):
     """A node whose answers are announced, and come when they are let."""
 

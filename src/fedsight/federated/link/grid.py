@@ -68,8 +68,9 @@ class LinkGrid(Grid):
     then it raises LinkLostError. Where the SuperLink comes back without our run, a new one is
     submitted and the call raises RunReplacedError, as does each later one that asks for answers to
     messages that were lost with the old one: of several threads each learns of it. `bundle` makes
-    the app's bundle where it is not ours, another one with each text that it is given. Close it, or
-    use it as a context: the Flower run is told how it ended.
+    the app's bundle where it is not ours, another one with each text that it is given. An answer
+    larger than `most_answer_bytes`, and than a few times what nodes were sent, is an error of its
+    node. Close it, or use it as a context: the Flower run is told how it ended.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class LinkGrid(Grid):
         wait_seconds: float = WAIT_SECONDS,
         on_wait: Callable[[str], object] = lambda _: None,
         on_idle: Callable[[float], object] = time.sleep,
+        most_answer_bytes: int = transfer.MOST_ANSWER_BYTES,
     ) -> None:
         self._config = dict(config)
         self._client_app = client_app
@@ -95,6 +97,7 @@ class LinkGrid(Grid):
         self._lost: set[str] = set()
         self._gone: dict[str, RunReplacedError] = {}
         self._looked = 0.0
+        self._most_bytes = most_answer_bytes
         self._ended = False
         self._submission = self._first_submission()
         self._heartbeats = Heartbeats(self._caller).start()
@@ -132,6 +135,8 @@ class LinkGrid(Grid):
         if not asked:
             return []
         with self._lock:
+            sent = transfer.largest(asked)
+            self._most_bytes = max(self._most_bytes, sent * transfer.MOST_TIMES)
             ids = self._alive(
                 lambda run_id: transfer.push(self._caller, self._executor, run_id, asked)
             )
@@ -264,7 +269,9 @@ class LinkGrid(Grid):
             return None
         try:
             found = self._alive(
-                lambda run_id: transfer.pull(self._caller, self._executor, run_id, arriving)
+                lambda run_id: transfer.pull(
+                    self._caller, self._executor, run_id, arriving, self._most_bytes
+                )
             )
         except transfer.UnreadableError as error:
             return transfer.failure(self.run.run_id, node_id, message_id, str(error)), 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +40,12 @@ from fedsight.federated.link.submission import RUNTIME
 from fedsight.federated.link.wire import AwayError
 
 _SERVER = Node(node_id=SUPERLINK_NODE_ID)
+
+#: One `pull` takes in objects for so long, so many together; the next goes on where it ended.
+PULL_SECONDS = 1.0
+TOGETHER = 32
+#: An answer is at most so large, or this many times as large as what nodes were sent.
+MOST_ANSWER_BYTES, MOST_TIMES = 2**28, 4
 
 #: Different arrays of messages that are handed in together, in memory at once.
 MOST_BYTES_A_PUSH = 2**27
@@ -107,6 +113,11 @@ def _groups(messages: Sequence[Message]) -> Iterator[list[Message]]:
         yield group
 
 
+def largest(messages: Iterable[Message]) -> int:
+    """Bytes of the arrays of the message that has most of them."""
+    return max((sum(map(array_bytes, arrays_of(each))) for each in messages), default=0)
+
+
 def _stamp(message: Message, run_id: int) -> None:
     """The run that goes on now, whichever it was when the message was made."""
     message.metadata.__dict__["_run_id"] = run_id
@@ -126,14 +137,19 @@ def _push_object(caller: Caller, run_id: int, session: str, object_id: str, piec
 
 
 def pull(
-    caller: Caller, executor: Executor, run_id: int, answer: Arriving
+    caller: Caller,
+    executor: Executor,
+    run_id: int,
+    answer: Arriving,
+    most_bytes: int = MOST_ANSWER_BYTES,
 ) -> tuple[Message, int] | None:
-    """An answer whole, and its bytes; None while parts of it are on their way: ask again.
+    """An answer whole, and its bytes; None while parts of it are on their way, or where all of it
+    is not taken in at once: ask again.
 
     Raises UnreadableError, AwayError or RejectedError.
     """
     message_id, contents = answer.head.metadata.message_id, answer.contents
-    if not _pull_objects(caller, executor, run_id, answer):
+    if not _pull_objects(caller, executor, run_id, answer, most_bytes):
         return None
     request = ConfirmMessageReceivedRequest(
         node=_SERVER, run_id=run_id, message_object_id=message_id
@@ -146,17 +162,25 @@ def pull(
         raise UnreadableError(f"the answer cannot be read: {told(error)}") from error
 
 
-def _pull_objects(caller: Caller, executor: Executor, run_id: int, answer: Arriving) -> bool:
+def _pull_objects(
+    caller: Caller, executor: Executor, run_id: int, answer: Arriving, most_bytes: int
+) -> bool:
     """Fetch what is there; whether all is. Nothing more is asked where the next is not there."""
     wanted = dict.fromkeys(each.object_id for each in iterate_object_tree(answer.tree))
     missing = [each for each in wanted if each not in answer.contents]
-    for some in (missing[:1], missing[1:]):
+    began = time.monotonic()
+    later = (missing[at : at + TOGETHER] for at in range(1, len(missing), TOGETHER))
+    for some in (missing[:1], *later):
+        if time.monotonic() - began > PULL_SECONDS:
+            return False
         fetched = executor.map(lambda each: _pull_object(caller, run_id, each), some)
         for object_id, content in zip(some, fetched, strict=True):
             if content is not None:
                 answer.contents[object_id] = content
         if any(each not in answer.contents for each in some):
             return False
+        if sum(map(len, answer.contents.values())) > most_bytes:
+            raise UnreadableError(f"the answer is larger than {most_bytes} bytes")
     return True
 
 
