@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from typing import Any
 
 import msgspec
@@ -97,6 +98,31 @@ def reasons(link: SuperLink) -> dict[str, int]:
     with closing(Wire(link.address, None)) as wire:
         body = wire.get("/fedsight/v1/refusals?after=0", dict)
     return msgspec.json.decode(body, type=Refusals).by_reason
+
+
+@contextmanager
+def beginning(link: SuperLink, headers: dict[str, str]) -> Iterator[HTTPConnection]:
+    """A request of 32 MB of which the first 2 MB were sent."""
+    connection = HTTPConnection(link.address.host, link.address.port, timeout=3)
+    with closing(connection):
+        connection.putrequest("POST", "/v1/fleet/push-object")
+        for name, value in {**headers, "Content-Length": str(2**25)}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        connection.send(bytes(2**21))
+        yield connection
+
+
+def test_a_long_body_is_taken_from_nodes_alone(guarded: SuperLink) -> None:
+    with beginning(guarded, fresh().signed()) as stranger:
+        assert stranger.getresponse().status == 401
+    with beginning(guarded, {}) as nobody:
+        assert nobody.getresponse().status == 401
+    assert reasons(guarded) == {turned_away.UNKNOWN_KEY: 1, turned_away.NO_KEY: 1}
+    identity = fresh()
+    register(guarded, identity)
+    with beginning(guarded, identity.signed()) as node, pytest.raises(TimeoutError):
+        node.getresponse()  # it waits for the rest
 
 
 def test_a_registered_node_is_let_in(guarded: SuperLink, told: list[Refusal]) -> None:

@@ -40,6 +40,8 @@ FLEET = "/v1/fleet/"
 RUNTIME = "/v1/runtime/"
 #: An object is at most 5 MiB as Flower cuts it; a message's tree of objects has less.
 MOST_BODY_BYTES = 64 * 2**20
+#: More of a body is not taken from one whose signature is not that of a node.
+MOST_UNVOUCHED_BYTES = 2**20
 
 #: Flower's handler for each call of a node.
 _FLEET: dict[str, Callable[[Any, LinkState, bool], Any]] = {
@@ -112,13 +114,27 @@ class Direct:
 
     async def _answer(self, request: Request) -> Response:
         path = request.scope["path"]
-        parts = await _body(request)
+        parts = await self._body(request)
         began = self._watching.now()
         message, answer, pieces = await run_in_threadpool(self._work, request, path, parts)
         came, size = sum(map(len, parts)), sum(map(len, pieces))
         life = request.headers.get(LIFE_HEADER, "")
         self._watching.saw(path, message, answer, began, came, size, life)
         return _Pieces(pieces, size)
+
+    async def _body(self, request: Request) -> list[bytes]:
+        """The request's body as it came; refused where it is larger than any that Flower sends."""
+        parts: list[bytes] = []
+        size, vouched = 0, not request.scope["path"].startswith(FLEET)
+        async for part in request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > MOST_BODY_BYTES:
+                raise HTTPException(413, f"a body has at most {MOST_BODY_BYTES} bytes")
+            if size > MOST_UNVOUCHED_BYTES and not vouched:
+                await run_in_threadpool(self._gate.vouch, request)
+                vouched = True
+        return parts
 
     def _work(
         self, request: Request, path: str, parts: Sequence[bytes]
@@ -150,18 +166,6 @@ class Direct:
 
     def _state(self) -> LinkState:
         return cast(LinkState, self._flower.state.linkstate_factory.state())
-
-
-async def _body(request: Request) -> list[bytes]:
-    """The request's body as it came; refused where it is larger than any that Flower sends."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > MOST_BODY_BYTES:
-            raise HTTPException(413, f"a body has at most {MOST_BODY_BYTES} bytes")
-    return parts
 
 
 def _parsed(request: Request, parts: Sequence[bytes], path: str) -> Any:

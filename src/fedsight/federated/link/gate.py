@@ -59,6 +59,18 @@ class Gate:
                 self._refuse(request, turned_away.UNKNOWN_KEY)
             raise
 
+    def vouch(self, request: Request) -> None:
+        """Before a long body is taken: that its headers are a node's, whichever it is.
+
+        Raises HTTPException 401 where they are not. The request is still to be let in.
+        """
+        if not self.node_auth:
+            return
+        fault = self._fault(request)
+        if fault != turned_away.OTHER_NODE:  # signed by a key that is known
+            self._refuse(request, fault)
+            raise HTTPException(401, "Unauthorized", {"Connection": "close"})
+
     def _knows(self, request: Request) -> bool:
         """Whether the key that signed it was registered; a node may ask to be, and need not."""
         key = b64decode(request.headers[FLEET_HTTP_PUBLIC_KEY_HEADER])
