@@ -124,6 +124,15 @@ def test_a_restarted_node_is_the_same_node_at_once(superlink: SuperLink, tmp_pat
     assert ids[0] == ids[1] != 0
 
 
+def test_a_node_whose_id_cannot_be_kept_is_a_node_all_the_same(
+    superlink: SuperLink, tmp_path: Path
+) -> None:
+    memory = tmp_path / "no-such-folder" / "id"
+    with warm_node(superlink.address, tmp_path, memory=memory) as running:
+        until(lambda: running.node.health.online)
+    assert not memory.exists()
+
+
 def test_a_node_comes_back_when_the_superlink_does(tmp_path: Path) -> None:
     first = SuperLink(SuperLinkOptions(port=0))
     address = first.start()

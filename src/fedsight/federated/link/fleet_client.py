@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -48,6 +49,8 @@ from fedsight.federated.link.wire import AwayError, Body, RejectedError, Wire
 
 #: The least that Flower allows: a node that is gone counts as offline after twice as long.
 HEARTBEAT_SECONDS = float(HEARTBEAT_MIN_INTERVAL)
+
+log = logging.getLogger("fedsight.node")
 
 _RUN_IS_OVER = {
     ApiErrorCode.FLEET_RUN_STATUS_NOT_ALLOWED,
@@ -104,9 +107,17 @@ class FleetClient:
         """Go online, registering where that is allowed; the node's id. Raises RefusedError, too."""
         node_id = self._returned() or self._arrived()
         self._node = Node(node_id=node_id)
-        if self._memory is not None:
-            self._memory.write_text(str(node_id), encoding="ascii")
+        self._remember(node_id)
         return node_id
+
+    def _remember(self, node_id: int) -> None:
+        """For the next process, that it can say goodbye for this one if it is killed."""
+        if self._memory is None:
+            return
+        try:
+            self._memory.write_text(str(node_id), encoding="ascii")
+        except OSError as error:
+            log.warning("cannot write %s: %s", self._memory, error.strerror)
 
     def _returned(self) -> int | None:
         """Online again under the id of before, or None."""
