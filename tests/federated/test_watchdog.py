@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from fedsight.errors import JournalError
 from fedsight.federated.control import Activity, Progress, Progressing
 from fedsight.federated.watchdog import Stall, Watchdog, stall
 
@@ -90,6 +91,22 @@ def test_what_the_watchdog_says_does_not_undo_what_the_run_says_meanwhile() -> N
         done.set()
         dog.join()
         sys.setswitchinterval(usual)
+
+
+def test_a_stall_that_cannot_be_told_does_not_end_the_watch() -> None:
+    told: list[Stall] = []
+    progress = Progressing()
+    progress.begin("training")
+    progress.begin("training")
+
+    def full(found: Stall) -> None:
+        told.append(found)
+        raise JournalError("no space left on device")
+
+    with Watchdog(progress, full, lambda: None, least=0.05, look=0.01):
+        until(lambda: len(told) == 1)
+        progress.touch()
+        until(lambda: len(told) == 2)
 
 
 def test_a_stall_is_told_once_and_its_end_too() -> None:

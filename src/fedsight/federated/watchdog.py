@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fedsight.errors import FedsightError
 from fedsight.federated.control import Activity, Progressing
+
+logger = logging.getLogger(__name__)
 
 #: How many times its usual time an activity may stand still.
 FACTOR = 3.0
@@ -85,7 +89,10 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._done.wait(self._look):
-            self.look()
+            try:
+                self.look()
+            except FedsightError as error:  # the run meets a full disk itself; here it is looked on
+                logger.warning("a stall was not told: %s", error)
 
     def look(self) -> None:
         """Look once."""
