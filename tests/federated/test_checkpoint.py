@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import json
+import resource
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.checkpoint import (
@@ -44,6 +50,34 @@ def test_what_is_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
     assert found.state.facts == one().state.facts
     assert found.state.arrays["m/v"].tolist() == [0.0, 1.0, 2.0]
     assert found.record == one().record
+
+
+@given(
+    arrays(
+        st.sampled_from([np.float32, np.float64, np.int64, np.uint8]),
+        array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=4),
+    ),
+    st.text(max_size=9),
+)
+def test_any_state_is_read_back(array: np.ndarray[Any, Any], text: str) -> None:
+    with TemporaryDirectory() as folder:
+        store = Checkpoints(Path(folder))
+        store.write(one(state=State({"text": text}, {"odd": np.zeros(1, np.uint8), "a": array})))
+        found = store.read("r-1").state
+    assert found.facts == {"text": text}
+    assert (found.arrays["a"].dtype, found.arrays["a"].shape) == (array.dtype, array.shape)
+    assert found.arrays["a"].tobytes() == array.tobytes()
+
+
+def test_what_lies_in_a_file_is_written_without_being_held_in_memory(tmp_path: Path) -> None:
+    with TemporaryFile(dir=tmp_path) as file:
+        file.truncate(2**26)
+        lying = np.memmap(file, np.float32, "r", shape=(2**24,))
+    tracemalloc.start()
+    Checkpoints(tmp_path).write(one(state=State({}, {f"c{at}": lying for at in range(4)})))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**24
 
 
 def test_a_newer_one_replaces_it_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -91,6 +125,17 @@ def test_a_full_disk_leaves_the_one_before(tmp_path: Path) -> None:
     with pytest.raises(FedsightError, match="cannot write the checkpoint"):
         store.write(one(round=3))
     assert store.read("r-1").round == 2
+
+
+def test_what_could_not_be_written_whole_takes_no_room(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # as where the disk is full
+    try:
+        with pytest.raises(FedsightError, match="File too large"):
+            Checkpoints(tmp_path).write(one(model=np.zeros(100_000, np.float32)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_changes_are_named_by_their_keys() -> None:

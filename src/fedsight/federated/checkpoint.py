@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.flat import Vector
@@ -39,6 +39,11 @@ _STATE = "state/"
 #: Records of a journal that are looked at together for its last round.
 _LOOKED_AT = 200
 _ENDS = frozenset({"ROUND_COMPLETED", "ROUND_FAILED"})
+
+#: What the file's format calls NumPy's types.
+_DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint8": "U8"}
+_ALIGNED = 8
+_BLOCK = 2**22
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
@@ -109,11 +114,11 @@ class Checkpoints:
             _RECORD: np.frombuffer(Codec().encode(one.record), np.uint8),
         }
         arrays |= {f"{_STATE}{name}": array for name, array in one.state.arrays.items()}
-        content = save(arrays, {_FACTS: msgspec.json.encode(header).decode()})
+        text = msgspec.json.encode(header).decode()
         path = self.path(one.run)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _replace(path, content)
+            _replace(path, lambda out: _put(out, arrays, text))
         except OSError as error:
             raise FedsightError(f"cannot write the checkpoint {path}: {error.strerror}") from error
 
@@ -158,13 +163,42 @@ def _checkpoint(header: Header, arrays: Mapping[str, np.ndarray[Any, Any]]) -> C
     return Checkpoint(header.run, header.round, header.plan, arrays[_MODEL], state, record)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _put(out: IO[bytes], arrays: Mapping[str, np.ndarray[Any, Any]], text: str) -> None:
+    """Write a safetensors file, one array after the other: together they may not fit in memory.
+
+    https://github.com/huggingface/safetensors#format
+    """
+    head: dict[str, object] = {"__metadata__": {_FACTS: text}}
+    at = 0
+    for name, array in arrays.items():
+        place = [at, at := at + array.nbytes]
+        head[name] = {
+            "dtype": _DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": place,
+        }
+    said = msgspec.json.encode(head)
+    said += b" " * (-len(said) % _ALIGNED)
+    out.write(len(said).to_bytes(8, "little"))
+    out.write(said)
+    for array in arrays.values():
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        for start in range(0, len(flat), _BLOCK):
+            out.write(flat[start : start + _BLOCK].data)
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     draft = path.with_name(f".{path.name}.part")
-    with draft.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as out:
+            write(out)
+            out.flush()
+            os.fsync(out.fileno())
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()  # on a full disk most of all
+        raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
