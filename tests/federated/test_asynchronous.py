@@ -14,6 +14,7 @@ from fedsight.federated.muster import Muster
 from fedsight.federated.plan import AlgorithmPlan, Plan, RoundPlan
 from fedsight.federated.scripted import ScriptedGrid
 from fedsight.federated.training import train
+from fedsight.federated.wrapping import Checked
 from fedsight.signals import Batch
 from tests.federated.script import Mean, Said, add_id, failing, grid
 
@@ -55,6 +56,22 @@ def test_a_node_that_fails_is_asked_again_and_fills_no_buffer() -> None:
     _, strategy = run(nodes, RoundPlan(mode="async", buffer=2), rounds=2)
     assert strategy.senders == [[1, 3], [1, 3]]
     assert strategy.shown == [[1, 2, 3], [1, 2, 3]]
+
+
+def test_an_update_that_is_refused_fills_no_buffer() -> None:
+    def answer(message: Message) -> Message:
+        reply = add_id(message)
+        if message.metadata.dst_node_id == 2:
+            reply.content[codec.ARRAYS] = codec.pack(np.full(1, np.inf, np.float32))
+        return reply
+
+    nodes = grid(3, answer=answer, after={3: 2})
+    rule = RoundPlan(mode="async", buffer=2)
+    strategy = Checked(algorithm(AlgorithmPlan()))
+    muster = Muster(nodes, rule.silent_seconds, Said())
+    engine = BufferedEngine(nodes, rule, muster=muster, checked=strategy.check)
+    result = engine.run(strategy, codec.pack(np.zeros(1, np.float32)), rounds=1)
+    assert codec.unpack(result.arrays).tolist() == [2.0]
 
 
 def test_the_deadline_closes_a_buffer_that_does_not_fill() -> None:

@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, MetricRecord
+from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.serverapp.strategy import Strategy
 
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
+from fedsight.federated.algorithms import strategy as algorithm
 from fedsight.federated.control import Control, ConvergedError, Progressing, RunStoppedError
 from fedsight.federated.muster import Muster
-from fedsight.federated.plan import RoundPlan
+from fedsight.federated.plan import AlgorithmPlan, RoundPlan
 from fedsight.federated.rounds import Engine, converged
 from fedsight.federated.scripted import ScriptedGrid
 from fedsight.federated.state import State
-from tests.federated.script import Mean, Said, failing, grid, node
+from fedsight.federated.wrapping import Checked
+from tests.federated.script import Mean, Said, add_id, failing, grid, node
 
 
 def started(nodes: ScriptedGrid, rule: RoundPlan, **more: Any) -> tuple[Engine, Mean, Said]:
@@ -26,7 +29,7 @@ def started(nodes: ScriptedGrid, rule: RoundPlan, **more: Any) -> tuple[Engine, 
     return Engine(nodes, rule, muster=muster, say=said, name=name, **more), Mean(), said
 
 
-def run(engine: Engine, strategy: Mean, rounds: int = 1, **more: Any) -> float:
+def run(engine: Engine, strategy: Strategy, rounds: int = 1, **more: Any) -> float:
     start = codec.pack(np.zeros(1, np.float32))
     return float(codec.unpack(engine.run(strategy, start, rounds=rounds, **more).arrays)[0])
 
@@ -127,6 +130,19 @@ def test_late_answers_are_used_when_asked_for() -> None:
     assert all(len(answered) == len(set(answered)) for answered in strategy.senders)
     kind, _, who, details = said.events[0]
     assert (kind, who, details["used"]) == ("CLIENT_LATE", "client-3", True)
+
+
+def test_an_update_that_is_refused_does_not_count_for_a_quorum() -> None:
+    def answer(message: Message) -> Message:
+        reply = add_id(message)
+        if message.metadata.dst_node_id == 1:
+            reply.content[codec.ARRAYS] = codec.pack(np.full(1, np.nan, np.float32))
+        return reply
+
+    strategy = Checked(algorithm(AlgorithmPlan()))
+    nodes = grid(4, answer=answer, after={2: 2, 3: 3, 4: None})
+    engine, _, _ = started(nodes, RoundPlan(quorum=2, timeout_seconds=5), checked=strategy.check)
+    assert run(engine, strategy) == 2.5
 
 
 def test_over_selection_closes_the_round_with_as_many_as_were_wanted() -> None:

@@ -100,8 +100,9 @@ class BufferedEngine(Engine):
                 if asked is None:
                     continue
                 names.pop(reply.metadata.reply_to_message_id, None)
-                usable += not reply.has_error()
-                yield self._moved(reply, asked, current, now)
+                checked = self._checked(reply)
+                usable += not checked.has_error()
+                yield self._moved(checked, asked, current, now)
             if deadline is not None and time.monotonic() >= deadline:
                 break
             if time.monotonic() - called >= ROLL_CALL_SECONDS:

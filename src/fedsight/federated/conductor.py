@@ -86,6 +86,7 @@ class Conductor:
     ) -> None:
         plan = self._plan = stage.plan
         self._wanted = 0
+        self._strategy: Checked
         self._stage = stage
         asynchronous = plan.closing.mode == ASYNC
         self.engine = (BufferedEngine if asynchronous else Engine)(
@@ -100,6 +101,7 @@ class Conductor:
             after=_unpacked(after),
             wanted=lambda: self._wanted,
             lasting=False,  # the journal has them
+            checked=lambda answer: self._strategy.check(answer),
         )
         self._algorithm = algorithms.strategy(plan.algorithm, nodes=plan.nodes, name=stage.name)
         self._selector = selector(

@@ -68,6 +68,7 @@ class _Open:
     nodes: dict[str, int]
     names: dict[str, str]
     usable: int = 0
+    counts: bool = False
 
     def take(self, message_id: str) -> int:
         """The place of an answered message; it is waited for no longer."""
@@ -81,7 +82,8 @@ class Exchanges:
 
     `name` says what people call a node, `roll` who is silent, `late` keeps the account of answers
     that come after their exchange was closed, and `on_waiting` is told, once an exchange, of a
-    wait that takes longer than usual.
+    wait that takes longer than usual. `checked` makes an Error of an answer that must not count for
+    a quorum.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Exchanges:
         late: Late,
         name: Callable[[int], str] = str,
         on_waiting: Callable[[Waiting], None] = lambda _: None,
+        checked: Callable[[Message], Message] = lambda answer: answer,
     ) -> None:
         self._grid = grid
         self._control = control
@@ -102,6 +105,7 @@ class Exchanges:
         self._late = late
         self._name = name
         self._on_waiting = on_waiting
+        self._checked = checked
         self._lost: dict[int, str] = {}
 
     @property
@@ -124,6 +128,7 @@ class Exchanges:
         usual = self._progress.usual(activity) or 0.0
         said_after = opened + max(SAID_AFTER_SECONDS, SAID_AFTER_TIMES * usual)
         going = self._send(messages, held)
+        going.counts = closing.quorum > 0
         asked = f"{len(going.places)} nodes"
         self._progress.begin(activity, asked, waiting=going.names, deadline=deadline)
         called = opened
@@ -191,6 +196,7 @@ class Exchanges:
             self._progress.touch()
             message_id = reply.metadata.reply_to_message_id
             if message_id in going.places:
+                reply = self._checked(reply) if going.counts else reply
                 going.usable += not reply.has_error()
                 held.put(going.take(message_id), reply)
             else:

@@ -62,7 +62,8 @@ class Engine:
     once there are enough. `least` is how many the first round wants, `after` is called at the end
     of each round with the new global model, outside the round's time. `wanted` is how many answers
     of the nodes that were chosen last are enough where more were asked than that; 0: all. `result`
-    has the metrics of every round, or with `lasting` False those of none that is over.
+    has the metrics of every round, or with `lasting` False those of none that is over. `checked`
+    makes an Error of an answer that must not count for a quorum or a buffer.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Engine:
         after: Callable[[int, ArrayRecord], None] = lambda *_: None,
         wanted: Callable[[], int] = lambda: 0,
         lasting: bool = True,
+        checked: Callable[[Message], Message] = lambda answer: answer,
     ) -> None:
         self.grid = grid
         self.rule = rule
@@ -91,6 +93,7 @@ class Engine:
         self._after = after
         self._wanted = wanted
         self._lasting = lasting
+        self._checked = checked
         self.result = Result()
         self._round = 0
         self._empty = 0
@@ -107,6 +110,7 @@ class Engine:
             late=self._late,
             name=name,
             on_waiting=self._tell_waiting if muster is not None else lambda _: None,
+            checked=checked,
         )
 
     def run(

@@ -118,9 +118,10 @@ class Checked(Wrapper):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        return self.inner.aggregate_train(server_round, map(self._check, replies))
+        return self.inner.aggregate_train(server_round, map(self.check, replies))
 
-    def _check(self, reply: Message) -> Message:
+    def check(self, reply: Message) -> Message:
+        """The reply to a message of this round, or `Refused` in its place."""
         if reply.has_error():
             return reply
         reason = self._fault(reply)
