@@ -82,6 +82,17 @@ class Interrupted:
         assert done.stderr.count("\n") == 1, done.stderr
         return done.stderr
 
+    def wait(self, phase: str, times: int) -> None:
+        """Until a phase has begun so often; what it said instead, where it does not."""
+        try:
+            self.pace.wait(phase, times)
+        except AssertionError as error:
+            logs = self.data / "logs"
+            said = {path.name: path.read_text()[-3000:] for path in logs.glob("*.log")}
+            assert self.process is not None
+            self.process.kill()
+            raise AssertionError(f"{error}: {self.process.communicate()}, {said}") from None
+
     def kill(self) -> None:
         """SIGKILL to the training process alone."""
         assert self.process is not None
@@ -90,7 +101,7 @@ class Interrupted:
 
     def kill_in(self, phase: str) -> None:
         """Kill it while it is in a phase of its task."""
-        self.pace.wait(phase, self.pace.times(phase) + 3)
+        self.wait(phase, self.pace.times(phase) + 3)
         self.pace.hold(phase)
         self._settled(phase)
         self.kill()

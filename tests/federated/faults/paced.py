@@ -143,5 +143,12 @@ class _Named:
         return len(self.data)
 
 
+def weighed(samples: int, figures: Mapping[str, float]) -> int:
+    """What an update weighs anyway, said in a phase of its own."""
+    _reach("aggregate")
+    return samples
+
+
+WEIGHED = f"{__name__}:weighed"
 COUNTING = f"{__name__}:Counting"
 HELD_DIGITS = f"{__name__}:Digits"

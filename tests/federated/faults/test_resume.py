@@ -14,7 +14,7 @@ from fedsight.journal import Journal
 from tests.cli.command import fedsight
 from tests.federated.faults.ground import settings
 from tests.federated.faults.interrupted import Interrupted, everything
-from tests.federated.faults.paced import FOLDER, HELD_DIGITS
+from tests.federated.faults.paced import FOLDER, HELD_DIGITS, WEIGHED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -50,9 +50,12 @@ def assert_collected(run: Interrupted, rounds: int) -> None:
 
 @pytest.mark.parametrize("algorithm", ["fedavg", "fedadam", "scaffold"])
 def test_killed_in_each_phase_it_ends_with_the_same_bits(tmp_path: Path, algorithm: str) -> None:
-    run = Interrupted(tmp_path / "data", *flags(rounds=ROUNDS, algorithm=algorithm))
+    asked = flags(rounds=ROUNDS, algorithm=algorithm, weighting=WEIGHED)
+    run = Interrupted(tmp_path / "data", *asked)
     run.start()
     run.kill_in("train-1")
+    run.start()
+    run.kill_in("aggregate")
     run.start()
     run.kill_in("evaluate")
     run.start()
@@ -71,9 +74,9 @@ def test_killed_in_each_phase_it_ends_with_the_same_bits(tmp_path: Path, algorit
 def test_the_whole_machine_killed_in_a_deployed_round(tmp_path: Path) -> None:
     run = Interrupted(tmp_path / "data", *flags(rounds=8, engine="deployment"))
     run.start()
-    run.pace.wait("train-1", 3)
+    run.wait("train-1", 3)
     run.pace.hold("train-1")
-    run.pace.wait("train-0", run.pace.times("train-1") + 1)
+    run.wait("train-0", run.pace.times("train-1") + 1)
     assert run.process is not None
     killed = everything(run.process)
     assert len(killed) == 1 + 1 + 1 + 1 + NODES  # training, collector, nursery, SuperLink, nodes
@@ -106,7 +109,7 @@ def test_training_alone_killed_it_goes_on_with_the_same_nodes(
 def test_a_resume_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     run = Interrupted(tmp_path / "data", *flags(rounds=50))
     run.start()
-    run.pace.wait("train-1", 3)
+    run.wait("train-1", 3)
     run.pace.hold("train-1")
     assert "goes on in another process" in run.refused("--resume", run.run)
     run.kill()
