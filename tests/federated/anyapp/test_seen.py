@@ -130,3 +130,11 @@ def test_figures_of_a_round_are_weighed_by_samples_or_absent() -> None:
     assert record.train_loss == (7 + 3 * 8) / 4
     assert record.accuracy is None
     assert record.evaluate is not None
+
+
+def test_a_late_update_that_is_refused_changes_no_other_round() -> None:
+    talk = Talk()
+    talk.answer(talk.ask(7, group="1"))
+    talk.seen.rejected(8, "update holds 1 NaN")
+    assert talk.rounds() == [(1, ["7"])]
+    assert talk.records[0].nodes[0].status == "trained"

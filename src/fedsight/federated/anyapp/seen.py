@@ -105,9 +105,11 @@ class SeenRounds:
         record.ended = self._now()
 
     def rejected(self, node_id: int, reason: str) -> None:
-        """An update that was not averaged in, for that reason."""
-        node = self._nodes[node_id]
-        node.status, node.reason = "rejected", reason
+        """An update that was not averaged in, for that reason; a late one may be of a node that
+        was not asked in this round."""
+        node = self._nodes.get(node_id)
+        if node is not None:
+            node.status, node.reason = "rejected", reason
 
     def given_up(self, reasons: Mapping[int, str]) -> None:
         """Why nodes without an answer were waited for no longer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from flwr.app import Message, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
@@ -21,6 +21,8 @@ from fedsight.federated.fleet import Fleet, RoundLostError
 
 if TYPE_CHECKING:
     from fedsight.federated.anyapp.session import AppSession
+
+T = TypeVar("T")
 
 #: So often what is under way is sent anew after it was lost.
 MOST_ATTEMPTS = 5
@@ -59,18 +61,30 @@ class Watching(Grid):
 
     def get_node_ids(self) -> Iterable[int]:
         with self._lock:
-            found = list(self.grid.get_node_ids())
+            found = self._asked_anew(lambda: list(self.grid.get_node_ids()))
         self.mind_the_wait(len(found))
         return found
 
     def get_nodes(self) -> Iterable[NodeInfo]:
         with self._lock:
-            if hasattr(self.grid, "get_nodes"):
-                found = list(self.grid.get_nodes())
-            else:
-                found = [NodeInfo(node_id=node_id) for node_id in self.grid.get_node_ids()]
+            found = self._asked_anew(self._nodes)
         self.mind_the_wait(len(found))
         return found
+
+    def _nodes(self) -> list[NodeInfo]:
+        if hasattr(self.grid, "get_nodes"):
+            return list(self.grid.get_nodes())
+        return [NodeInfo(node_id=node_id) for node_id in self.grid.get_node_ids()]
+
+    def _asked_anew(self, question: Callable[[], T]) -> T:
+        """The answer, once more where the Flower run was lost: who is there is not lost with it.
+
+        Whoever waits for messages that were under way learns of it there.
+        """
+        try:
+            return question()
+        except RoundLostError:
+            return question()
 
     def create_message(
         self,
