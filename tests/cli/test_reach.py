@@ -15,6 +15,7 @@ from fedsight.cli.reach import Reach, linked
         ("127.0.0.1:8000", False, False, "our own"),
         ("fl.example.org:8000", True, False, "our own"),
         ("fl.example.org:8000", False, False, None),
+        ("127.example.org:8000", False, False, None),
         ("fl.example.org:8000", False, True, "theirs"),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedsight.door.hosts import is_loopback
 from fedsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ def linked(reach: Reach, data: Path) -> Linked:
     from fedsight.federated.link.address import Address
     from fedsight.federated.link.caller import Place
     from fedsight.federated.link.linked import Linked
-    from fedsight.federated.link.wire import is_loopback
 
     address, plaintext = Address.of(reach.superlink or ""), reach.root_cert is None
     heard = plaintext and not is_loopback(address.host)

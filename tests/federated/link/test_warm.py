@@ -67,6 +67,7 @@ def test_plaintext_is_for_this_machine_unless_it_is_said() -> None:
     assert is_plaintext(Address("localhost", 8000), None, insecure=False)
     assert not is_plaintext(HERE, certificate, insecure=False)
     assert not is_plaintext(there, None, insecure=False)
+    assert not is_plaintext(Address("127.example.org", 8000), None, insecure=False)
     assert is_plaintext(there, None, insecure=True)
 
 

@@ -16,6 +16,7 @@ from types import FrameType
 
 from flwr.app.user_config import UserConfigValue
 
+from fedsight.door.hosts import is_loopback
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated import introduction
 from fedsight.federated.link import identity, wire
@@ -112,7 +113,7 @@ def _value(text: str) -> UserConfigValue:
 
 def is_plaintext(superlink: Address, root_cert: Path | None, insecure: bool) -> bool:
     """Whether to speak plaintext: by itself only to this machine, elsewhere where it is said."""
-    if root_cert is not None or not wire.is_loopback(superlink.host):
+    if root_cert is not None or not is_loopback(superlink.host):
         return insecure
     return True
 
@@ -141,7 +142,7 @@ def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None
         node = Node(client, apps, options.config())
         log = logging.getLogger("fedsight.node")
         log.info("%s: key %s, SuperLink at %s", options.name, who.fingerprint, options.superlink)
-        if plaintext and not wire.is_loopback(options.superlink.host):
+        if plaintext and not is_loopback(options.superlink.host):
             log.warning("in plaintext: whoever is on the way can read and change the models")
         _end_with(node)
         node.run()

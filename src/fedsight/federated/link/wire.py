@@ -55,11 +55,6 @@ class UntrustedError(FedsightError):
     """TLS failed: whoever answers is not known to be the SuperLink, or does not speak TLS."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine hears what is said to `host`."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
-
-
 def trust(root_cert: Path | None, insecure: bool) -> ssl.SSLContext | None:
     """The TLS context for a SuperLink's certificate authority; None: plaintext.
 
