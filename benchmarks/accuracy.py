@@ -17,7 +17,7 @@ import torch
 from benchmarks.command import Say, run
 from benchmarks.plain import first_weights
 from benchmarks.report import Findings, Target, at_least, holds
-from fedsight.federated.client import stream
+from fedsight.federated.node.client import stream
 from fedsight.federated.plan import Plan
 from fedsight.federated.training import Outcome, train
 from fedsight.signals import Batch

@@ -25,8 +25,8 @@ from benchmarks.updates import content, messages
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.algorithms import strategy
+from fedsight.federated.engines.local_grid import LocalGrid, sites
 from fedsight.federated.plan import AlgorithmPlan
-from fedsight.federated.simulation import LocalGrid, sites
 
 FLOWER = "flower"
 

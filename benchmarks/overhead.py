@@ -29,8 +29,8 @@ from fedsight import config
 from fedsight.cli.attached import Collector, make_writable
 from fedsight.cli.kept import collector
 from fedsight.errors import FedsightError
+from fedsight.federated.engines.simulated import Simulation
 from fedsight.federated.plan import Plan
-from fedsight.federated.simulated import Simulation
 from fedsight.federated.training import train
 from fedsight.journal import Journal, Shipper
 from fedsight.journal.http import HttpSink

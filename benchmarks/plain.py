@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.measuring import Rounds
-from fedsight.federated.client import stream
 from fedsight.federated.flat import Vector
+from fedsight.federated.node.client import stream
 from fedsight.federated.plan import Plan
 from fedsight.federated.selection import random_fraction
 from fedsight.tasks import Partition, Recipe, Task

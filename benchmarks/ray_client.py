@@ -12,8 +12,8 @@ import torch
 from flwr.app import Context
 from flwr.clientapp import ClientApp
 
-from fedsight.federated.client import Trainer, client_app
 from fedsight.federated.flat import FlatModel
+from fedsight.federated.node.client import Trainer, client_app
 from fedsight.federated.plan import Plan
 from fedsight.tasks import load
 

@@ -17,13 +17,13 @@ from benchmarks.plain import Run, Trained
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.algorithms import strategy as algorithm
+from fedsight.federated.engines.simulated import Simulation
 from fedsight.federated.flat import Vector
 from fedsight.federated.observation import RoundRecord, Translator
 from fedsight.federated.plan import Plan
-from fedsight.federated.rounds import Engine
+from fedsight.federated.rounds.engine import Engine
 from fedsight.federated.selection import Chosen, Selected, random_fraction
 from fedsight.federated.server import held_out_evaluation
-from fedsight.federated.simulated import Simulation
 from fedsight.federated.wrapping import Checked
 from fedsight.journal import Journal
 from fedsight.tasks import Partition, Recipe, Scored, Task, load

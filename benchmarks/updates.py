@@ -8,9 +8,9 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import Strategy
 
 from fedsight.federated import codec
-from fedsight.federated.client import LOCAL_RATE, NUM_EXAMPLES, ROUND, TRAIN_LOSS
+from fedsight.federated.engines.local_grid import LocalGrid, sites
 from fedsight.federated.flat import Vector
-from fedsight.federated.simulation import LocalGrid, sites
+from fedsight.federated.node.client import LOCAL_RATE, NUM_EXAMPLES, ROUND, TRAIN_LOSS
 
 #: Different updates take up to so many bytes; beyond, some are sent again.
 MOST_BYTES = 5 * 10**9

@@ -12,8 +12,8 @@ from benchmarks.plain import plain_run
 from benchmarks.simulated import WithoutEvaluation, held_out_losses, observed_run, unobserved
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
+from fedsight.federated.engines.simulated import Simulation
 from fedsight.federated.plan import Plan
-from fedsight.federated.simulated import Simulation
 from fedsight.journal import Journal
 from fedsight.tasks import load
 from fedsight.tasks.digits import DIGITS

@@ -14,7 +14,7 @@ from fedsight.federated.observation import RoundRecord, Translator
 from fedsight.federated.observed import Observed
 from fedsight.federated.plan import AlgorithmPlan
 from fedsight.federated.wrapping import Checked
-from tests.federated.script import add_id, grid
+from tests.federated.rounds.script import add_id, grid
 
 Record = ArrayRecord | ConfigRecord | MetricRecord
 

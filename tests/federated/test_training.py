@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from fedsight.errors import FedsightError, UsageError
-from fedsight.federated.client import stream
+from fedsight.federated.engines.simulated import Simulation
+from fedsight.federated.node.client import stream
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.plan import Plan, RoundPlan
-from fedsight.federated.scripted import ScriptedGrid
+from fedsight.federated.rounds.scripted import ScriptedGrid
 from fedsight.federated.selection import random_fraction
-from fedsight.federated.simulated import Simulation
 from fedsight.federated.training import Outcome, RoundReport, Steering, new_run_id, train
 from fedsight.journal import Journal
 from fedsight.signals import Batch, samples_of
 from fedsight.tasks import Partition, Recipe, load
-from tests.federated import script
+from tests.federated.rounds import script
 from tests.federated.toy import Toy
 
 SMALL = Plan(task="digits", nodes=5, rounds=3, fraction=0.6, epochs=1)

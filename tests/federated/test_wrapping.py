@@ -11,13 +11,13 @@ from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
 
 from fedsight.federated import codec
 from fedsight.federated.algorithms import strategy as algorithm
-from fedsight.federated.client import Trainer, client_app
+from fedsight.federated.engines.local_grid import LocalGrid, sites
 from fedsight.federated.flat import FlatModel
+from fedsight.federated.node.client import Trainer, client_app
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.observed import Observed
 from fedsight.federated.plan import AlgorithmPlan, Plan
 from fedsight.federated.selection import Chosen, Selected
-from fedsight.federated.simulation import LocalGrid, sites
 from fedsight.federated.wrapping import Checked
 from tests.federated.toy import Toy
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from fedsight.federated.anyapp.project import FlowerApp
     from fedsight.federated.anyapp.running import Where
     from fedsight.federated.link.caller import Place
-    from fedsight.federated.outcome import Outcome
     from fedsight.federated.plan import RoundPlan
+    from fedsight.federated.runs.outcome import Outcome
 
 ENGINES = ("simulation", "deployment")
 #: What of a plan an app that has rounds of its own can be told.

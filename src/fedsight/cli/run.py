@@ -146,8 +146,8 @@ def _asked(
         if force:
             raise UsageError("--force says that a changed run may be resumed: it needs --resume")
         return Asked(plan(settings.run, given), reach=reach)
-    from fedsight.federated.checkpoint import Checkpoints, changes
     from fedsight.federated.plan import Plan
+    from fedsight.federated.runs.checkpoint import Checkpoints, changes
 
     found = Checkpoints(settings.checkpoint_folder).read(resume)
     _check_is_over(settings, resume)

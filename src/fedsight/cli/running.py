@@ -22,10 +22,10 @@ from fedsight.journal import Journal, Shipper
 from fedsight.journal.http import HttpSink
 
 if TYPE_CHECKING:
-    from fedsight.federated.checkpoint import Checkpoint
     from fedsight.federated.link.launch import Federation
     from fedsight.federated.link.linked import Linked
     from fedsight.federated.plan import Plan
+    from fedsight.federated.runs.checkpoint import Checkpoint
     from fedsight.federated.training import Outcome, Steering
     from fedsight.federated.versions import RunKeeper
 
@@ -140,7 +140,7 @@ class Running:
         models: RunKeeper,
         link: Linked | None,
     ) -> Outcome:
-        from fedsight.federated.checkpoint import Checkpoints, resumption
+        from fedsight.federated.runs.checkpoint import Checkpoints, resumption
 
         resume = self._asked.resume
         if resume is not None:

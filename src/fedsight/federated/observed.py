@@ -9,11 +9,12 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from fedsight.federated import client, codec
+from fedsight.federated import codec
 from fedsight.federated.clock import Clock
 from fedsight.federated.fleet import Timed
+from fedsight.federated.node import client
 from fedsight.federated.observation import NodeRound, Period, RoundRecord
-from fedsight.federated.rounds import Evaluate
+from fedsight.federated.rounds.engine import Evaluate
 from fedsight.federated.wrapping import UPDATE_REJECTED, Refused, Wrapper
 
 #: The figures of the server's evaluation that a round keeps.

@@ -8,7 +8,7 @@ from flwr.app import ArrayRecord, MetricRecord
 
 from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel
-from fedsight.federated.rounds import Evaluate
+from fedsight.federated.rounds.engine import Evaluate
 from fedsight.tasks import Task
 
 

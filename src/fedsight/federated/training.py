@@ -14,16 +14,16 @@ import torch
 from flwr.serverapp import Grid
 
 from fedsight.errors import UsageError
-from fedsight.federated.checkpoint import Checkpoints, Resumption
-from fedsight.federated.control import Control, Progressing
-from fedsight.federated.deployed import Deployment
+from fedsight.federated.engines.deployed import Deployment
+from fedsight.federated.engines.simulated import Simulation
 from fedsight.federated.fleet import Fleet, NodeView
-from fedsight.federated.muster import Muster
-from fedsight.federated.outcome import Outcome, RoundReport, end
 from fedsight.federated.plan import DEPLOYMENT, Plan
+from fedsight.federated.rounds.control import Control, Progressing
+from fedsight.federated.rounds.muster import Muster
+from fedsight.federated.runs.checkpoint import Checkpoints, Resumption
+from fedsight.federated.runs.outcome import Outcome, RoundReport, end
+from fedsight.federated.runs.session import ModelKeeper, Nowhere, Recorder, Session
 from fedsight.federated.selection import eligible
-from fedsight.federated.session import ModelKeeper, Nowhere, Recorder, Session
-from fedsight.federated.simulated import Simulation
 from fedsight.tasks import Task, load
 
 __all__ = ["Link", "Outcome", "RoundReport", "Steering", "new_run_id", "train"]

@@ -18,10 +18,10 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from fedsight.federated import codec
-from fedsight.federated.client import METRICS, NUM_EXAMPLES
 from fedsight.federated.flat import Vector
+from fedsight.federated.node.client import METRICS, NUM_EXAMPLES
 from fedsight.federated.plan import RoundPlan
-from fedsight.federated.rounds import Engine, Evaluate
+from fedsight.federated.rounds.engine import Engine, Evaluate
 
 #: The code of the Error that stands in for an update which was not averaged in.
 UPDATE_REJECTED = 1001

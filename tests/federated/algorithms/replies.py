@@ -10,9 +10,9 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import Strategy
 
 from fedsight.federated import codec
+from fedsight.federated.engines.local_grid import LocalGrid, sites
 from fedsight.federated.flat import Vector
 from fedsight.federated.narrowed import OnlyThese
-from fedsight.federated.simulation import LocalGrid, sites
 
 
 def nobody(count: int, only: Sequence[int] | None = None) -> LocalGrid | OnlyThese:

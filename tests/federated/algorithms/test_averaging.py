@@ -14,7 +14,7 @@ from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
 from fedsight.federated import codec
 from fedsight.federated.algorithms import strategy as algorithm
 from fedsight.federated.plan import AlgorithmPlan
-from fedsight.federated.state import Stateful
+from fedsight.federated.runs.state import Stateful
 from tests.federated.algorithms.replies import asked, next_model, reply, vector
 
 FEDAVG = AlgorithmPlan()

@@ -25,7 +25,7 @@ from fedsight.federated.algorithms.optimizers import (
 from fedsight.federated.algorithms.registry import DEFAULT_LR
 from fedsight.federated.flat import Vector
 from fedsight.federated.plan import ALGORITHMS, AlgorithmPlan
-from fedsight.federated.state import Stateful
+from fedsight.federated.runs.state import Stateful
 from tests.federated.algorithms.replies import asked, next_model, reply, vector
 
 #: Flower's strategy with the constants of ours.

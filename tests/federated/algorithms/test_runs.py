@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from fedsight.federated.client import stream
+from fedsight.federated.engines.simulated import Simulation
 from fedsight.federated.flat import Vector
+from fedsight.federated.node.client import stream
 from fedsight.federated.plan import ALGORITHMS, AlgorithmPlan, Plan
-from fedsight.federated.simulated import Simulation
 from fedsight.federated.training import train
 from fedsight.signals import Batch
 from fedsight.tasks import Partition

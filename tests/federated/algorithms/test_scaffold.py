@@ -16,7 +16,7 @@ from fedsight.federated.algorithms.scaffold import Scaffold
 from fedsight.federated.flat import Vector
 from fedsight.federated.fleet import RoundLostError
 from fedsight.federated.plan import AlgorithmPlan
-from fedsight.federated.state import State
+from fedsight.federated.runs.state import State
 from tests.federated.algorithms.replies import asked, next_model, reply, vector
 
 NODES = 4

@@ -10,7 +10,7 @@ from fedsight.federated.anyapp.loading import loaded
 from fedsight.federated.anyapp.project import read
 from fedsight.federated.anyapp.running import Where, run_app
 from fedsight.federated.anyapp.session import AppSteering
-from fedsight.federated.outcome import Outcome, RoundReport
+from fedsight.federated.runs.outcome import Outcome, RoundReport
 from fedsight.signals import Batch, Event
 
 PROJECT = """

@@ -15,8 +15,8 @@ from fedsight.federated.anyapp.running import Where
 from fedsight.federated.link.address import Address
 from fedsight.federated.link.caller import Place
 from fedsight.federated.link.launch import Federation, launched
-from fedsight.federated.outcome import RoundReport
 from fedsight.federated.plan import RoundPlan
+from fedsight.federated.runs.outcome import RoundReport
 from tests.federated.anyapp.apps import (
     CLIENT,
     OBSERVED,

@@ -7,7 +7,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsight.federated.anyapp.seen import SeenRounds
 from fedsight.federated.observation import RoundRecord
-from fedsight.federated.rounds import unsaid
+from fedsight.federated.rounds.engine import unsaid
 
 
 class Talk:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from fedsight.federated.anyapp.session import AppSession, AppSteering, Opening
 from fedsight.federated.anyapp.watching import watching
 from fedsight.federated.fleet import RoundLostError
-from fedsight.federated.scripted import ScriptedGrid
+from fedsight.federated.rounds.scripted import ScriptedGrid
 from fedsight.signals import Batch
-from tests.federated.script import add_id, node
+from tests.federated.rounds.script import add_id, node
 
 
 @dataclass

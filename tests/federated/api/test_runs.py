@@ -12,8 +12,8 @@ from fedsight.door.refusal import RefusedError
 from fedsight.federated.api.counters import Counters
 from fedsight.federated.api.events import EventLog
 from fedsight.federated.api.runs import Assignment, Ended, Order, Runner
-from fedsight.federated.control import RunStoppedError
 from fedsight.federated.plan import Plan
+from fedsight.federated.rounds.control import RunStoppedError
 
 ORDER = Order(Plan(task="digits", nodes=2), 0)
 

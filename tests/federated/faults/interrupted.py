@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from fedsight.federated.checkpoint import Checkpoints
+from fedsight.federated.runs.checkpoint import Checkpoints
 from fedsight.journal.codec import Codec
 from tests.cli.command import FEDSIGHT, environment, line_with
 from tests.federated.faults.paced import FOLDER, Pace, until

@@ -13,8 +13,8 @@ import pytest
 from flwr.supercore.fab import Fab
 from flwr.supercore.run import Run
 
-from fedsight.federated.client import app as our_app
 from fedsight.federated.link.client_apps import AppRefusedError, ClientApps, unpacked
+from fedsight.federated.node.client import app as our_app
 from tests.federated.link.stock import app_bundle
 from tests.federated.link.warm_nodes import CLIENT, app_source
 

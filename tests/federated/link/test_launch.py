@@ -15,8 +15,8 @@ import pytest
 from fedsight.config import Settings, load
 from fedsight.door.serving import listening
 from fedsight.errors import FedsightError
-from fedsight.federated.introduction import introduced
 from fedsight.federated.link.launch import Federation, launched
+from fedsight.federated.node.introduction import introduced
 from tests.federated.link.stock import app_bundle, question, submitted
 from tests.federated.link.warm_nodes import CLIENT, app_source, until
 

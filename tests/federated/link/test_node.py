@@ -12,12 +12,12 @@ from flwr.common.constant import ErrorCode
 
 from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel
-from fedsight.federated.introduction import introduced
 from fedsight.federated.link import identity
 from fedsight.federated.link.caller import Place
 from fedsight.federated.link.fleet_client import RefusedError
 from fedsight.federated.link.membership import Membership
 from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
+from fedsight.federated.node.introduction import introduced
 from fedsight.federated.plan import Plan
 from fedsight.tasks import load
 from tests.federated.link.stock import app_bundle, question, submitted

@@ -16,9 +16,9 @@ from flwr.app import ConfigRecord, RecordDict
 from fedsight.door.serving import listening
 from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel
-from fedsight.federated.introduction import introduced
 from fedsight.federated.link import fab
 from fedsight.federated.link.superlink import SuperLink
+from fedsight.federated.node.introduction import introduced
 from fedsight.federated.plan import Plan
 from fedsight.tasks import load
 from tests.federated.link.stock import question, submitted

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsight.federated.observation import NodeRound, Period, RoundRecord, Turn
+from fedsight.federated.runs.state import State, joined, part
 from fedsight.federated.selection.history import Known, met, noted, packed, unpacked
-from fedsight.federated.state import State, joined, part
 from tests.federated.selection.made import record
 
 

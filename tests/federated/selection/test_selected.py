@@ -6,10 +6,10 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg as FlowerFedAvg
 
 from fedsight.federated import codec
+from fedsight.federated.engines.local_grid import LocalGrid, sites
 from fedsight.federated.fleet import NodeView
 from fedsight.federated.plan import SelectionPlan
 from fedsight.federated.selection import Choice, Chosen, Selected, selector
-from fedsight.federated.simulation import LocalGrid, sites
 from tests.federated.selection.made import fleet
 
 

@@ -3,9 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsight.federated.plan import SELECTIONS, SelectionPlan
+from fedsight.federated.runs.state import State, Stateful
 from fedsight.federated.selection import Choice, Chosen, Selector, selector
 from fedsight.federated.selection.rules import RULES
-from fedsight.federated.state import State, Stateful
 from tests.federated.selection.made import asked, fleet
 
 plans = st.builds(

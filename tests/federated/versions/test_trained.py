@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from fedsight.errors import FedsightError
+from fedsight.federated.engines.simulated import Simulation
 from fedsight.federated.plan import Plan
-from fedsight.federated.simulated import Simulation
 from fedsight.federated.training import Outcome, RoundReport, Steering, train
 from fedsight.federated.versions import Metrics, ModelStore, RunKeeper
 from fedsight.signals import Batch

@@ -13,9 +13,9 @@ from fedsight.federated import codec
 from fedsight.federated.algorithms.mean import MeanFigures, WeightedMean
 from fedsight.federated.algorithms.optimizers import Moments, ServerOptimizer, stepped
 from fedsight.federated.algorithms.weights import Weigh, by_samples
-from fedsight.federated.client import CONFIG, COUNTS, METRICS, NUM_EXAMPLES, PROXIMAL_MU, ROUND
 from fedsight.federated.flat import Vector
-from fedsight.federated.state import State
+from fedsight.federated.node.client import CONFIG, COUNTS, METRICS, NUM_EXAMPLES, PROXIMAL_MU, ROUND
+from fedsight.federated.runs.state import State
 
 
 class Averaging(Strategy):

@@ -27,9 +27,9 @@ from fedsight.federated.algorithms.averaging import Averaging, weight_of
 from fedsight.federated.algorithms.controls import Controls
 from fedsight.federated.algorithms.mean import BLOCK
 from fedsight.federated.algorithms.weights import Weigh
-from fedsight.federated.client import CORRECTION, LOCAL_RATE, METRICS, ROUND
 from fedsight.federated.flat import Vector
-from fedsight.federated.state import State, joined, part
+from fedsight.federated.node.client import CORRECTION, LOCAL_RATE, METRICS, ROUND
+from fedsight.federated.runs.state import State, joined, part
 from fedsight.federated.wrapping import Wrapper
 from fedsight.signals import Json
 

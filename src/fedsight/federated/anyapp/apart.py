@@ -9,7 +9,7 @@ from flwr.clientapp import ClientApp
 from flwr.supercore.run import Run
 
 from fedsight.federated.anyapp.project import FlowerApp
-from fedsight.federated.simulation import LocalGrid, sites
+from fedsight.federated.engines.local_grid import LocalGrid, sites
 
 _RUN_ID = 1
 

@@ -16,10 +16,10 @@ from fedsight.federated.anyapp.checked import CheckedByName
 from fedsight.federated.anyapp.session import AppSession
 from fedsight.federated.anyapp.watching import Watching, watching
 from fedsight.federated.fleet import Fleet
-from fedsight.federated.muster import Muster
 from fedsight.federated.narrowed import OnlyThese
 from fedsight.federated.plan import DEPLOYMENT, RoundPlan
-from fedsight.federated.rounds import Engine, Evaluate
+from fedsight.federated.rounds.engine import Engine, Evaluate
+from fedsight.federated.rounds.muster import Muster
 from fedsight.federated.versions import Metrics
 from fedsight.federated.wrapping import Wrapper
 

@@ -25,9 +25,9 @@ from fedsight.federated.anyapp.session import (
 )
 from fedsight.federated.anyapp.watching import namer, watching
 from fedsight.federated.fleet import Fleet, Timed
-from fedsight.federated.muster import Muster
-from fedsight.federated.outcome import Outcome, end
 from fedsight.federated.plan import DEPLOYMENT, SIMULATION, RoundPlan
+from fedsight.federated.rounds.muster import Muster
+from fedsight.federated.runs.outcome import Outcome, end
 
 if TYPE_CHECKING:
     from fedsight.federated.link.caller import Place

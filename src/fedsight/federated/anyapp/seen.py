@@ -17,8 +17,8 @@ from fedsight.federated import codec
 from fedsight.federated.anyapp import figures
 from fedsight.federated.anyapp.figures import Weighed
 from fedsight.federated.clock import Clock
-from fedsight.federated.muster import Say
 from fedsight.federated.observation import NodeRound, Period, RoundRecord, Turn
+from fedsight.federated.rounds.muster import Say
 
 TRAIN, EVALUATE, QUERY = "train", "evaluate", "query"
 #: A `group_id` further ahead of the rounds so far is no round's number.

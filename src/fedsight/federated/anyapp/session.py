@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 from fedsight.errors import FedsightError, told
 from fedsight.federated.anyapp.project import ConfigValue
 from fedsight.federated.anyapp.seen import SeenRounds
-from fedsight.federated.control import Control, ConvergedError, Progressing, RunStoppedError
 from fedsight.federated.observation import SOURCE, RoundRecord, Translator, Turn
-from fedsight.federated.outcome import Outcome, RoundReport, State, reported
+from fedsight.federated.rounds.control import Control, ConvergedError, Progressing, RunStoppedError
+from fedsight.federated.rounds.watchdog import Stall, Watchdog
+from fedsight.federated.runs.outcome import Outcome, RoundReport, State, reported
 from fedsight.federated.versions import Metrics
-from fedsight.federated.watchdog import Stall, Watchdog
 from fedsight.signals import Batch, Event, Json
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from flwr.supercore.run import Run
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.anyapp.seen import EVALUATE, sizes
-from fedsight.federated.control import Activity
-from fedsight.federated.exchange import POLL_SECONDS, Recalling
 from fedsight.federated.fleet import Fleet, RoundLostError
+from fedsight.federated.rounds.control import Activity
+from fedsight.federated.rounds.exchange import POLL_SECONDS, Recalling
 
 if TYPE_CHECKING:
     from fedsight.federated.anyapp.session import AppSession

@@ -15,9 +15,9 @@ from fedsight.errors import FedsightError, told
 from fedsight.federated.api.counters import Counters
 from fedsight.federated.api.events import ENDED, EventLog
 from fedsight.federated.api.history import History
-from fedsight.federated.control import Control, Progressing
 from fedsight.federated.fleet import NodeView
 from fedsight.federated.plan import Plan
+from fedsight.federated.rounds.control import Control, Progressing
 from fedsight.signals import Batch
 
 logger = logging.getLogger(__name__)

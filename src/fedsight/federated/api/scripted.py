@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from threading import Semaphore
 
 from fedsight.federated.api.runs import Assignment, Ended
-from fedsight.federated.control import RunStoppedError
 from fedsight.federated.fleet import Kind, NodeView
 from fedsight.federated.observation import SOURCE, NodeRound, Period, RoundRecord, Translator
+from fedsight.federated.rounds.control import RunStoppedError
 from fedsight.signals import Batch, Event
 
 SECOND = 1_000_000_000

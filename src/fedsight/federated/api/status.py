@@ -10,7 +10,7 @@ from fedsight.door.times import rfc3339, rfc3339_or_none
 from fedsight.federated.api.history import RoundFacts
 from fedsight.federated.api.runs import Current, State
 from fedsight.federated.api.summary import remaining_seconds
-from fedsight.federated.control import Activity
+from fedsight.federated.rounds.control import Activity
 
 SECOND = 1_000_000_000
 #: Estimates are made of so many of the newest rounds.

@@ -65,7 +65,7 @@ class Trained:
     def _train(self, assignment: Assignment, journal: Journal) -> Ended:
         # torch and flwr take seconds to import: the server answers before they are there.
         assignment.progress.begin("starting", "loads torch and Flower")
-        from fedsight.federated.checkpoint import Checkpoints
+        from fedsight.federated.runs.checkpoint import Checkpoints
         from fedsight.federated.training import Steering, train
 
         plan, keep = assignment.order.plan, assignment.order.keep

@@ -16,7 +16,7 @@ from io import BytesIO
 
 from fedsight.errors import UsageError
 
-CLIENT_APP = "fedsight.federated.client:app"
+CLIENT_APP = "fedsight.federated.node.client:app"
 SERVER_APP = "fedsight.federated.link.placeholder:app"
 
 ConfigValue = bool | float | int | str

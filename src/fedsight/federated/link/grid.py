@@ -24,7 +24,6 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsight.errors import FedsightError
-from fedsight.federated.control import RunStoppedError
 from fedsight.federated.fleet import NodeView
 from fedsight.federated.link import transfer
 from fedsight.federated.link.caller import Caller, Place, refused, unreachable
@@ -43,6 +42,7 @@ from fedsight.federated.link.submission import (
 from fedsight.federated.link.turns import Turns
 from fedsight.federated.link.wire import AwayError, RejectedError
 from fedsight.federated.observation import Turn
+from fedsight.federated.rounds.control import RunStoppedError
 
 logger = logging.getLogger(__name__)
 

@@ -124,8 +124,6 @@ def _import(task: str | None) -> None:
     """Have everything that a node needs for its first round, the data of a task of ours, too."""
     import torch
 
-    import fedsight.federated.client
-    import fedsight.federated.link.warm  # noqa: F401
     from fedsight.tasks import BUILT_IN, Partition, load
 
     torch.set_num_threads(1)

@@ -13,7 +13,8 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
 
 from fedsight.federated.fleet import Kind, NodeView, Property, in_order
-from fedsight.federated.introduction import (
+from fedsight.federated.link.reports import NodeReport, NodeReports
+from fedsight.federated.node.introduction import (
     KIND,
     NAME,
     NODE,
@@ -21,7 +22,6 @@ from fedsight.federated.introduction import (
     PARTITIONS,
     TAGS,
 )
-from fedsight.federated.link.reports import NodeReport, NodeReports
 
 QUERY = "query"
 #: So long the first nodes are waited for, and later ones that join a run.

@@ -18,13 +18,13 @@ from flwr.app.user_config import UserConfigValue
 
 from fedsight.door.hosts import is_loopback
 from fedsight.errors import FedsightError, UsageError
-from fedsight.federated import introduction
 from fedsight.federated.link import identity, wire
 from fedsight.federated.link.address import Address
 from fedsight.federated.link.client_apps import ClientApps
 from fedsight.federated.link.fleet_client import FleetClient
 from fedsight.federated.link.identity import Identity
 from fedsight.federated.link.node import Node
+from fedsight.federated.node import introduction
 
 WARM = "warm"
 #: What is on its way when a node is told to end gets so long.
@@ -156,7 +156,7 @@ def _prepare() -> None:
         sys.path.insert(0, "")  # a task of one's own is found where the node was started
     import torch
 
-    import fedsight.federated.client  # noqa: F401 (so that the first question is answered at once)
+    import fedsight.federated.node.client  # noqa: F401 (so that the first question is answered at once)
 
     torch.set_num_threads(1)
 

@@ -21,11 +21,11 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsight.errors import told
 from fedsight.federated import codec
-from fedsight.federated.introduction import asks_for_introduction, introduction
 from fedsight.federated.link import delivery
 from fedsight.federated.link.client_apps import AppRefusedError, ClientApps, RunApp
 from fedsight.federated.link.fleet_client import FleetClient, ForgottenError, RunOverError
 from fedsight.federated.link.wire import AwayError, RejectedError
+from fedsight.federated.node.introduction import asks_for_introduction, introduction
 
 #: Runs whose app and state stay in memory.
 MOST_RUNS = 8

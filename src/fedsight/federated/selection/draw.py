@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
-from fedsight.federated.client import stream
+from fedsight.federated.node.client import stream
 
 #: Names this random stream, so that no other stream of the same run seed repeats it.
 _STREAM = 0x5E1EC7

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedsight.federated.observation import NodeRound, RoundRecord
-from fedsight.federated.state import State
+from fedsight.federated.runs.state import State
 
 
 @dataclass(frozen=True, slots=True)

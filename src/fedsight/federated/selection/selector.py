@@ -8,13 +8,13 @@ from typing import Protocol
 from fedsight.federated.fleet import NodeView
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.plan.selection import SelectionPlan
+from fedsight.federated.runs.state import State
 from fedsight.federated.selection.choice import Choice
 from fedsight.federated.selection.draw import Choose, generator, places
 from fedsight.federated.selection.eligibility import absent, eligible
 from fedsight.federated.selection.fairness import due
 from fedsight.federated.selection.history import History, met, noted, packed, unpacked
 from fedsight.federated.selection.rules import REMEMBERING, RULES, Wanted
-from fedsight.federated.state import State
 
 ALL = "all"
 

@@ -1,0 +1,199 @@
+"""A node's side of a round: a Flower ClientApp that trains a task on the node's own data."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedsight.errors import FedsightError
+from fedsight.federated import codec
+from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.node.assignment import Assignment
+from fedsight.federated.node.gradients import AddedGradients
+from fedsight.federated.node.introduction import introduce
+from fedsight.federated.plan import Plan
+from fedsight.tasks import Partition, Recipe, Task, load
+from fedsight.tasks.task import Scheme
+
+METRICS = "metrics"
+CONFIG = "config"
+ROUND = "server-round"
+
+#: Flower's own name for the weight of an update.
+NUM_EXAMPLES = "num-examples"
+TRAIN_LOSS = "train-loss"
+TRAIN_ACCURACY = "train-accuracy"
+TRAIN_SECONDS = "train-seconds"
+CPU_SECONDS = "cpu-seconds"
+
+#: FedProx's mu in a message's config, by Flower's own name.
+PROXIMAL_MU = "proximal-mu"
+#: The record of a message's content that holds SCAFFOLD's c - c_i.
+CORRECTION = "correction"
+#: What a node that was sent a correction says besides: how many steps it took, and the sum of
+#: their lengths.
+LOCAL_STEPS = "local-steps"
+LOCAL_RATE = "local-rate"
+#: Figures of a reply that are the server's own to count with: they are in no mean.
+COUNTS = frozenset({NUM_EXAMPLES, LOCAL_STEPS, LOCAL_RATE, ROUND})
+
+_LOCAL_TRAINING = 1
+
+
+class LocalTrainer(Protocol):
+    """Trains one node's model in one round."""
+
+    def train(self, assignment: Assignment) -> tuple[Vector, dict[str, float | int]]:
+        """From the global model; returns the node's model and what was measured."""
+
+
+class Trainer:
+    """Trains one node's partition; many trainers in one process may share a model."""
+
+    def __init__(self, task: Task, plan: Plan, model: FlatModel, partition: int) -> None:
+        self._task = task
+        self._seed = plan.seed
+        self._model = model
+        self._index = partition
+        self._recipe = Recipe(plan.epochs, plan.lr, plan.momentum, plan.batch_size)
+        scheme = cast(Scheme, plan.partition)
+        self._partition = Partition(partition, plan.nodes, scheme, plan.alpha, plan.seed)
+        self._data: Any = None
+        self._rng = torch.Generator()
+
+    def prepare(self) -> None:
+        """Load the node's data. Raises UsageError where it has none to load."""
+        if self._data is None:
+            self._data = self._task.data(self._partition)
+
+    @property
+    def data(self) -> Any:
+        """The node's data, or None where it has not been loaded."""
+        return self._data
+
+    def seed(self, round_: int) -> int:
+        """The seed of the node's own random stream in that round."""
+        return stream(self._seed, _LOCAL_TRAINING, self._index, round_)
+
+    @property
+    def data_samples(self) -> int | None:
+        """How many samples the node's data has, or None where it has not been loaded."""
+        return None if self._data is None else len(self._data)
+
+    def train(self, assignment: Assignment) -> tuple[Vector, dict[str, float | int]]:
+        """Train from the global model; returns the node's model and what was measured.
+
+        Raises RuntimeError where the assignment adds to gradients that the task does not have.
+        """
+        self.prepare()
+        self._model.load(assignment.vector)
+        self._rng.manual_seed(self.seed(assignment.round))
+        if assignment.plain:
+            figures = self._fit()
+            return self._model.vector(), figures
+        with AddedGradients(self._model, assignment) as added:
+            figures = self._fit()
+        update = self._model.vector()
+        steps, rate = added.steps(moved=not np.array_equal(update, assignment.vector))
+        if assignment.correction is not None:
+            figures |= {LOCAL_STEPS: steps, LOCAL_RATE: rate, ROUND: assignment.round}
+        return update, figures
+
+    def _fit(self) -> dict[str, float | int]:
+        """Let the task train the model as it is loaded; what was measured."""
+        started, cpu_started = time.perf_counter(), _cpu_seconds()
+        found = self._task.train(self._model.model, self._data, self._recipe, self._rng)
+        cpu, wall = _cpu_seconds() - cpu_started, time.perf_counter() - started
+        if not isinstance(found, Mapping):
+            raise TypeError(f"train must return its figures, such as a loss by name, got {found!r}")
+        figures: dict[str, float | int] = {
+            NUM_EXAMPLES: len(self._data),
+            TRAIN_SECONDS: wall,
+            CPU_SECONDS: cpu,
+        }
+        for key, name in (("loss", TRAIN_LOSS), ("accuracy", TRAIN_ACCURACY)):
+            if key in found:
+                figures[name] = float(found[key])
+        return figures
+
+
+def assigned(message: Message) -> Assignment:
+    """What a `train` message asks of a node."""
+    content = message.content
+    config = cast(ConfigRecord, content[CONFIG])
+    correction = content.get(CORRECTION)
+    return Assignment(
+        codec.unpack(cast(ArrayRecord, content[codec.ARRAYS])),
+        cast(int, config[ROUND]),
+        cast(float, config.get(PROXIMAL_MU, 0.0)),
+        None if correction is None else codec.unpack(cast(ArrayRecord, correction)),
+    )
+
+
+def client_app(trainer_of: Callable[[Context], LocalTrainer]) -> ClientApp:
+    """A ClientApp that answers `train` messages with the trainer of the node they came to."""
+    app = ClientApp()
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        update, figures = trainer_of(context).train(assigned(message))
+        reply = RecordDict()
+        reply[codec.ARRAYS] = codec.pack(update)
+        reply[METRICS] = MetricRecord(cast(Any, figures))
+        return Message(reply, reply_to=message)
+
+    return app
+
+
+def stream(*names: int) -> int:
+    """The seed of a random stream of its own for each tuple of names: (run seed, purpose, ...)."""
+    packed = struct.pack(f"<{len(names)}q", *names)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little")
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this thread; of the whole process where torch itself runs on several."""
+    return time.thread_time() if torch.get_num_threads() == 1 else time.process_time()
+
+
+@lru_cache(maxsize=1)
+def _only_trainer(plan: Plan, partition: int) -> Trainer:
+    """A node process has one partition; its task, model and data stay warm between messages."""
+    task = load(plan.task)
+    trainer = _warm[""] = Trainer(task, plan, FlatModel(task.model(plan.seed)), partition)
+    return trainer
+
+
+#: The trainer that is warm, for whoever asks what it has.
+_warm: dict[str, Trainer] = {}
+
+
+def _samples() -> int | None:
+    """How many samples this node has; None while its data is not loaded."""
+    data = _warm[""].data if _warm else None
+    return None if data is None else len(data)
+
+
+def _trainer_of_node(context: Context) -> Trainer:
+    plan, node = Plan.of(context.run_config), context.node_config
+    if "partition-id" not in node:
+        raise FedsightError(
+            f"this node has no part of task {plan.task}'s data: start it with --partition I --of N"
+        )
+    parts = int(cast(int, node.get("num-partitions", plan.nodes)))
+    return _only_trainer(replace(plan, nodes=parts), int(cast(int, node["partition-id"])))
+
+
+#: The ClientApp of a node in a process of its own.
+app = client_app(_trainer_of_node)
+introduce(app, _samples)

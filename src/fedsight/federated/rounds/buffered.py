@@ -1,0 +1,138 @@
+"""Asynchronous rounds: a new model of every `buffer` answers, while all other nodes go on training.
+
+FedBuff: Nguyen et al. 2022, "Federated learning with buffered asynchronous aggregation". An answer
+that was asked with an older model counts for less: its change of the model is scaled by
+(1 + age) ** -staleness, where age is how many models were made since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Result, Strategy
+
+from fedsight.federated import codec
+from fedsight.federated.flat import Vector
+from fedsight.federated.narrowed import OnlyThese
+from fedsight.federated.rounds.engine import Engine
+from fedsight.federated.rounds.exchange import POLL_SECONDS, ROLL_CALL_SECONDS
+from fedsight.federated.rounds.muster import Present
+
+#: A buffer of so many nodes, where the plan does not say: a tenth of them, as in the paper.
+SHARE = 10
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A node that trains, and the model that it was given."""
+
+    node_id: int
+    name: str
+    round: int
+    model: Vector
+
+
+class BufferedEngine(Engine):
+    """Runs rounds that close with each full buffer; a round's number is that of its new model.
+
+    A node is asked again, with the newest model, as soon as its answer was taken in.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._training: dict[str, _Asked] = {}
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._training.clear()
+
+    def _train_once(
+        self, strategy: Strategy, current: int, result: Result, config: ConfigRecord
+    ) -> bool:
+        """Ask whoever is free, wait for a buffer of answers, and make the next model of them."""
+        now = codec.unpack(result.arrays)
+        messages = strategy.configure_train(current, result.arrays, config, self._free())
+        self._ask(list(messages), current, now)
+        arrays, metrics = strategy.aggregate_train(current, self._buffer(current, now))
+        if metrics is not None:
+            result.train_metrics_clientapp[current] = metrics
+        if arrays is None:
+            return False
+        result.arrays = arrays
+        return True
+
+    def _free(self) -> Grid:
+        """The grid with the nodes that are there and do not train."""
+        busy = {one.node_id for one in self._training.values()}
+        grid = self._present()
+        if isinstance(grid, Present):
+            return Present(grid, grid.nodes(), busy)
+        ids = [node_id for node_id in grid.get_node_ids() if node_id not in busy]
+        return OnlyThese(grid, ids)
+
+    def _ask(self, messages: list[Message], round: int, model: Vector) -> None:
+        ids = list(self.grid.push_messages(messages)) if messages else []
+        for message, message_id in zip(messages, ids, strict=True):
+            node_id = message.metadata.dst_node_id
+            if message_id:
+                self._training[message_id] = _Asked(node_id, self._name(node_id), round, model)
+
+    def _buffer(self, current: int, now: Vector) -> Iterator[Message]:
+        """The answers of one buffer as they come, each moved to where the model is now."""
+        wanted = self.rule.buffer or max(1, len(self._training) // SHARE)
+        waits = self.rule.timeout_seconds
+        opened = called = time.monotonic()
+        deadline = None if waits is None else opened + waits
+        names = {message_id: one.name for message_id, one in self._training.items()}
+        message = f"{len(names)} nodes, for {wanted} answers"
+        self.progress.begin("training", message, waiting=names, deadline=deadline)
+        usable = 0
+        while self._training and usable < wanted:
+            replies = list(self.grid.pull_messages(list(self._training)))
+            for reply in replies:
+                self.progress.touch()
+                asked = self._training.pop(reply.metadata.reply_to_message_id, None)
+                if asked is None:
+                    continue
+                names.pop(reply.metadata.reply_to_message_id, None)
+                checked = self._checked(reply)
+                usable += not checked.has_error()
+                yield self._moved(checked, asked, current, now)
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            if time.monotonic() - called >= ROLL_CALL_SECONDS:
+                called = time.monotonic()
+                self._give_up()
+            if replies:
+                self.control.check()
+            else:
+                self.control.sleep(POLL_SECONDS)
+        self.progress.begin("aggregating")
+
+    def _give_up(self) -> None:
+        """Wait no longer for nodes that are not there."""
+        silent = self.roll.silent()
+        for message_id, asked in list(self._training.items()):
+            if asked.node_id in silent:
+                del self._training[message_id]
+
+    def _moved(self, reply: Message, asked: _Asked, current: int, now: Vector) -> Message:
+        """The answer as if its scaled change had begun from the model as it is now."""
+        if reply.has_error() or asked.round == current:
+            return reply
+        try:
+            vector = codec.unpack(cast(ArrayRecord, reply.content[codec.ARRAYS]))
+        except (KeyError, ValueError):
+            return reply  # `Checked` says what is wrong with it
+        if vector.shape != now.shape or vector.dtype != now.dtype:
+            return reply
+        scale = vector.dtype.type((1 + current - asked.round) ** -self.rule.staleness)
+        content = RecordDict(dict(reply.content))
+        content[codec.ARRAYS] = codec.pack(now + (vector - asked.model) * scale)
+        reply.content = content
+        return reply

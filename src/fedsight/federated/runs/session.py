@@ -1,0 +1,304 @@
+"""Journals one run from start to end, whatever the end is, and keeps what its rounds gave.
+
+At the end of a round, in this order: the model version, the checkpoint, the journal's record. A run
+that is killed in between has told of no round that it cannot go on from, and tells the one that it
+had not told yet when it goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, cast
+
+from torch import Tensor
+
+from fedsight.errors import FedsightError, UsageError, told
+from fedsight.federated.engines.simulated import named_tensors
+from fedsight.federated.flat import Vector
+from fedsight.federated.fleet import Fleet, NodeView
+from fedsight.federated.observation import SOURCE, RoundRecord, Translator
+from fedsight.federated.plan import Plan
+from fedsight.federated.rounds.control import ConvergedError, Progressing, RunStoppedError
+from fedsight.federated.rounds.muster import Muster
+from fedsight.federated.rounds.watchdog import Stall, Watchdog
+from fedsight.federated.runs.checkpoint import Checkpoint, Checkpoints, Resumption
+from fedsight.federated.runs.conductor import Conductor, Stage
+from fedsight.federated.runs.outcome import Outcome, State, reported
+from fedsight.federated.runs.state import State as Remembered
+from fedsight.federated.runs.state import joined, part
+from fedsight.federated.selection import NODES_SELECTED, Choice, details
+from fedsight.federated.versions import Metrics
+from fedsight.signals import Batch, Event, Json
+
+if TYPE_CHECKING:
+    from fedsight.federated.training import Steering
+
+#: Before its first word a run looks for the nodes that it expects, so that it can name them.
+GATHER_SECONDS = 10.0
+
+#: A run's own part of a checkpoint, and its parts' part.
+RUN, PARTS = "run", "parts"
+
+
+class Recorder(Protocol):
+    """Where a run's signals go: a journal."""
+
+    def append(self, batch: Batch) -> int:
+        """Keep the batch; returns its sequence number once it is on disk."""
+
+
+class ModelKeeper(Protocol):
+    """Where every round's global model goes."""
+
+    def keep(self, round: int, state: Mapping[str, Tensor], metrics: Metrics) -> None:
+        """Keep the model after `round`: its state dict's tensors, valid during the call only.
+
+        Raises FedsightError where it cannot be kept; the run has then failed.
+        """
+
+
+class Nowhere:
+    """Keeps no model."""
+
+    def keep(self, round: int, state: Mapping[str, Tensor], metrics: Metrics) -> None:
+        """Do nothing."""
+
+
+class Session:
+    """One run, from its first word to its last. With `resume`, it goes on from that checkpoint."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Recorder,
+        run_id: str,
+        steering: Steering,
+        *,
+        models: ModelKeeper,
+        checkpoints: Checkpoints | None,
+        resume: Resumption | None,
+    ) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._run_id = run_id
+        self._steering = steering
+        self._models = models
+        self._checkpoints = checkpoints
+        self._resume = resume
+        self._translator = Translator(run_id)
+        self._choice: Event | None = None
+        self._last: RoundRecord | None = None
+        self._metrics = Metrics(None, None)
+        self._opened = False
+        self._rounds = 0
+        self._bytes_up = self._bytes_down = 0
+        self._started = time.perf_counter()
+
+    @property
+    def progress(self) -> Progressing:
+        """What the run says of itself."""
+        return self._steering.progress
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises RunStoppedError where the run is to stop."""
+        self._steering.control.sleep(seconds)
+
+    def waits(self, message: str) -> None:
+        """Say what the run waits for, where it waits for a SuperLink."""
+        self.progress.say(message)
+        self._steering.on_wait(message)
+
+    def on_nodes(self, nodes: Sequence[NodeView]) -> None:
+        """The run has looked who is there."""
+        self._steering.on_nodes(nodes)
+
+    def say(
+        self,
+        kind: str,
+        details: dict[str, Json],
+        *,
+        round: int | None = None,
+        node: str | None = None,
+    ) -> None:
+        """Journal an event now."""
+        self._journal.append(Batch(events=[self._event(kind, details, round, node)]))
+
+    def run(self, stage: Stage, *, muster: Muster | None = None, least: int = 0) -> Outcome:
+        """Run it on `stage`; see `training.train`."""
+        self._stage = stage
+        if isinstance(stage.grid, Fleet):
+            self._steering.on_fleet(stage.grid)
+            if muster is None:
+                self._steering.on_nodes(stage.grid.nodes())
+        self._conductor = Conductor(
+            stage,
+            self._run_id,
+            on_record=self._note,
+            on_choice=self._chosen,
+            after=self._after,
+            say=self.say,
+            control=self._steering.control,
+            progress=self.progress,
+            muster=muster,
+            least=least,
+        )
+        if self._resume is not None:
+            self._load(self._resume.checkpoint)
+        try:
+            if muster is not None:
+                muster.gather(least, GATHER_SECONDS, self.sleep)
+            with Watchdog(self.progress, self._stalled, self._went_on):
+                vector = self._begin_and_run()
+        except KeyboardInterrupt:
+            return self._end("interrupted", "stopped by Ctrl-C", None)
+        except ConvergedError as reached:
+            return self._end("finished", str(reached), self._conductor.model)
+        except RunStoppedError as stopped:
+            return self._end("stopped", str(stopped), self._conductor.model)
+        except FedsightError as error:
+            return self._end("failed", self._with_failures(str(error)), None)
+        except (Exception, SystemExit) as error:  # the task's own code: the journal learns why
+            self._end("failed", told(error), None)
+            raise FedsightError(f"the run failed: {told(error)}") from error
+        return self._end("finished", None, vector)
+
+    def _begin_and_run(self) -> Vector:
+        self._open()
+        self._tell_doubts()
+        if self._resume is None:
+            return self._conductor.run()
+        found = self._resume.checkpoint
+        return self._conductor.run(found.model, found.round + 1)
+
+    def _open(self) -> None:
+        """The run's first word, once."""
+        if self._opened:
+            return
+        self._opened = True
+        if self._resume is None:
+            self.say("RUN_STARTED", self._opening())
+            return
+        found = self._resume.checkpoint
+        if self._resume.told < found.round:
+            self._journal.append(found.record)
+        self.say("RUN_CONTINUED", {"from_round": found.round, "rounds": self._plan.rounds})
+
+    def _load(self, resume: Checkpoint) -> None:
+        """Go on from a checkpoint. Raises UsageError where it is of another model."""
+        if resume.model.shape != (len(self._stage.model),):
+            raise UsageError(
+                f"the model of run {resume.run} has {len(resume.model)} values, that of task"
+                f" {self._plan.task} has {len(self._stage.model)}: the task has changed"
+            )
+        self._conductor.load(part(resume.state, PARTS))
+        facts = part(resume.state, RUN).facts
+        self._rounds = resume.round
+        self._bytes_up = cast(int, facts["bytes_up"])
+        self._bytes_down = cast(int, facts["bytes_down"])
+        self._metrics = Metrics.measured(
+            cast("float | None", facts["accuracy"]), cast("float | None", facts["loss"])
+        )
+
+    def _chosen(self, round: int, choice: Choice) -> None:
+        self._choice = self._event(NODES_SELECTED, details(choice, self._stage.name), round)
+
+    def _note(self, record: RoundRecord) -> None:
+        """A round has ended; `_after` follows at once."""
+        self._last = record
+        self._metrics = Metrics.measured(record.accuracy, record.loss)
+        self._rounds = record.round
+        self._bytes_down += sum(node.payload_down_bytes or 0 for node in record.nodes)
+        self._bytes_up += sum(node.payload_up_bytes or 0 for node in record.nodes)
+
+    def _after(self, round: int, vector: Vector) -> None:
+        record = self._last
+        if record is None:
+            return
+        batch = self._translator.batch(record)
+        if self._choice is not None:
+            batch.events.insert(0, self._choice)
+            self._choice = None
+        try:
+            self._models.keep(round, named_tensors(self._stage.model, vector), self._metrics)
+            if self._checkpoints is not None:
+                self._checkpoints.write(self._checkpoint(round, vector, batch))
+        finally:
+            if self._resume is None or self._resume.told < round:
+                self._journal.append(batch)
+        payload = sum(
+            (node.payload_down_bytes or 0) + (node.payload_up_bytes or 0) for node in record.nodes
+        )
+        self._steering.on_round(reported(record, self._plan.rounds, payload))
+        self._tell_doubts()
+
+    def _checkpoint(self, round: int, vector: Vector, batch: Batch) -> Checkpoint:
+        own = Remembered(
+            {
+                "bytes_up": self._bytes_up,
+                "bytes_down": self._bytes_down,
+                "accuracy": self._metrics.accuracy,
+                "loss": self._metrics.loss,
+            }
+        )
+        state = joined({RUN: own, PARTS: self._conductor.state()})
+        return Checkpoint(self._run_id, round, self._plan.config(), vector, state, batch)
+
+    def _tell_doubts(self) -> None:
+        for message in self._stage.doubts():
+            used = {"asked": self._plan.local, "used": self._stage.local}
+            self.say("LOCAL_TRAINING", {**used, "message": message})
+            self._steering.on_doubt(message)
+
+    def _stalled(self, stall: Stall) -> None:
+        found: dict[str, Json] = {
+            "message": str(stall),
+            "phase": stall.activity,
+            "nodes": list(stall.nodes),
+        }
+        self.say("RUN_STALLED", found, round=self.progress.now.round)
+
+    def _went_on(self) -> None:
+        self.say("RUN_STALL_ENDED", {}, round=self.progress.now.round)
+
+    def _with_failures(self, reason: str) -> str:
+        """`reason`, and what the first node that failed in the last round said."""
+        failures = () if self._last is None else reported(self._last, 0, 0).failures
+        return f"{reason}; {failures[0]}" if failures else reason
+
+    def _opening(self) -> dict[str, Json]:
+        return {
+            "task": self._plan.task,
+            "engine": self._stage.engine,
+            "strategy": self._plan.algorithm.algorithm,
+            "rounds": self._plan.rounds,
+            "nodes": list(self._stage.names),
+            "model_parameters": len(self._stage.model),
+            "config": dict(self._plan.config()),
+        }
+
+    def _end(self, state: State, reason: str | None, vector: Vector | None) -> Outcome:
+        digest = None if vector is None else hashlib.sha256(vector.tobytes()).hexdigest()
+        self._open()
+        self.progress.begin("ended", reason or "")
+        self.say("RUN_ENDED", {"state": state, "reason": reason, "model_sha256": digest})
+        if self._checkpoints is not None and state == "finished":
+            self._checkpoints.remove(self._run_id)
+        return Outcome(
+            run_id=self._run_id,
+            state=state,
+            reason=reason,
+            rounds=self._rounds,
+            loss=self._metrics.loss,
+            accuracy=self._metrics.accuracy,
+            seconds=time.perf_counter() - self._started,
+            bytes_up=self._bytes_up,
+            bytes_down=self._bytes_down,
+            model_sha256=digest,
+        )
+
+    def _event(
+        self, kind: str, details: dict[str, Json], round: int | None, node: str | None = None
+    ) -> Event:
+        return Event(time.time_ns(), SOURCE, kind, self._run_id, round, node, details)
