@@ -1,13 +1,20 @@
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from fedsight.collector.options import CollectorOptions
+from fedsight.federated import codec
 from fedsight.federated.observation import NodeRound, Period, RoundRecord, Translator, Turn
-from fedsight.federated.plan import MOST_NODES_A_ROUND
+from fedsight.federated.observed import Observed
+from fedsight.federated.plan import MOST_NODES_A_ROUND, RoundPlan
+from fedsight.federated.rounds.engine import Engine
+from fedsight.federated.rounds.muster import Muster
 from fedsight.signals import samples_of
+from tests.federated.rounds.script import Mean, Said, grid
 
 SECOND = 1_000_000_000
 
@@ -146,3 +153,19 @@ def test_a_round_without_a_usable_update_failed() -> None:
     empty.nodes = empty.nodes[1:]
     kinds = [event.kind for event in Translator("r-1").batch(empty).events]
     assert kinds[-1] == "ROUND_FAILED"
+
+
+def test_a_late_answer_that_is_used_stands_in_the_round_that_used_it() -> None:
+    records: list[RoundRecord] = []
+    nodes = grid(3, after={3: 4})
+    strategy = Observed(
+        Mean(), "r-1", records.append, name="client-{}".format, now=count(1).__next__
+    )
+    rule = RoundPlan(timeout_seconds=0.05, late="use")
+    engine = Engine(nodes, rule, muster=Muster(nodes, 10.0, Said()))
+    start = codec.pack(np.zeros(1, np.float32))
+    engine.run(strategy, start, rounds=6, evaluate=strategy.evaluating(None))
+    told = [{node.node: node.status for node in record.nodes} for record in records]
+    assert told[0] == {"client-1": "trained", "client-2": "trained", "client-3": "no_reply"}
+    assert any(one.get("client-3") == "trained" for one in told[1:])
+    assert all(len(record.nodes) == len({node.node for node in record.nodes}) for record in records)

@@ -120,6 +120,8 @@ class Observed(Wrapper):
     def _note(self, reply: Message) -> None:
         node = self._asked.get(reply.metadata.src_node_id)
         if node is None:
+            node = self._late(reply)
+        if node is None:
             return
         if self._answered_only and self._record is not None:
             self._record.nodes.append(node)
@@ -134,6 +136,15 @@ class Observed(Wrapper):
         else:
             node.status = "trained"
             _fill(node, reply.content)
+
+    def _late(self, reply: Message) -> NodeRound | None:
+        """A node that was asked in another round and whose late answer is used in this one."""
+        if self._record is None or self._answered_only or reply.has_error():
+            return None
+        node_id = reply.metadata.src_node_id
+        node = self._asked[node_id] = NodeRound(self._name(node_id))
+        self._record.nodes.append(node)
+        return node
 
 
 def _fill(node: NodeRound, content: RecordDict) -> None:

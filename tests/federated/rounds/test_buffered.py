@@ -145,3 +145,11 @@ def test_a_simulated_asynchronous_run_learns_and_tells_who_answered_in_each_roun
     ]
     assert [len(names) for names in started] == [3] * 20  # type: ignore[arg-type]
     assert train(plan, again, run_id="r-1").model_sha256 == outcome.model_sha256
+
+
+def test_a_node_that_hangs_is_waited_for_no_longer_than_a_round_may_take() -> None:
+    nodes = grid(3, after={3: None})
+    rule = RoundPlan(mode="async", buffer=3, timeout_seconds=1.2)
+    _, strategy = run(nodes, rule, rounds=2)
+    assert strategy.senders == [[1, 2], [1, 2]]
+    assert strategy.shown == [[1, 2, 3], [1, 2]]

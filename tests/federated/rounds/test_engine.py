@@ -277,3 +277,15 @@ def test_a_run_that_has_converged_ends_early_also_across_a_resume() -> None:
     with pytest.raises(ConvergedError, match="the last 3 accuracies differ by less than"):
         run(second, strategy, rounds=9, first=4, evaluate=evaluate)
     assert len(strategy.senders) == 1
+
+
+def test_nodes_that_are_all_slower_than_the_deadline_are_waited_for_not_lost() -> None:
+    """Each answers too late; a round that could ask nobody waits, says so, and asks again."""
+    nodes = grid(2, after={1: 12, 2: 12})
+    engine, strategy, said = started(nodes, RoundPlan(timeout_seconds=0.2, late="use"))
+    run(engine, strategy, rounds=4)
+    assert all(strategy.shown)
+    waits = [details for kind, _, _, details in said.events if kind == "ROUND_WAITING"]
+    assert waits
+    assert waits[0]["waiting_for"] == ["client-1", "client-2"]
+    assert [kind for kind in said.kinds() if kind == "CLIENT_LATE"]

@@ -7,6 +7,7 @@ that was asked with an older model counts for less: its change of the model is s
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ from fedsight.federated import codec
 from fedsight.federated.flat import Vector
 from fedsight.federated.narrowed import OnlyThese
 from fedsight.federated.rounds.engine import Engine
-from fedsight.federated.rounds.exchange import POLL_SECONDS, ROLL_CALL_SECONDS
+from fedsight.federated.rounds.exchange import (
+    POLL_SECONDS,
+    ROLL_CALL_SECONDS,
+    SAID_AFTER_SECONDS,
+    Waiting,
+)
 from fedsight.federated.rounds.muster import Present
 
 #: A buffer of so many nodes, where the plan does not say: a tenth of them, as in the paper.
@@ -35,6 +41,7 @@ class _Asked:
     name: str
     round: int
     model: Vector
+    since: float
 
 
 class BufferedEngine(Engine):
@@ -80,7 +87,9 @@ class BufferedEngine(Engine):
         for message, message_id in zip(messages, ids, strict=True):
             node_id = message.metadata.dst_node_id
             if message_id:
-                self._training[message_id] = _Asked(node_id, self._name(node_id), round, model)
+                self._training[message_id] = _Asked(
+                    node_id, self._name(node_id), round, model, time.monotonic()
+                )
 
     def _buffer(self, current: int, now: Vector) -> Iterator[Message]:
         """The answers of one buffer as they come, each moved to where the model is now."""
@@ -91,8 +100,10 @@ class BufferedEngine(Engine):
         names = {message_id: one.name for message_id, one in self._training.items()}
         message = f"{len(names)} nodes, for {wanted} answers"
         self.progress.begin("training", message, waiting=names, deadline=deadline)
+        said_after = opened + SAID_AFTER_SECONDS
         usable = 0
         while self._training and usable < wanted:
+            self.exchanges.hear()
             replies = list(self.grid.pull_messages(list(self._training)))
             for reply in replies:
                 self.progress.touch()
@@ -107,19 +118,26 @@ class BufferedEngine(Engine):
                 break
             if time.monotonic() - called >= ROLL_CALL_SECONDS:
                 called = time.monotonic()
-                self._give_up()
+                self._give_up(names)
+                if called >= said_after and names and self._muster is not None:
+                    said_after = math.inf
+                    self._tell_waiting(Waiting(tuple(names.values()), waits))
             if replies:
                 self.control.check()
             else:
                 self.control.sleep(POLL_SECONDS)
         self.progress.begin("aggregating")
 
-    def _give_up(self) -> None:
-        """Wait no longer for nodes that are not there."""
-        silent = self.roll.silent()
+    def _give_up(self, names: dict[str, str]) -> None:
+        """Wait no longer for nodes that are not there, nor for one that takes longer than a round
+        may: what it still sends is late, and it is asked again once that has come."""
+        silent, now = self.roll.silent(), time.monotonic()
+        most = self.rule.timeout_seconds or math.inf
         for message_id, asked in list(self._training.items()):
-            if asked.node_id in silent:
+            if asked.node_id in silent or now - asked.since > most:
                 del self._training[message_id]
+                names.pop(message_id, None)
+                self._late.expect({message_id: asked.node_id}, now)
 
     def _moved(self, reply: Message, asked: _Asked, current: int, now: Vector) -> Message:
         """The answer as if its scaled change had begun from the model as it is now."""

@@ -220,24 +220,28 @@ class Engine:
         return Present(self.grid, self._some_free(self._muster), self._late.busy)
 
     def _some_free(self, muster: Muster) -> list[NodeView]:
-        """The nodes, once one that may train is free or a round's time has passed.
+        """The nodes, once one that may train is free.
 
         Where all of them are slower than the deadline, a round that asked nobody would be lost.
+        None is busy for ever: what is late is expected for a time only.
         """
-        most = self.rule.timeout_seconds or self.rule.wait_seconds
-        deadline, said = time.monotonic() + most, False
+        said = False
         while True:
-            nodes = muster.nodes()
-            if muster.able(nodes) - self._late.busy or not self._late.busy:
-                return nodes
-            left = deadline - time.monotonic()
-            if left <= 0:
+            nodes, busy = muster.nodes(), self._late.busy
+            if not busy or muster.able(nodes) - busy:
                 return nodes
             if not said:
                 said = True
-                message = f"waiting for one of {len(self._late.busy)} nodes: all are {BUSY}"
+                message = f"waiting for one of {len(busy)} nodes: all are {BUSY}"
+                deadline = time.monotonic() + self._late.most_seconds
                 self.progress.begin("waiting", message, deadline=deadline)
-            self.control.sleep(min(LOOK_SECONDS, left))
+                details: dict[str, Json] = {
+                    "message": message,
+                    "waiting_for": [self._name(node_id) for node_id in sorted(busy)[:MOST_NAMED]],
+                    "deadline_seconds": self._late.most_seconds,
+                }
+                self._say("ROUND_WAITING", details, round=self._round)
+            self.control.sleep(LOOK_SECONDS)
             self.exchanges.hear()
 
     def _with_late(self, answers: Iterable[Message]) -> Iterator[Message]:

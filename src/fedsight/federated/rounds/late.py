@@ -24,7 +24,8 @@ class LateAnswer:
 class Late:
     """Knows what was asked and not answered in time; `rule` is one of `plan.rounds.LATE`.
 
-    `on_late` is told of each late answer that is counted or used.
+    `on_late` is told of each late answer that is counted or used. What has not come
+    `most_seconds` after its round was closed is expected no longer.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Late:
     ) -> None:
         self._rule = rule
         self._on_late = on_late
-        self._most_seconds = most_seconds
+        self.most_seconds = most_seconds
         self._expected: dict[str, tuple[int, float]] = {}
         self._usable: dict[int, Message] = {}
 
@@ -47,15 +48,20 @@ class Late:
     @property
     def busy(self) -> set[int]:
         """Nodes that still owe an answer: what is sent to them now would wait behind it."""
+        self._let_go()
         return {node_id for node_id, _ in self._expected.values()}
 
     def expect(self, nodes: Mapping[str, int], closed: float) -> None:
         """These messages (id -> node) were not answered when their round was closed."""
-        oldest = time.monotonic() - self._most_seconds
+        self._let_go()
+        self._expected |= {message_id: (node_id, closed) for message_id, node_id in nodes.items()}
+
+    def _let_go(self) -> None:
+        """Expect no longer what is too old."""
+        oldest = time.monotonic() - self.most_seconds
         for message_id, (_, since) in list(self._expected.items()):
             if since < oldest:
                 del self._expected[message_id]
-        self._expected |= {message_id: (node_id, closed) for message_id, node_id in nodes.items()}
 
     def arrived(self, reply: Message) -> None:
         """An answer that no open round waits for; one that is not expected either is nothing."""
