@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
 from flwr.app import ConfigRecord, Error, Message, MetricRecord, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.supercore.task_identity import TaskIdentity
@@ -142,3 +143,33 @@ def test_a_node_that_was_taken_for_another_answers_a_question_of_before() -> Non
     line.answers[2] = said(name="b", partition_id=1)
     assert [view.name for view in roster.views(online(1), None)] == ["node-000002"]
     roster.begin_anew()
+
+
+def test_two_nodes_of_one_name_are_told_apart_and_keep_their_names(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = Line()
+    first, second, third = 0x9AAAAAA, 0xABCDEF12, 0x5BBBBBB
+    line.answers = {each: said(name="a") for each in (first, second, third)}
+    known = roster(line)
+
+    def names(*ids: int) -> dict[int, str]:
+        return {view.node_id: view.name for view in known.views(online(*ids), None)}
+
+    assert names(second, first) == {first: "a", second: "a~cdef12"}
+    # One that comes later takes nobody's name, whatever its id.
+    everybody = {first: "a", second: "a~cdef12", third: "a~bbbbbb"}
+    assert names(third, second, first) == everybody
+    assert names(second, third) == everybody  # the first is away
+    assert names(third, second, first) == everybody
+    assert [record.getMessage() for record in caplog.records] == [
+        "two nodes are called a: the later one is a~cdef12 here",
+        "two nodes are called a: the later one is a~bbbbbb here",
+    ]
+
+
+def test_a_name_that_looks_like_another_s_is_no_way_to_share_it() -> None:
+    line = Line()
+    line.answers = {1: said(name="a~000003"), 2: said(name="a"), 3: said(name="a")}
+    names = [view.name for view in roster(line).views(online(1, 2, 3), None)]
+    assert sorted(names) == ["a", "a~0000000000000003", "a~000003"]

@@ -3,6 +3,7 @@ say of themselves."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ from fedsight.federated.node.introduction import (
     TAGS,
 )
 
+logger = logging.getLogger(__name__)
+
 QUERY = "query"
 #: So long the first nodes are waited for, and later ones that join a run.
 FIRST_WAIT_SECONDS = 5.0
@@ -41,11 +44,15 @@ _MOST_SAID = 32
 
 @dataclass
 class _Known:
-    """One node as far as it is known; `questions` that were sent to it."""
+    """One node as far as it is known; `questions` that were sent to it.
+
+    `name` is its own alone among the nodes, and stays once it has introduced itself; "" before.
+    """
 
     view: NodeView
     introduced: bool = False
     questions: int = 0
+    name: str = ""
 
 
 @dataclass
@@ -70,14 +77,15 @@ class Roster:
         there = {info.node_id: info for info in online}
         seen = {} if reports is None else {int(each.node_id): each for each in reports.nodes}
         first = not any(known.introduced for known in self._nodes.values())
-        for node_id in there.keys() - self._nodes.keys():
+        for node_id in sorted(there.keys() - self._nodes.keys()):
             self._nodes[node_id] = _Known(NodeView(node_id, _nameless(node_id)))
         if self._ask(there):
             self._listen(FIRST_WAIT_SECONDS if first else LATER_WAIT_SECONDS)
         else:
             self._hear()
+        names = self._names(there)
         views = [
-            _seen(known.view, there.get(node_id), seen.get(node_id))
+            replace(_seen(known.view, there.get(node_id), seen.get(node_id)), name=names[node_id])
             for node_id, known in self._nodes.items()
         ]
         self._forget_doubles(views)
@@ -130,6 +138,29 @@ class Roster:
         }
         return bool(self._asked)
 
+    def _names(self, there: Mapping[int, NodeInfo]) -> dict[int, str]:
+        """Each node's name, and no two alike: what is kept of nodes is kept by name.
+
+        Of two that are there, the one that came later (of two at once, the one with the larger id)
+        has the end of its id added. Where the one before is gone, it is one node with a new id.
+        """
+        owners = {known.name: node_id for node_id, known in self._nodes.items() if known.name}
+        names: dict[int, str] = {}
+        for node_id, known in self._nodes.items():
+            name = known.name or known.view.name
+            owner = owners.get(name, node_id)
+            if owner != node_id and (owner in there or node_id not in there):
+                name = _another(name, node_id, owners)
+            owners[name] = node_id
+            names[node_id] = name
+            if known.introduced and not known.name:
+                known.name = name
+                if name != known.view.name:
+                    logger.warning(
+                        "two nodes are called %s: the later one is %s here", known.view.name, name
+                    )
+        return names
+
     def _forget_doubles(self, views: Sequence[NodeView]) -> None:
         """A node that was given a new id is one node."""
         there = {view.name for view in views if view.online}
@@ -175,6 +206,12 @@ def _text(value: object) -> str:
 
 def _nameless(node_id: int) -> str:
     return f"node-{node_id & 0xFFFFFF:06x}"
+
+
+def _another(name: str, node_id: int, taken: Mapping[str, int]) -> str:
+    """That name with the end of the node's id, or with all of it where somebody has that, too."""
+    short = f"{name[: _MOST_TEXT - 7]}~{node_id & 0xFFFFFF:06x}"
+    return f"{name[: _MOST_TEXT - 17]}~{node_id:016x}" if short in taken else short
 
 
 def _seen(view: NodeView, info: NodeInfo | None, report: NodeReport | None) -> NodeView:
