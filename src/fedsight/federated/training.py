@@ -22,7 +22,8 @@ from fedsight.federated.rounds.control import Control, Progressing
 from fedsight.federated.rounds.muster import Muster
 from fedsight.federated.runs.checkpoint import Checkpoints, Resumption
 from fedsight.federated.runs.outcome import Outcome, RoundReport, end
-from fedsight.federated.runs.session import ModelKeeper, Nowhere, Recorder, Session
+from fedsight.federated.runs.session import Session
+from fedsight.federated.runs.telling import ModelKeeper, Nowhere, Recorder
 from fedsight.federated.selection import eligible
 from fedsight.tasks import Task, load
 
@@ -119,7 +120,7 @@ def _deployed(session: Session, plan: Plan, task: Task, link: Link) -> Outcome:
     with link.connect(plan, session.waits, session.sleep) as grid:
         able = partial(eligible, plan.selection)
         silent, on_nodes = plan.closing.silent_seconds, session.on_nodes
-        muster = Muster(grid, silent, session.say, able, on_nodes)
+        muster = Muster(grid, silent, session.told.say, able, on_nodes)
         stage = Deployment(plan, task, grid, muster)
         outcome = session.run(stage, muster=muster, least=link.expected)
         end(grid, outcome)

@@ -19,15 +19,14 @@ from fedsight.federated.anyapp.project import FlowerApp
 from fedsight.federated.anyapp.session import (
     AppSession,
     AppSteering,
-    ModelKeeper,
     Opening,
-    Recorder,
 )
 from fedsight.federated.anyapp.watching import namer, watching
 from fedsight.federated.fleet import Fleet, Timed
 from fedsight.federated.plan import DEPLOYMENT, SIMULATION, RoundPlan
 from fedsight.federated.rounds.muster import Muster
 from fedsight.federated.runs.outcome import Outcome, end
+from fedsight.federated.runs.telling import ModelKeeper, Recorder
 
 if TYPE_CHECKING:
     from fedsight.federated.link.caller import Place

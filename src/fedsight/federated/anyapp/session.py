@@ -5,36 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from fedsight.errors import FedsightError, told
 from fedsight.federated.anyapp.project import ConfigValue
 from fedsight.federated.anyapp.seen import SeenRounds
-from fedsight.federated.observation import SOURCE, RoundRecord, Translator, Turn
+from fedsight.federated.observation import RoundRecord, Translator, Turn
 from fedsight.federated.rounds.control import Control, ConvergedError, Progressing, RunStoppedError
-from fedsight.federated.rounds.watchdog import Stall, Watchdog
+from fedsight.federated.rounds.watchdog import Watchdog
 from fedsight.federated.runs.outcome import Outcome, RoundReport, State, reported
+from fedsight.federated.runs.telling import ModelKeeper, Recorder, Telling
 from fedsight.federated.versions import Metrics
-from fedsight.signals import Batch, Event, Json
+from fedsight.signals import Json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 STRATEGY = "flower app"
-
-
-class Recorder(Protocol):
-    """Where a run's signals go: a journal."""
-
-    def append(self, batch: Batch) -> int:
-        """Keep the batch; returns its sequence number once it is on disk."""
-
-
-class ModelKeeper(Protocol):
-    """Where every round's global model goes."""
-
-    def keep(self, round: int, state: Mapping[str, Tensor], metrics: Metrics) -> None:
-        """Keep the model after `round`. Raises FedsightError where it cannot be kept."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +69,8 @@ class AppSession:
         self._names = names
         self._journal = journal
         self._steering = steering
+        told = self._telling = Telling(journal, run_id, steering.progress)
+        self.say = told.say
         self._translator = Translator(run_id)
         self._began = time.time_ns()
         self._started = time.perf_counter()
@@ -107,18 +96,6 @@ class AppSession:
         """Tell whoever started the run."""
         self._steering.on_doubt(message)
 
-    def say(
-        self,
-        kind: str,
-        details: Mapping[str, Json],
-        *,
-        round: int | None = None,
-        node: str | None = None,
-    ) -> None:
-        """Journal an event now."""
-        event = Event(time.time_ns(), SOURCE, kind, self.run_id, round, node, dict(details))
-        self._journal.append(Batch(events=[event]))
-
     def describe(
         self,
         *,
@@ -140,7 +117,7 @@ class AppSession:
 
     def _done(self, work: Callable[[], object]) -> tuple[State, str | None]:
         try:
-            with Watchdog(self.progress, self._stalled, self._went_on):
+            with Watchdog(self.progress, self._telling.stalled, self._telling.went_on):
                 work()
             self._raise_what_was_hidden()
         except KeyboardInterrupt as error:
@@ -177,8 +154,7 @@ class AppSession:
             "model_parameters": parameters,
             "config": dict(self.opening.config),
         }
-        event = Event(self._began, SOURCE, "RUN_STARTED", self.run_id, None, None, details)
-        self._journal.append(Batch(events=[event]))
+        self.say("RUN_STARTED", details, when=self._began)
 
     def keep(
         self, round: int, tensors: Callable[[], Mapping[str, Tensor]], metrics: Metrics
@@ -205,17 +181,6 @@ class AppSession:
         self._journal.append(self._translator.batch(record))
         payload = record.down_bytes + record.up_bytes
         self._steering.on_round(reported(record, self.rounds or 0, payload))
-
-    def _stalled(self, stall: Stall) -> None:
-        found: dict[str, Json] = {
-            "message": str(stall),
-            "phase": stall.activity,
-            "nodes": list(stall.nodes),
-        }
-        self.say("RUN_STALLED", found, round=self.progress.now.round)
-
-    def _went_on(self) -> None:
-        self.say("RUN_STALL_ENDED", {}, round=self.progress.now.round)
 
     def _end(self, state: State, reason: str | None) -> Outcome:
         self.progress.begin("ended", reason or "")

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, cast
-
-from torch import Tensor
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from fedsight.errors import FedsightError, UsageError, told
 from fedsight.federated.engines.simulated import named_tensors
 from fedsight.federated.flat import Vector
 from fedsight.federated.fleet import Fleet, NodeView
-from fedsight.federated.observation import SOURCE, RoundRecord, Translator
+from fedsight.federated.observation import RoundRecord, Translator
 from fedsight.federated.plan import Plan
 from fedsight.federated.rounds.control import ConvergedError, Progressing, RunStoppedError
 from fedsight.federated.rounds.muster import Muster
-from fedsight.federated.rounds.watchdog import Stall, Watchdog
+from fedsight.federated.rounds.watchdog import Watchdog
 from fedsight.federated.runs.checkpoint import Checkpoint, Checkpoints, Resumption
 from fedsight.federated.runs.conductor import Conductor, Stage
 from fedsight.federated.runs.outcome import Outcome, State, reported
 from fedsight.federated.runs.state import State as Remembered
 from fedsight.federated.runs.state import joined, part
+from fedsight.federated.runs.telling import ModelKeeper, Recorder, Telling
 from fedsight.federated.selection import NODES_SELECTED, Choice, details
 from fedsight.federated.versions import Metrics
 from fedsight.signals import Batch, Event, Json
@@ -40,30 +39,6 @@ GATHER_SECONDS = 10.0
 
 #: A run's own part of a checkpoint, and its parts' part.
 RUN, PARTS = "run", "parts"
-
-
-class Recorder(Protocol):
-    """Where a run's signals go: a journal."""
-
-    def append(self, batch: Batch) -> int:
-        """Keep the batch; returns its sequence number once it is on disk."""
-
-
-class ModelKeeper(Protocol):
-    """Where every round's global model goes."""
-
-    def keep(self, round: int, state: Mapping[str, Tensor], metrics: Metrics) -> None:
-        """Keep the model after `round`: its state dict's tensors, valid during the call only.
-
-        Raises FedsightError where it cannot be kept; the run has then failed.
-        """
-
-
-class Nowhere:
-    """Keeps no model."""
-
-    def keep(self, round: int, state: Mapping[str, Tensor], metrics: Metrics) -> None:
-        """Do nothing."""
 
 
 class Session:
@@ -84,6 +59,7 @@ class Session:
         self._journal = journal
         self._run_id = run_id
         self._steering = steering
+        self.told = Telling(journal, run_id, steering.progress)
         self._models = models
         self._checkpoints = checkpoints
         self._resume = resume
@@ -114,17 +90,6 @@ class Session:
         """The run has looked who is there."""
         self._steering.on_nodes(nodes)
 
-    def say(
-        self,
-        kind: str,
-        details: dict[str, Json],
-        *,
-        round: int | None = None,
-        node: str | None = None,
-    ) -> None:
-        """Journal an event now."""
-        self._journal.append(Batch(events=[self._event(kind, details, round, node)]))
-
     def run(self, stage: Stage, *, muster: Muster | None = None, least: int = 0) -> Outcome:
         """Run it on `stage`; see `training.train`."""
         self._stage = stage
@@ -138,7 +103,7 @@ class Session:
             on_record=self._note,
             on_choice=self._chosen,
             after=self._after,
-            say=self.say,
+            say=self.told.say,
             control=self._steering.control,
             progress=self.progress,
             muster=muster,
@@ -149,7 +114,7 @@ class Session:
         try:
             if muster is not None:
                 muster.gather(least, GATHER_SECONDS, self.sleep)
-            with Watchdog(self.progress, self._stalled, self._went_on):
+            with Watchdog(self.progress, self.told.stalled, self.told.went_on):
                 vector = self._begin_and_run()
         except KeyboardInterrupt:
             return self._end("interrupted", "stopped by Ctrl-C", None)
@@ -178,12 +143,12 @@ class Session:
             return
         self._opened = True
         if self._resume is None:
-            self.say("RUN_STARTED", self._opening())
+            self.told.say("RUN_STARTED", self._opening())
             return
         found = self._resume.checkpoint
         if self._resume.told < found.round:
             self._journal.append(found.record)
-        self.say("RUN_CONTINUED", {"from_round": found.round, "rounds": self._plan.rounds})
+        self.told.say("RUN_CONTINUED", {"from_round": found.round, "rounds": self._plan.rounds})
 
     def _load(self, resume: Checkpoint) -> None:
         """Go on from a checkpoint. Raises UsageError where it is of another model."""
@@ -202,7 +167,8 @@ class Session:
         )
 
     def _chosen(self, round: int, choice: Choice) -> None:
-        self._choice = self._event(NODES_SELECTED, details(choice, self._stage.name), round)
+        chosen = details(choice, self._stage.name)
+        self._choice = self.told.event(NODES_SELECTED, chosen, round=round)
 
     def _note(self, record: RoundRecord) -> None:
         """A round has ended; `_after` follows at once."""
@@ -248,19 +214,8 @@ class Session:
     def _tell_doubts(self) -> None:
         for message in self._stage.doubts():
             used = {"asked": self._plan.local, "used": self._stage.local}
-            self.say("LOCAL_TRAINING", {**used, "message": message})
+            self.told.say("LOCAL_TRAINING", {**used, "message": message})
             self._steering.on_doubt(message)
-
-    def _stalled(self, stall: Stall) -> None:
-        found: dict[str, Json] = {
-            "message": str(stall),
-            "phase": stall.activity,
-            "nodes": list(stall.nodes),
-        }
-        self.say("RUN_STALLED", found, round=self.progress.now.round)
-
-    def _went_on(self) -> None:
-        self.say("RUN_STALL_ENDED", {}, round=self.progress.now.round)
 
     def _with_failures(self, reason: str) -> str:
         """`reason`, and what the first node that failed in the last round said."""
@@ -282,7 +237,7 @@ class Session:
         digest = None if vector is None else hashlib.sha256(vector.tobytes()).hexdigest()
         self._open()
         self.progress.begin("ended", reason or "")
-        self.say("RUN_ENDED", {"state": state, "reason": reason, "model_sha256": digest})
+        self.told.say("RUN_ENDED", {"state": state, "reason": reason, "model_sha256": digest})
         if self._checkpoints is not None and state == "finished":
             self._checkpoints.remove(self._run_id)
         return Outcome(
@@ -297,8 +252,3 @@ class Session:
             bytes_down=self._bytes_down,
             model_sha256=digest,
         )
-
-    def _event(
-        self, kind: str, details: dict[str, Json], round: int | None, node: str | None = None
-    ) -> Event:
-        return Event(time.time_ns(), SOURCE, kind, self._run_id, round, node, details)
