@@ -106,3 +106,30 @@ def test_an_answer_that_is_on_its_way_holds_no_other_up(superlink: SuperLink) ->
     for node in (slow, quick):
         node.stop()
     assert answered == [quick.node_id, slow.node_id]
+
+
+def test_who_is_there_is_told_at_once_while_answers_are_awaited(superlink: SuperLink) -> None:
+    let = threading.Event()
+
+    def busy(message: Message) -> RecordDict:
+        assert let.wait(30)
+        return message.content
+
+    with (
+        nodes(str(superlink.address), introducing("a", 0, busy)) as (node,),
+        LinkGrid(Place(superlink.address), CONFIG) as grid,
+    ):
+        content = RecordDict({"config": ConfigRecord({"round": 1})})
+        (asked,) = grid.push_messages([Message(content, node.node_id, "train")])
+        began = time.monotonic()
+        (view,) = grid.nodes()  # it is new, and too busy to say who it is
+        assert time.monotonic() - began < 1.5
+        assert view.name == f"node-{node.node_id & 0xFFFFFF:06x}"
+        let.set()
+        deadline = time.monotonic() + 20
+        while grid.nodes()[0].name != "a" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert grid.nodes()[0].name == "a"
+        while not (answers := grid.pull_messages([asked])) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not answers[0].has_error()

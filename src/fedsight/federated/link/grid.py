@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import TypeVar
 
 from flwr.app import Message, RecordDict
@@ -50,6 +51,8 @@ T = TypeVar("T")
 
 POLL_SECONDS = 0.05
 WAIT_SECONDS = 120.0
+#: While answers are awaited, nodes that are new are waited for no longer than that.
+BUSY_WAIT_SECONDS = 0.3
 #: How often our SuperLink is asked which messages were lost with a node's process.
 LOOK_SECONDS = 1.0
 BEGAN_ANEW = "the node's process ended before it had answered, and another took its place"
@@ -113,10 +116,15 @@ class LinkGrid(Grid):
         """Nothing: the run is the one that was submitted."""
 
     def nodes(self) -> list[NodeView]:
-        """See `Fleet`. Asks nodes that are new who they are, and waits a little for the answer."""
+        """See `Fleet`. Asks nodes that are new who they are, and waits a little for the answer.
+
+        Hardly at all while other messages are under way: whoever waits for their answers asks
+        this, too, and has a deadline to keep.
+        """
         with self._lock:
-            online = self._online()
-            return self._roster.views(online, self._reports())
+            under_way = any(not self._roster.is_question(each) for each in self._waiting)
+            online, reports = self._online(), self._reports()
+            return self._roster.views(online, reports, BUSY_WAIT_SECONDS if under_way else inf)
 
     def turn(self, message_id: str) -> Turn | None:
         """See `Timed`; on this process's clock. None from a SuperLink that is not ours."""

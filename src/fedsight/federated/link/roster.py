@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import inf
 from typing import cast
 
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -72,15 +73,25 @@ class Roster:
                 self._nodes[node_id].questions -= 1
         self._asked.clear()
 
-    def views(self, online: Sequence[NodeInfo], reports: NodeReports | None) -> list[NodeView]:
-        """Every node, by partition and name. Waits a little for nodes that are new to answer."""
+    def is_question(self, message_id: str) -> bool:
+        """Whether that message asks a node who it is, and is on its way."""
+        return message_id in self._asked
+
+    def views(
+        self, online: Sequence[NodeInfo], reports: NodeReports | None, most_wait: float = inf
+    ) -> list[NodeView]:
+        """Every node, by partition and name.
+
+        Waits a little for nodes that are new to answer, at most `most_wait` seconds; who answers
+        later has its name from the next look on.
+        """
         there = {info.node_id: info for info in online}
         seen = {} if reports is None else {int(each.node_id): each for each in reports.nodes}
         first = not any(known.introduced for known in self._nodes.values())
         for node_id in sorted(there.keys() - self._nodes.keys()):
             self._nodes[node_id] = _Known(NodeView(node_id, _nameless(node_id)))
         if self._ask(there):
-            self._listen(FIRST_WAIT_SECONDS if first else LATER_WAIT_SECONDS)
+            self._listen(min(most_wait, FIRST_WAIT_SECONDS if first else LATER_WAIT_SECONDS))
         else:
             self._hear()
         names = self._names(there)
