@@ -78,6 +78,29 @@ def test_a_bundle_that_grows_beyond_measure_is_refused(tmp_path: Path) -> None:
         unpacked(fab_of(buffer.getvalue()), tmp_path / "apps")
 
 
+def test_a_file_where_the_bundle_wants_a_folder_is_told(tmp_path: Path) -> None:
+    fab = fab_of(app_bundle(CLIENT, files={**app_source(), "tried": "a file"}))
+    with pytest.raises(AppRefusedError, match=r"cannot be unpacked in .*: (File exists|Is a dir)"):
+        ClientApps(tmp_path, foreign=True).load(run_of(fab), fab)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "apps").write_text("a file")
+    fab = fab_of(app_bundle(CLIENT, files=app_source()))
+    with pytest.raises(AppRefusedError, match=r"cannot be unpacked in .*apps: File exists"):
+        unpacked(fab, tmp_path / "apps")
+
+
+def test_a_bundle_whose_content_is_damaged_is_told(tmp_path: Path) -> None:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as bundle:
+        bundle.writestr("word", "first")
+    content = buffer.getvalue().replace(b"first", b"worst")
+    with pytest.raises(AppRefusedError, match="Bad CRC"):
+        unpacked(fab_of(content), tmp_path / "apps")
+
+
 def test_an_app_is_unpacked_once_under_its_hash(tmp_path: Path) -> None:
     fab = fab_of(app_bundle(CLIENT, files=app_source()))
     first = unpacked(fab, tmp_path)

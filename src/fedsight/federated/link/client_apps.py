@@ -9,6 +9,7 @@ import stat
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -117,6 +118,19 @@ def unpacked(fab: Fab, folder: Path) -> Path:
     target = folder / hashlib.sha256(fab.content).hexdigest()
     if target.is_dir():
         return target
+    try:
+        _unpack(fab, folder, target)
+    except OSError as error:  # a full disk, or a file where the bundle wants a folder
+        raise AppRefusedError(
+            f"the app bundle cannot be unpacked in {folder}: {error.strerror or error}"
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise AppRefusedError(f"the app bundle cannot be unpacked: {error}") from error
+    return target
+
+
+def _unpack(fab: Fab, folder: Path, target: Path) -> None:
+    """Beside `target` first, so that it is never there in part."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
     try:
@@ -128,7 +142,6 @@ def unpacked(fab: Fab, folder: Path) -> Path:
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    return target
 
 
 def _extract(bundle: zipfile.ZipFile, folder: Path) -> None:
