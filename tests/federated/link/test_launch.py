@@ -15,7 +15,8 @@ import pytest
 from fedsight.config import Settings, load
 from fedsight.door.serving import listening
 from fedsight.errors import FedsightError
-from fedsight.federated.link.launch import Federation, launched
+from fedsight.federated.link.launch import Federation, hand_over, launched
+from fedsight.federated.link.local import LocalPlan
 from fedsight.federated.node.introduction import introduced
 from tests.federated.link.stock import app_bundle, question, submitted
 from tests.federated.link.warm_nodes import CLIENT, app_source, until
@@ -107,6 +108,19 @@ def test_a_taken_port_is_told_in_one_sentence(settings: Settings) -> None:
             launched(settings, 1, port=port),
         ):
             pass
+
+
+def test_a_process_that_dies_at_once_is_told_with_its_log(tmp_path: Path) -> None:
+    plan = LocalPlan(str(tmp_path), "info", ("client-0",), 0)
+    command = [sys.executable, "-S", "-c", "raise SystemExit(3)"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        child.wait()
+        with pytest.raises(FedsightError) as caught:
+            hand_over(child, plan)
+    assert str(caught.value) == (
+        "the federation did not start: its process ended at once (exit code 3);"
+        f" see {tmp_path}/logs/federation.log"
+    )
 
 
 LAUNCHER = """

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -145,10 +145,24 @@ def _started(plan: LocalPlan) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env=environment,
         )
-    assert child.stdin is not None
-    child.stdin.write(json.dumps(asdict(plan)).encode() + b"\n")
-    child.stdin.flush()
+    hand_over(child, plan)
     return child
+
+
+def hand_over(child: subprocess.Popen[bytes], plan: LocalPlan) -> None:
+    """Give a process its plan. Raises FedsightError where it has died already."""
+    assert child.stdin is not None
+    try:
+        child.stdin.write(json.dumps(asdict(plan)).encode() + b"\n")
+        child.stdin.flush()
+    except BrokenPipeError:
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+        code = child.wait()
+        raise FedsightError(
+            f"the federation did not start: its process ended at once (exit code {code});"
+            f" see {plan.logs / LOG}"
+        ) from None
 
 
 Lines = SimpleQueue[bytes]
