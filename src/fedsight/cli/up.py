@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import httpx
 import typer
 
-from fedsight.cli.attached import answers, make_writable
+from fedsight.cli.attached import answers, make_writable, reachable
 from fedsight.cli.kept import collector
 from fedsight.cli.options import Config
 from fedsight.cli.screen import Screen
@@ -76,7 +76,13 @@ def up(
     wanted = task or settings.run.task
     tell = partial(screen.say, style="yellow")
     with launched(
-        settings, nodes, task=wanted, port=superlink_port, apps=apps, tell=tell
+        settings,
+        nodes,
+        task=wanted,
+        port=superlink_port,
+        apps=apps,
+        collector=f"http://{reachable(settings.collector.host)}:{port}" if port else None,
+        tell=tell,
     ) as federation:
         screen.say(f"SuperLink at {federation.address}, logs in {settings.data / 'logs'}", "bold")
         if run:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import pytest
 from fedsight.config import Settings, load
 from fedsight.door.serving import listening
 from fedsight.errors import FedsightError
+from fedsight.federated.link.address import Address
 from fedsight.federated.link.launch import Federation, hand_over, launched
 from fedsight.federated.link.local import LocalPlan
+from fedsight.federated.link.wire import RejectedError, Wire
 from fedsight.federated.node.introduction import introduced
+from fedsight.journal import orphans
 from tests.federated.link.stock import app_bundle, question, submitted
 from tests.federated.link.warm_nodes import CLIENT, app_source, until
 
@@ -110,8 +114,25 @@ def test_a_taken_port_is_told_in_one_sentence(settings: Settings) -> None:
             pass
 
 
+def test_whom_its_superlink_turns_away_is_journaled(settings: Settings) -> None:
+    with (
+        launched(settings, 1) as federation,
+        closing(Wire(Address.of(federation.address), None)) as wire,
+        pytest.raises(RejectedError),
+    ):
+        wire.post("/v1/fleet/pull-messages", b"", dict)
+    kept = [
+        event
+        for journal in orphans(settings.journals)
+        for record in journal.read(0, 10, 10**6)
+        for event in record.batch.events
+    ]
+    assert [(event.source, event.kind) for event in kept] == [("superlink", "NODE_REFUSED")]
+    assert kept[0].details["path"] == "/v1/fleet/pull-messages"
+
+
 def test_a_process_that_dies_at_once_is_told_with_its_log(tmp_path: Path) -> None:
-    plan = LocalPlan(str(tmp_path), "info", ("client-0",), 0)
+    plan = LocalPlan(str(tmp_path), "INFO", ("client-0",), 0)
     command = [sys.executable, "-S", "-c", "raise SystemExit(3)"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
         child.wait()

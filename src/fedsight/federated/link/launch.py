@@ -87,6 +87,7 @@ def launched(
     apps: bool = False,
     again: bool = True,
     database: Path | None = None,
+    collector: str | None = None,
     tell: Callable[[str], object] = lambda _: None,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Federation]:
@@ -95,8 +96,9 @@ def launched(
     It is there as soon as the SuperLink's port is open, while its processes still start. `task`
     is imported ahead, `apps` lets nodes run apps that are not fedsight's own, `again` starts
     what dies anew, `database` keeps the SuperLink's state on disk, and `tell` is told in a
-    sentence what dies (from another thread). `meanwhile` is called once, as soon as the first of
-    them has been started. Port 0: any free one.
+    sentence what dies (from another thread). Requests that the SuperLink turns away are journaled
+    in the data directory; `collector` is the URL of whoever is sent them at once.
+    `meanwhile` is called once, as soon as the first process has been started. Port 0: any free one.
     Raises FedsightError where the port is taken, or where it cannot be started.
     """
     names = tuple(f"client-{part}" for part in range(nodes))
@@ -109,6 +111,8 @@ def launched(
         database=None if database is None else str(database),
         apps=apps,
         again=again,
+        journals=str(settings.journals),
+        collector=collector,
     )
     plan.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     child = _started(plan)

@@ -13,14 +13,20 @@ import os
 import socket
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedsight.config import LOOPBACK
 from fedsight.door.serving import listening
+from fedsight.door.token import token_of
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link.nursery import Child, Nursery
+
+if TYPE_CHECKING:
+    from fedsight.federated.link.reports import Refusal
 
 SUPERLINK = "superlink"
 
@@ -37,6 +43,8 @@ class LocalPlan:
     database: str | None = None
     apps: bool = False
     again: bool = True
+    journals: str | None = None
+    collector: str | None = None
 
     @property
     def logs(self) -> Path:
@@ -91,9 +99,30 @@ def _superlink(plan: LocalPlan, listener: socket.socket) -> Child:
 
         database = None if plan.database is None else Path(plan.database)
         port = listener.getsockname()[1]
-        SuperLink(SuperLinkOptions(LOOPBACK, port, database), listener).run()
+        with _refusals(plan) as note:
+            SuperLink(SuperLinkOptions(LOOPBACK, port, database), listener, note).run()
 
     return Child(SUPERLINK, run, plan.logs / f"{SUPERLINK}.log", plan.again, last=True)
+
+
+@contextmanager
+def _refusals(plan: LocalPlan) -> Iterator[Callable[[Refusal], object]]:
+    """What journals those whom the SuperLink turns away, as `fedsight serve superlink` does."""
+    if plan.journals is None:
+        yield lambda _: None
+        return
+    from fedsight.federated.api.shipping import ProvenSink
+    from fedsight.federated.link.refusal_journal import RefusalJournal
+
+    with ExitStack() as stack:
+        sink = None
+        if plan.collector is not None:
+            data = Path(plan.data)
+            sink = ProvenSink(plan.collector, data, token_of(data))
+            stack.callback(sink.close)
+        journal = RefusalJournal(Path(plan.journals), sink)
+        stack.callback(journal.close)
+        yield journal.note
 
 
 def _node(plan: LocalPlan, listener: socket.socket, part: int, memory: Path) -> Child:
