@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,10 @@ from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel
 from fedsight.federated.link import identity
 from fedsight.federated.link.caller import Place
-from fedsight.federated.link.fleet_client import RefusedError
+from fedsight.federated.link.fleet_client import FleetClient, RefusedError
 from fedsight.federated.link.membership import Membership
 from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
+from fedsight.federated.link.wire import Wire
 from fedsight.federated.node.introduction import introduced
 from fedsight.federated.plan import Plan
 from fedsight.tasks import load
@@ -122,6 +123,30 @@ def test_a_restarted_node_is_the_same_node_at_once(superlink: SuperLink, tmp_pat
             ids.append(running.node.health.node_id)
             running.node._client.leave = lambda: None  # type: ignore[method-assign]
     assert ids[0] == ids[1] != 0
+
+
+@pytest.mark.parametrize("node_auth", [False, True])
+def test_a_node_that_lost_its_id_waits_for_its_old_self_to_be_given_up(
+    node_auth: bool, tmp_path: Path
+) -> None:
+    superlink = SuperLink(SuperLinkOptions(port=0, node_auth=node_auth))
+    address = superlink.start()
+    who = identity.write(tmp_path / "key")
+    with ExitStack() as stack:
+        stack.callback(superlink.stop)
+        wire = stack.enter_context(closing(Wire(address, None)))
+        if node_auth:
+            stack.enter_context(Membership(Place(address))).register(tmp_path / "key.pub", "a")
+        old = FleetClient(wire, who)
+        before = old.join()
+        health = stack.enter_context(warm_node(address, tmp_path, who=who)).node.health
+        until(lambda: "an earlier process of this node" in health.waits_for)
+        assert not health.online
+        old.leave()  # as the SuperLink gives up one that was killed
+        until(lambda: health.online)
+        assert health.node_id == before
+        with pytest.raises(RefusedError, match="another process with it is online"):
+            FleetClient(wire, who, old_self_seconds=0.0).join()
 
 
 def test_a_node_whose_id_cannot_be_kept_is_a_node_all_the_same(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
-from flwr.common.constant import HEARTBEAT_MIN_INTERVAL
+from flwr.common.constant import HEARTBEAT_MIN_INTERVAL, HEARTBEAT_PATIENCE
 from flwr.common.serde import fab_from_proto, run_from_proto
 from flwr.proto.fab_pb2 import GetFabRequest, GetFabResponse
 from flwr.proto.fleet_pb2 import (
@@ -44,11 +45,17 @@ from fedsight.errors import FedsightError
 from fedsight.federated.link.frames import content_of, with_content
 from fedsight.federated.link.identity import Identity
 from fedsight.federated.link.objects import Pieces
-from fedsight.federated.link.reports import LIFE_HEADER
+from fedsight.federated.link.reports import LIFE_HEADER, ONLINE_ALREADY
 from fedsight.federated.link.wire import AwayError, Body, RejectedError, Wire
 
 #: The least that Flower allows: a node that is gone counts as offline after twice as long.
 HEARTBEAT_SECONDS = float(HEARTBEAT_MIN_INTERVAL)
+#: So long a node waits for a process of before to count as gone, and a little for the way.
+OLD_SELF_SECONDS = HEARTBEAT_PATIENCE * HEARTBEAT_SECONDS + 5.0
+OLD_SELF = (
+    "it counts an earlier process of this node, or another with its key, as online; one that was"
+    f" killed it gives up within {HEARTBEAT_PATIENCE * HEARTBEAT_SECONDS:.0f} s"
+)
 
 log = logging.getLogger("fedsight.node")
 
@@ -86,14 +93,25 @@ A = TypeVar("A", bound=_Decoded)
 class FleetClient:
     """One node's side of the Fleet API. Thread-safe. `memory` is a file that keeps the node's id.
 
+    Where it cannot come online as it seems to be so already, that is an AwayError for the first
+    `old_self_seconds`.
+
     Every call raises AwayError where the SuperLink does not answer, ForgottenError where it does
     not know the node, RunOverError where it knows no such run, and RejectedError on any other no.
     """
 
-    def __init__(self, wire: Wire, identity: Identity, memory: Path | None = None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        identity: Identity,
+        memory: Path | None = None,
+        old_self_seconds: float = OLD_SELF_SECONDS,
+    ) -> None:
         self._wire = wire
         self._identity = identity
         self._memory = memory
+        self._old_self_seconds = old_self_seconds
+        self._waits_since: float | None = None
         self._node = Node()
         version = RuntimeVersionMetadata.from_local_component("SuperNode")
         self._headers = {**dict(version.as_metadata()), LIFE_HEADER: secrets.token_hex(8)}
@@ -106,7 +124,7 @@ class FleetClient:
     def join(self) -> int:
         """Go online, registering where that is allowed; the node's id. Raises RefusedError, too."""
         node_id = self._returned() or self._arrived()
-        self._node = Node(node_id=node_id)
+        self._node, self._waits_since = Node(node_id=node_id), None
         self._remember(node_id)
         return node_id
 
@@ -152,7 +170,18 @@ class FleetClient:
         try:
             return self._activated()
         except (RejectedError, ForgottenError) as error:
+            if _is_online(error, registered):
+                self._wait_for_old_self()
+                registered = True
             raise RefusedError(self._unwanted(error, registered)) from None
+
+    def _wait_for_old_self(self) -> None:
+        """Raise AwayError while it may be a process that was killed that counts as online."""
+        now = time.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
+        if now - self._waits_since < self._old_self_seconds:
+            raise AwayError(OLD_SELF)
 
     def _activated(self) -> int:
         request = ActivateNodeRequest(
@@ -179,8 +208,9 @@ class FleetClient:
                 " operator lets it in with: fedsight node register FILE.pub"
             )
         return (
-            f"the SuperLink at {address} refused the key {key}: {error}; its key was revoked, or"
-            " the clocks of the two machines differ by minutes"
+            f"the SuperLink at {address} refused the key {key}: {error}; its key was revoked,"
+            " another process with it is online, or the clocks of the two machines differ by"
+            " minutes"
         )
 
     def leave(self) -> None:
@@ -270,3 +300,15 @@ class FleetClient:
             if error.code in _RUN_IS_OVER:
                 raise RunOverError(str(error)) from None
             raise
+
+
+def _is_online(error: Exception, registered: bool) -> bool:
+    """Whether a node was not let online since it is so already, as far as can be told.
+
+    A SuperLink of ours says so. Of Flower's own, where nodes register themselves, the same error
+    means a key that was revoked, too; where they may not, most likely one that it does not know.
+    """
+    return isinstance(error, RejectedError) and (
+        ONLINE_ALREADY in str(error)
+        or (registered and error.code == ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED)
+    )

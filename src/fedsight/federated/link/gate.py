@@ -22,6 +22,7 @@ from starlette.requests import Request
 from fedsight.federated.link import turned_away
 from fedsight.federated.link.admission import address_of
 from fedsight.federated.link.replay import Seen
+from fedsight.federated.link.reports import ONLINE_ALREADY
 from fedsight.federated.link.turned_away import TurnedAway, fingerprint_of_header
 
 #: Flower's answers to a key that it does not know.
@@ -55,8 +56,11 @@ class Gate:
         try:
             yield
         except FlowerError as error:
-            if error.code in STRANGERS and not self._knows(request):
-                self._refuse(request, turned_away.UNKNOWN_KEY)
+            if error.code in STRANGERS:
+                if not self._knows(request):
+                    self._refuse(request, turned_away.UNKNOWN_KEY)
+                elif error.code == ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED:
+                    error.public_details = ONLINE_ALREADY  # Flower says the same to a stranger
             raise
 
     def vouch(self, request: Request) -> None:

@@ -9,6 +9,8 @@ SERVICE = "fedsight-superlink"
 
 #: In a warm node's requests: which of its processes makes them.
 LIFE_HEADER = "fedsight-life"
+#: Why a node whose key is known cannot come online.
+ONLINE_ALREADY = "a node with this key is online already"
 
 #: Start and end, Unix nanoseconds on the SuperLink's clock.
 Span = tuple[int, int]
