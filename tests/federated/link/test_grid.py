@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
 
 from fedsight.federated import codec
 from fedsight.federated.link.caller import Place
-from fedsight.federated.link.grid import LinkGrid
+from fedsight.federated.link.fleet_client import FleetClient
+from fedsight.federated.link.grid import MESSAGE_LOST, LinkGrid
+from fedsight.federated.link.identity import fresh
 from fedsight.federated.link.superlink import SuperLink
+from fedsight.federated.link.wire import Wire
 from tests.federated.link.fleet import Node, echo, introducing, nodes
 
 CONFIG = {"task": "toy:task", "lr": 0.1, "rounds": 3, "warm": True}
@@ -133,3 +137,23 @@ def test_who_is_there_is_told_at_once_while_answers_are_awaited(superlink: Super
         while not (answers := grid.pull_messages([asked])) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not answers[0].has_error()
+
+
+def test_a_message_whose_announcement_was_lost_is_an_error_of_its_node(
+    superlink: SuperLink,
+) -> None:
+    with (
+        closing(Wire(superlink.address, None)) as wire,
+        LinkGrid(Place(superlink.address), CONFIG) as grid,
+    ):
+        node = FleetClient(wire, fresh())
+        content = RecordDict({"config": ConfigRecord({"round": 1})})
+        (asked,) = grid.push_messages([Message(content, node.join(), "train")])
+        assert node.poll() is not None  # and it never learns of that
+        answers: list[Message] = []
+        deadline = time.monotonic() + 20
+        while not answers and time.monotonic() < deadline:
+            assert node.poll() is None
+            answers = grid.pull_messages([asked])
+            time.sleep(0.05)
+        assert answers[0].error.reason == MESSAGE_LOST

@@ -97,3 +97,87 @@ def test_a_node_that_does_not_name_its_processes_begins_anew_when_it_comes_onlin
     assert list(polls.nodes[7].lost) == []
     polls.went_online(7)
     assert list(polls.nodes[7].lost) == ["held"]
+
+
+SECOND = 10**9
+
+
+class Asking:
+    """A node that asks twenty times a second; `now` is the time, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self.now = SECOND
+        self.polls = Polls(lambda: self.now)
+        self.ask()
+
+    def ask(self, *handed: str, seconds: float = 0.05) -> None:
+        """Ask until so many seconds are over; the last answer names these messages."""
+        until = self.now + int(seconds * SECOND)
+        while self.now < until:
+            self.now += SECOND // 20
+            self.polls.asked(7, 0, "life")
+            self.polls.polled(7)
+        for message in handed:
+            self.polls.handed_over(message, 7, frozenset({message, "model"}))
+
+    @property
+    def lost(self) -> list[str]:
+        return list(self.polls.nodes[7].lost)
+
+
+def test_a_message_that_did_not_reach_its_node_is_lost() -> None:
+    node = Asking()
+    node.ask("m")
+    node.ask(seconds=1.9)
+    assert node.lost == []
+    node.ask(seconds=0.2)
+    assert node.lost == ["m"]
+    node.polls.received("m")  # it had only been slow
+    assert node.lost == []
+
+
+def test_a_message_on_its_way_is_not_lost_however_long_that_takes() -> None:
+    node = Asking()
+    node.ask("m")
+    node.polls.fetched(7, "model")
+    node.ask(seconds=600)
+    assert node.lost == []
+    node.polls.received("m")
+    node.ask(seconds=600)
+    assert node.lost == []
+
+
+def test_a_message_that_waits_behind_another_is_not_lost() -> None:
+    node = Asking()
+    node.ask("first")
+    node.polls.received("first")
+    node.ask("second")
+    node.ask(seconds=600)
+    assert node.lost == []
+    node.polls.answer_began("first", node.now, "s", 0)
+    node.ask(seconds=1.5)
+    assert node.lost == []
+    node.polls.fetched(7, "second")
+    node.ask(seconds=600)
+    assert node.lost == []
+
+
+def test_a_message_that_its_node_passed_over_is_lost_at_once() -> None:
+    node = Asking()
+    node.ask("first")
+    node.polls.received("first")  # and it never answers
+    node.ask("second")
+    node.ask("third")
+    node.polls.received("third")
+    node.ask()
+    assert node.lost == ["second"]
+
+
+def test_one_that_asks_no_more_has_lost_nothing_yet() -> None:
+    node = Asking()
+    node.ask("m")
+    node.now += 600 * SECOND
+    node.polls.polled(7)
+    assert node.lost == []
+    node.polls.polled(7)
+    assert node.lost == ["m"]

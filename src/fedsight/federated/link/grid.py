@@ -55,7 +55,10 @@ WAIT_SECONDS = 120.0
 BUSY_WAIT_SECONDS = 0.3
 #: How often our SuperLink is asked which messages were lost with a node's process.
 LOOK_SECONDS = 1.0
-BEGAN_ANEW = "the node's process ended before it had answered, and another took its place"
+MESSAGE_LOST = (
+    "the message was lost: the node's process ended before it had answered and another took its"
+    " place, or it did not reach the node"
+)
 #: Objects under way at once: one is being sent while another is being taken in.
 LANES = 4
 #: No further answer is taken in by one `pull_messages` beyond so many bytes.
@@ -272,7 +275,7 @@ class LinkGrid(Grid):
         """An answer and its size, None before it is there; an Error where it cannot be had."""
         arriving = self._arrived.get(message_id)
         if message_id in self._lost:
-            return transfer.failure(self.run.run_id, node_id, message_id, BEGAN_ANEW), 0
+            return transfer.failure(self.run.run_id, node_id, message_id, MESSAGE_LOST), 0
         if arriving is None:
             return None
         try:

@@ -19,14 +19,32 @@ MOST_TURNS = 20_000
 MOST_HELD = 64
 MOST_LIVES = 16
 MOST_NODES = 20_000
+#: A node that has nothing else to do fetches a message at once. One that it has not begun to fetch
+#: by so many later polls, and in so many nanoseconds, it has not heard of.
+UNHEARD_POLLS = 2
+UNHEARD_NS = 2 * 10**9
+
+
+@dataclass
+class _Held:
+    """A message that its node was handed at its poll number `poll`, and the ids of its objects.
+
+    `begun`: the node has asked for one of them.
+    """
+
+    poll: int
+    objects: frozenset[str] = frozenset()
+    begun: bool = False
 
 
 @dataclass
 class NodePolls:
     """One node's requests so far; `last` is on the monotonic clock, in seconds.
 
-    `lives` are the processes that made them, the newest last. `held` are messages that it took
-    and has not answered whole; when another process takes its place, they are `lost`.
+    `lives` are the processes that made them, the newest last. `held` are messages that it was
+    handed and has not answered whole, in the order in which it works them off; when another
+    process takes its place, they are `lost`, and so is one of which it has not heard. `polls` are
+    its questions for messages; when it last did something else is `acted`, Unix nanoseconds.
     """
 
     last: float = 0.0
@@ -34,8 +52,25 @@ class NodePolls:
     bytes_out: int = 0
     requests: int = 0
     lives: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    held: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    held: OrderedDict[str, _Held] = field(default_factory=OrderedDict)
     lost: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    polls: int = 0
+    acted: int = 0
+
+    def unheard(self, now: int) -> list[str]:
+        """Messages of which it has not heard: the answer that named them was lost on the way.
+
+        It is past them where it has begun with a later one, and where it has nothing to do.
+        """
+        latest = max((held.poll for held in self.held.values() if held.begun), default=-1)
+        idle = latest < 0 and now - self.acted >= UNHEARD_NS
+        return [
+            message_id
+            for message_id, held in self.held.items()
+            if not held.begun
+            and self.polls - held.poll >= UNHEARD_POLLS
+            and (idle or held.poll < latest)
+        ]
 
 
 @dataclass
@@ -94,8 +129,12 @@ class Polls:
             self._begun_anew(node)
 
     def _begun_anew(self, node: NodePolls) -> None:
-        node.lost |= node.held
-        node.held.clear()
+        self._lose(node, list(node.held))
+
+    def _lose(self, node: NodePolls, message_ids: Iterable[str]) -> None:
+        for message_id in message_ids:
+            del node.held[message_id]
+            node.lost[message_id] = None
         _bound(node.lost, MOST_HELD)
 
     def answered(self, node_id: int, bytes_out: int) -> None:
@@ -113,20 +152,48 @@ class Polls:
         """A message for a node was handed in."""
         self._turn(message_id).stored = self.now()
 
-    def handed_over(self, message_id: str, node_id: int) -> None:
-        """A node was told of a message; its objects follow."""
+    def polled(self, node_id: int) -> None:
+        """A node asked for messages."""
+        node = self.nodes.get(node_id)
+        if node is not None:
+            node.polls += 1
+            self._lose(node, node.unheard(self.now()))
+
+    def handed_over(
+        self, message_id: str, node_id: int, objects: frozenset[str] = frozenset()
+    ) -> None:
+        """A node was told of a message; its objects, those ids, follow."""
         turn = self._turn(message_id)
         turn.handed, turn.node_id = self.now(), node_id
         node = self.nodes.get(node_id)
         if node is not None:
-            node.held[message_id] = None
+            node.held[message_id] = _Held(node.polls, objects)
+            node.acted = turn.handed
             _bound(node.held, MOST_HELD)
+
+    def fetched(self, node_id: int, object_id: str) -> None:
+        """A node asked for an object."""
+        node = self.nodes.get(node_id)
+        if node is not None:
+            node.acted = self.now()
+            for held in node.held.values():
+                held.begun = held.begun or object_id in held.objects
 
     def received(self, message_id: str) -> None:
         """A node has confirmed that it holds the whole message."""
         turn = self._turns.get(message_id)
         if turn is not None and turn.received is None:
             turn.received = self.now()
+            self._begun(turn, message_id)
+
+    def _begun(self, turn: _Turn, message_id: str) -> None:
+        """A node has the message for certain, whatever was thought of it."""
+        node = self.nodes.get(turn.node_id)
+        if node is not None and turn.received is not None:
+            node.acted = turn.received
+            node.lost.pop(message_id, None)
+            if message_id in node.held:
+                node.held[message_id].begun = True
 
     def answer_began(self, message_id: str, began: int, session: str, wanted: int) -> None:
         """A node's answer to a message was taken; `wanted` objects of it are yet to come."""
@@ -154,6 +221,7 @@ class Polls:
         node = self.nodes.get(turn.node_id)
         if node is not None:
             node.held.pop(message_id, None)
+            node.acted = turn.ended
 
     def turns(self, message_ids: Iterable[str]) -> dict[str, TurnReport]:
         """The turns of those messages that are known."""

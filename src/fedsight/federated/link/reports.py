@@ -20,7 +20,8 @@ class NodeReport(Struct, frozen=True):
     """One node: `status` is Flower's own word for it, ages are seconds, None: not seen yet.
 
     `node_id` is text, as it has 64 bits and JSON's numbers have 53. `lost` are messages that an
-    earlier process of the node took and did not answer: nobody will.
+    earlier process of the node took and did not answer, and those that were handed to it and did
+    not reach it: nobody will answer them.
     """
 
     node_id: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+
 from fedsight.federated.link.polls import Polls
 
 
@@ -18,6 +20,7 @@ class Watching:
             "/v1/runtime/push-messages": self._stored,
             "/v1/fleet/activate-node": self._went_online,
             "/v1/fleet/pull-messages": self._handed_over,
+            "/v1/fleet/pull-object": self._fetched,
             "/v1/fleet/confirm-message-received": self._received,
             "/v1/fleet/push-messages": self._answer_began,
             "/v1/fleet/push-object": self._object_came,
@@ -51,8 +54,14 @@ class Watching:
         self.polls.went_online(answer.node_id)
 
     def _handed_over(self, request: Any, answer: Any, _: int) -> None:
-        for message in answer.messages_list:
-            self.polls.handed_over(message.metadata.message_id, request.node.node_id)
+        node_id = request.node.node_id
+        self.polls.polled(node_id)
+        for message, tree in zip(answer.messages_list, answer.message_object_trees, strict=True):
+            objects = frozenset(each.object_id for each in iterate_object_tree(tree))
+            self.polls.handed_over(message.metadata.message_id, node_id, objects)
+
+    def _fetched(self, request: Any, _: Any, __: int) -> None:
+        self.polls.fetched(request.node.node_id, request.object_id)
 
     def _received(self, request: Any, _: Any, __: int) -> None:
         self.polls.received(request.message_object_id)
