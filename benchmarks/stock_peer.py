@@ -31,6 +31,7 @@ from fedsight.federated.link.address import Address
 from fedsight.federated.link.caller import Caller, Place
 from fedsight.federated.link.fab import CLIENT_APP
 from fedsight.federated.link.submission import Heartbeats, submit
+from fedsight.federated.node.allowed import TASKS_VARIABLE
 from fedsight.federated.plan import Plan
 
 #: The task that is Flower's own kind of app; all others are fedsight's ClientApp.
@@ -44,6 +45,7 @@ def main() -> None:
     """Train until the parent wants no more rounds."""
     logging.getLogger("flwr").setLevel(logging.ERROR)
     turns, plan = Turns(), plan_of(sys.argv)
+    os.environ[TASKS_VARIABLE] = plan.task
     with ExitStack() as open_:
         folder = Path(open_.enter_context(tempfile.TemporaryDirectory(prefix="fb-")))
         address = Address(LOOPBACK, _free_port())

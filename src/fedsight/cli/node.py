@@ -32,13 +32,33 @@ CLIENT_ID, SERVER_HOST = "CLIENT_ID", "SERVER_HOST"
 app = typer.Typer(invoke_without_command=True, help="Be a node of a federation.")
 
 
+Place = Annotated[
+    str | None,
+    typer.Option(
+        "--superlink", help="Address of the SuperLink, HOST:PORT.", show_default="127.0.0.1:8000"
+    ),
+]
+RootCert = Annotated[
+    Path | None,
+    typer.Option(
+        "--root-cert", help="Certificate of the authority that vouches for the SuperLink."
+    ),
+]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Speak plaintext beyond this machine.")]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Tasks of your own, package.module:object, that a run may have it load; parted by"
+        " commas, or given several times.",
+        show_default="only fedsight's own",
+    ),
+]
+
+
 @app.callback(epilog=EXAMPLES)
 def node(
     context: typer.Context,
-    superlink: Annotated[
-        str | None,
-        typer.Option(help="Address of the SuperLink, HOST:PORT.", show_default="127.0.0.1:8000"),
-    ] = None,
+    superlink: Place = None,
     name: Annotated[
         str | None, typer.Option(help="What the node is called.", show_default="the host's name")
     ] = None,
@@ -55,16 +75,12 @@ def node(
         Path | None,
         typer.Option(help="Private key of the node.", show_default="one that it makes and keeps"),
     ] = None,
-    root_cert: Annotated[
-        Path | None,
-        typer.Option(help="Certificate of the authority that vouches for the SuperLink."),
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Speak plaintext beyond this machine.")
-    ] = False,
+    root_cert: RootCert = None,
+    insecure: Insecure = False,
     apps: Annotated[
         bool, typer.Option("--apps", help="Run apps whose code the SuperLink sends.")
     ] = False,
+    tasks: Tasks = None,
     config: Config = None,
 ) -> None:
     """Be a node: answer a SuperLink's messages until Ctrl-C, with everything kept warm.
@@ -91,23 +107,11 @@ def node(
             root_cert=root_cert,
             insecure=insecure,
             apps=apps,
+            tasks=tuple(tasks or ()),
         )
     )
 
 
-Place = Annotated[
-    str | None,
-    typer.Option(
-        "--superlink", help="Address of the SuperLink, HOST:PORT.", show_default="127.0.0.1:8000"
-    ),
-]
-RootCert = Annotated[
-    Path | None,
-    typer.Option(
-        "--root-cert", help="Certificate of the authority that vouches for the SuperLink."
-    ),
-]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Speak plaintext beyond this machine.")]
 TokenFile = Annotated[
     Path | None,
     typer.Option(

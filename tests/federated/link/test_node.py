@@ -99,6 +99,21 @@ def test_code_that_the_server_sends_is_not_run_unless_allowed(
     assert not (tmp_path / "apps").exists()
 
 
+def test_a_task_that_the_node_was_not_told_of_is_not_even_imported(
+    superlink: SuperLink, tmp_path: Path
+) -> None:
+    module = "nowhere.tasks"
+    bundle = app_bundle(config=Plan(task=f"{module}:TASK", nodes=1).config())
+    with (
+        warm_node(superlink.address, tmp_path, partition=0, partitions=1),
+        submitted(str(superlink.address), bundle) as server,
+    ):
+        (node,) = server.nodes(1)
+        error = server.ask(node, "train").error
+    assert f"start the node with --tasks {module}:TASK" in error.reason
+    assert "no module named" not in error.reason
+
+
 def test_anothers_app_is_run_and_its_node_still_introduces_itself(
     superlink: SuperLink, tmp_path: Path
 ) -> None:

@@ -94,11 +94,12 @@ def launched(
     """A federation of `nodes` nodes called client-0, client-1, ..., ended at the end.
 
     It is there as soon as the SuperLink's port is open, while its processes still start. `task`
-    is imported ahead, `apps` lets nodes run apps that are not fedsight's own, `again` starts
-    what dies anew, `database` keeps the SuperLink's state on disk, and `tell` is told in a
-    sentence what dies (from another thread). Requests that the SuperLink turns away are journaled
-    in the data directory; `collector` is the URL of whoever is sent them at once.
-    `meanwhile` is called once, as soon as the first process has been started. Port 0: any free one.
+    is imported ahead, and is the only one beside fedsight's own that nodes load; `apps` lets them
+    run apps that are not fedsight's own, `again` starts what dies anew, `database` keeps the
+    SuperLink's state on disk, and `tell` is told in a sentence what dies (from another thread).
+    Requests that the SuperLink turns away are journaled in the data directory; `collector` is the
+    URL of whoever is sent them at once. `meanwhile` is called once, as soon as the first process
+    has been started. Port 0: any free one.
     Raises FedsightError where the port is taken, or where it cannot be started.
     """
     names = tuple(f"client-{part}" for part in range(nodes))

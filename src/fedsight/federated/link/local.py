@@ -139,6 +139,7 @@ def _node(plan: LocalPlan, listener: socket.socket, part: int, memory: Path) -> 
         partition=part,
         partitions=len(plan.names),
         apps=plan.apps,
+        tasks=() if plan.task is None else (plan.task,),
     )
     who = identity.fresh()
 

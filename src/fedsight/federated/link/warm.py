@@ -25,6 +25,7 @@ from fedsight.federated.link.fleet_client import FleetClient
 from fedsight.federated.link.identity import Identity
 from fedsight.federated.link.node import Node
 from fedsight.federated.node import introduction
+from fedsight.federated.node.allowed import allow, tasks_of
 
 WARM = "warm"
 #: What is on its way when a node is told to end gets so long.
@@ -53,6 +54,7 @@ class NodeOptions:
     root_cert: Path | None = None
     insecure: bool = False
     apps: bool = False
+    tasks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.partition is None) != (self.partitions is None):
@@ -67,6 +69,7 @@ class NodeOptions:
                 "a node's name must be letters, digits, '.', '_' and '-', at most 64,"
                 f" got {self.name!r}"
             )
+        tasks_of(self.tasks)
 
     def config(self) -> dict[str, UserConfigValue]:
         """The node's configuration as its ClientApp sees it."""
@@ -124,6 +127,7 @@ def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None
     `who` is an identity that is kept elsewhere, and its id in the file `memory`; else it is the
     key file's, or the name's own.
     """
+    allow(options.tasks)
     _prepare()
     options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:

@@ -18,6 +18,7 @@ from flwr.clientapp import ClientApp
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.node.allowed import refuse_unless_allowed
 from fedsight.federated.node.assignment import Assignment
 from fedsight.federated.node.gradients import AddedGradients
 from fedsight.federated.node.introduction import introduce
@@ -186,6 +187,7 @@ def _samples() -> int | None:
 
 def _trainer_of_node(context: Context) -> Trainer:
     plan, node = Plan.of(context.run_config), context.node_config
+    refuse_unless_allowed(plan.task)
     if "partition-id" not in node:
         raise FedsightError(
             f"this node has no part of task {plan.task}'s data: start it with --partition I --of N"
