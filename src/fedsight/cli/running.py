@@ -207,8 +207,8 @@ def stay_up(screen: Screen, reached: Collector) -> None:
     if reached.child is None:
         screen.say(f"the dashboard at {reached.url} was up before and stays up")
         return
-    screen.say(f"dashboard stays up at {reached.url} until Ctrl-C")
     with suppress(KeyboardInterrupt):
+        screen.say(f"dashboard stays up at {reached.url} until Ctrl-C")
         while True:
             time.sleep(POLL_SECONDS)
 

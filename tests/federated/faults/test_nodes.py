@@ -23,8 +23,8 @@ LOOK_SECONDS, SLACK_SECONDS = 1.0, 2.0
 
 
 def killed_halfway(traffic: Callable[[], int], kill: Callable[[], None]) -> None:
-    """Kill once a quarter of the model has gone by; it may not all have gone by then."""
-    until(lambda: traffic() > LARGE, what="a quarter of a model")
+    """Kill once a part of the model has gone by; it may not all have gone by then."""
+    until(lambda: traffic() > LARGE // 10, what="a part of a model")
     kill()
     time.sleep(0.2)
     assert traffic() < 4 * LARGE

@@ -44,10 +44,16 @@ def is_alive(pid: int) -> bool:
 
 
 def names(federation: Federation, count: int) -> dict[int, str]:
-    """The nodes' ids and names, asked through a run of its own."""
+    """The nodes' ids and names, asked through a run of its own.
+
+    A node that was killed a moment ago may have taken the question with it: it is asked again.
+    """
     with submitted(federation.address, app_bundle(CLIENT, **APP)) as server:
-        answers = server.ask_all(server.nodes(count, 60), "query", question)
-        return {one.metadata.src_node_id: str(introduced(one)["name"]) for one in answers}
+        began = time.monotonic()
+        while True:
+            answers = server.ask_all(server.nodes(count, 60), "query", question)
+            if not any(one.has_error() for one in answers) or time.monotonic() - began > 30:
+                return {one.metadata.src_node_id: str(introduced(one)["name"]) for one in answers}
 
 
 def test_a_federation_comes_up_serves_and_goes(settings: Settings) -> None:
