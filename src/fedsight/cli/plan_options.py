@@ -42,7 +42,12 @@ OPTIONS = (
     PlanOption("batch_size", int, "Local batch size."),
     PlanOption("seed", int, "Seed of everything random."),
     PlanOption("local", str, "How simulated nodes train: loop (in turn) or cohort (all at once)."),
-    PlanOption("algorithm", str, "fedavg, fedprox, fedavgm, fedadam, fedyogi, ...", ALGORITHM),
+    PlanOption(
+        "algorithm",
+        str,
+        "fedavg, fedprox, fedavgm, fedadam, fedyogi, fedadagrad or scaffold.",
+        ALGORITHM,
+    ),
     PlanOption("server_lr", float, "The server's learning rate.", ALGORITHM),
     PlanOption("server_momentum", float, "FedAvgM's momentum.", ALGORITHM),
     PlanOption("beta1", float, "Decay of the first moment.", ALGORITHM),
@@ -62,15 +67,15 @@ OPTIONS = (
     PlanOption("fair_rounds", int, "Every node trains once in so many rounds.", SELECTION),
     PlanOption("min_clients", int, "Nodes that must be there for a round to begin.", ROUNDS),
     PlanOption("wait_seconds", float, "How long to wait for them.", ROUNDS),
-    PlanOption("timeout_seconds", float, "Deadline of a round.", ROUNDS),
+    PlanOption("timeout_seconds", float, "Deadline of a round; 300 in a deployment.", ROUNDS),
     PlanOption("quorum", int, "So many answers close a round.", ROUNDS),
     PlanOption("late", str, "Answers after that: count, use or drop.", ROUNDS),
     PlanOption("over_select", float, "Ask that share more nodes than wanted.", ROUNDS),
-    PlanOption("mode", str, "sync (rounds) or async (a model a full buffer).", ROUNDS),
+    PlanOption("mode", str, "sync, or async: a new model with every full buffer.", ROUNDS),
     PlanOption("buffer", int, "Answers that make a new model in mode async.", ROUNDS),
     PlanOption("staleness", float, "How much an older answer counts for less.", ROUNDS),
     PlanOption("silent_seconds", float, "When a warm node counts as gone.", ROUNDS),
-    PlanOption("convergence_threshold", float, "End when 3 accuracies agree so far.", ROUNDS),
+    PlanOption("convergence_threshold", float, "End when 3 accuracies differ by less.", ROUNDS),
 )
 KEYS = tuple(option.key for option in OPTIONS)
 

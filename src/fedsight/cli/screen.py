@@ -119,8 +119,8 @@ class Screen:
             task = bar.add_task("rounds", total=total)
 
             def advance(report: RoundReport) -> None:
-                self._show(report)
                 bar.update(task, completed=report.round, total=report.rounds or None)
+                self._show(report)
 
             yield advance
 

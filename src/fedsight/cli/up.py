@@ -100,9 +100,9 @@ def _stay_up(
         screen.say(f"dashboard at {reached.url}", "bold")
         _wait_online(federation, screen)
         nodes, named = len(federation.names), "" if task is None else f" --task {task}"
-        command = f"fedsight run --superlink {federation.address} --nodes {nodes}{named}"
-        screen.say(f"begin a run: {command}")
-        screen.say("steer runs from the browser: fedsight serve federation, then fedsight login")
+        flags = f"--superlink {federation.address} --nodes {nodes}{named}"
+        screen.say(f"begin a run: fedsight run {flags}")
+        screen.say(f"steer from the browser: fedsight serve federation {flags}, fedsight login")
         screen.say("up until Ctrl-C")
         with suppress(KeyboardInterrupt):
             while True:

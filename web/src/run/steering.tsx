@@ -20,7 +20,7 @@ const WORDS: Record<Action, [string, GlyphName, string]> = {
   start: ['Start', 'play', 'Starts a new run with the FL server’s own settings.'],
   pause: ['Pause', 'pause', 'The running round ends; no further one begins.'],
   resume: ['Resume', 'play', 'Rounds go on.'],
-  stop: ['Stop', 'stop', 'The run ends after the round that is running. It does not go on later.'],
+  stop: ['Stop', 'stop', 'The run ends after the round that is running. fedsight run --resume goes on with it.'],
   restart: ['Restart', 'again', 'This run ends, and the same plan begins anew as another run.'],
 };
 const SURE: readonly Action[] = ['start', 'stop', 'restart'];

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from fedsight.errors import FedsightError, UsageError, told
 from fedsight.federated.engines.simulated import named_tensors
 from fedsight.federated.flat import Vector
-from fedsight.federated.fleet import Fleet, NodeView
+from fedsight.federated.fleet import Fleet, NodeView, RoundLostError
 from fedsight.federated.observation import RoundRecord, Translator
 from fedsight.federated.plan import Plan
 from fedsight.federated.rounds.control import ConvergedError, Progressing, RunStoppedError
@@ -114,6 +115,7 @@ class Session:
         try:
             if muster is not None:
                 muster.gather(least, GATHER_SECONDS, self.sleep)
+                self._tell_lack(muster)
             with Watchdog(self.progress, self.told.stalled, self.told.went_on):
                 vector = self._begin_and_run()
         except KeyboardInterrupt:
@@ -128,6 +130,14 @@ class Session:
             self._end("failed", told(error), None)
             raise FedsightError(f"the run failed: {told(error)}") from error
         return self._end("finished", None, vector)
+
+    def _tell_lack(self, muster: Muster) -> None:
+        """Fewer nodes than planned are no secret, nor a reason not to begin."""
+        with suppress(RoundLostError):
+            there = sum(node.online for node in muster.nodes())
+            if there < self._plan.nodes:
+                planned = self._plan.nodes
+                self._steering.on_wait(f"{there} of {planned} nodes are there, more may come")
 
     def _begin_and_run(self) -> Vector:
         self._open()
