@@ -61,7 +61,7 @@ def test_json_is_one_object_and_alone_on_stdout(data: Path) -> None:
     told = json.loads(done.stdout)
     assert list(told) == [
         *("run_id", "task", "engine", "nodes", "rounds"),
-        *("final", "seconds", "bytes_up", "bytes_down"),
+        *("final", "seconds", "bytes_up", "bytes_down", "model_sha256"),
     ]
     assert (told["task"], told["engine"], told["nodes"]) == ("digits", "simulation", 3)
     assert 0 < told["final"]["accuracy"] <= 1
