@@ -51,7 +51,7 @@ class Observed(Wrapper):
         self._answered_only = answered_only
         self._now = now or Clock().now
         self._answered = 0
-        self._grid: Grid | None = None
+        self._timed: Timed | None = None
         self._record: RoundRecord | None = None
         self._asked: dict[int, NodeRound] = {}
 
@@ -61,7 +61,8 @@ class Observed(Wrapper):
         self._close()
         started = self._now()
         messages = list(self.inner.configure_train(server_round, arrays, config, grid))
-        self._grid = grid
+        # Once a round: asking whether something follows a protocol takes as long as a message.
+        self._timed = grid if isinstance(grid, Timed) else None
         asked = {message.metadata.dst_node_id: self._ask(message) for message in messages}
         self._asked = self._asked | asked if self._answered_only else asked
         nodes = [] if self._answered_only else list(asked.values())
@@ -125,8 +126,8 @@ class Observed(Wrapper):
             return
         if self._answered_only and self._record is not None:
             self._record.nodes.append(node)
-        if isinstance(self._grid, Timed):
-            node.turn = self._grid.turn(reply.metadata.reply_to_message_id)
+        if self._timed is not None:
+            node.turn = self._timed.turn(reply.metadata.reply_to_message_id)
         if isinstance(reply, Refused):
             _fill(node, reply.reply.content)
         if reply.has_error():

@@ -167,7 +167,7 @@ class Exchanges:
 
     def _leave(self, going: _Open) -> None:
         """Wait no longer for what is left: it is late, if it comes."""
-        if isinstance(self._grid, Recalling):
+        if going.nodes and isinstance(self._grid, Recalling):
             self._grid.recall(going.nodes)
         else:
             self._late.expect(going.nodes, time.monotonic())
