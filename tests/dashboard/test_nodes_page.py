@@ -45,6 +45,7 @@ def test_a_simulated_runs_nodes_are_what_their_rounds_say(
     reader.open(PAGE)
     reader.until(lambda: len(table(reader)) == 24, "all nodes")
     reader.until(lambda: table(reader)["client-3"].get("Data"), "their samples")
+    reader.until(lambda: table(reader)["client-3"].get("Loss") not in (None, "—"), "their losses")
     shown = table(reader)
     rows = clients(api, "client-3")
     trained = [row for row in rows if row["status"] == "trained"]
