@@ -16,7 +16,7 @@ from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
 from tests.cli.command import started
 from tests.federated.faults.ground import assert_sound, plan, running
 from tests.federated.faults.interrupted import ROOT
-from tests.federated.faults.paced import FOLDER, Pace
+from tests.federated.faults.paced import COUNTING, FOLDER, Pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -30,6 +30,7 @@ def test_a_revoked_node_gets_nothing_more_and_the_run_goes_on(pace: Pace, tmp_pa
     for name in ("a", "b"):
         members.register(tmp_path / f"{name}.pub", name)
     environment = {FOLDER: str(pace.folder), "PYTHONPATH": str(ROOT)}
+    environment["FEDSIGHT_NODE_TASKS"] = COUNTING
     asked = plan(nodes=2, rounds=6, timeout_seconds=20.0, silent_seconds=3.0)
     with ExitStack() as open_:
         open_.callback(link.stop)
