@@ -131,7 +131,8 @@ def requirements() -> set[str]:
     """Every package that pyproject.toml names for those who use fedsight."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    named = [*project["dependencies"], *extras["federated"], *extras["torch"]]
+    ours = (names for extra, names in extras.items() if extra not in {"all", "bench", "dev"})
+    named = [*project["dependencies"], *(name for names in ours for name in names)]
     return {re.split(r"[\[<>=]", name)[0].replace("-", "_") for name in named}
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,13 @@ from fedsight.collector.ingest import Ingest
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.queries import EventFilter, RunFilter
 from fedsight.collector.store.hotlog import prepared
+from fedsight.collector.store.prepare import Record
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.collector.store.storefile import open_store
-from fedsight.door.refusal import BadFieldError
+from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.errors import StoreError
 from fedsight.journal import GapError
-from fedsight.signals import Event
+from fedsight.signals import Event, batch
 from tests.collector.open_store import Store
 from tests.collector.shipments import (
     SECOND,
@@ -161,7 +164,7 @@ def test_any_sequence_of_shipments_stores_each_record_once(
 
 def test_an_own_event_is_stored(store: Store) -> None:
     own = Event(START + SECOND, "collector", "STORE_RESET", details={"kept": "x"})
-    assert store.ingest.submit(own).result(5) == 0
+    store.ingest.keep(batch(events=[own])).result(5)
     found = store.ask(queries.events, None, EventFilter()).events
     assert [(event.kind, event.run, event.details) for event in found] == [
         ("STORE_RESET", None, {"kept": "x"})
@@ -186,3 +189,28 @@ def test_whoever_gave_up_waiting_leaves_the_writing_to_others(tmp_path: Path) ->
     ingest.close()
     with pytest.raises(StoreError, match="any more"):
         ingest.submit(prepared(shipment("j", RECORDS[3:4], first_seq=4)))
+
+
+def test_a_change_is_made_and_a_refused_one_leaves_no_trace(store: Store) -> None:
+    def insert(name: str, *, fail: bool) -> Callable[[sqlite3.Connection], str]:
+        def work(connection: sqlite3.Connection) -> str:
+            connection.execute("INSERT INTO journals VALUES (?, 1)", (name,))
+            if fail:
+                raise RefusedError(409, "state", "no")
+            return name
+
+        return work
+
+    kept, refused = (store.ingest.change(insert(n, fail=f)) for n, f in (("a", False), ("b", True)))
+    assert kept.result(5) == "a"
+    with pytest.raises(RefusedError, match="no"):
+        refused.result(5)
+    assert store.rows("SELECT id FROM journals") == [("a",)]
+
+
+def test_a_tap_is_given_what_was_written_and_nothing_twice(store: Store) -> None:
+    seen: list[Record] = []
+    store.ingest.taps.append(seen.extend)
+    store.send(shipment("a", RECORDS[:2]))
+    store.send(shipment("a", RECORDS[:3]))
+    assert len(seen) == 3

@@ -9,15 +9,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from fedsight.collector.store.hotlog import HotLog, Prepared
+from fedsight.collector.store.prepare import Record, own
 from fedsight.collector.store.samples import HotSampleWriter
 from fedsight.collector.store.storefile import note_damage
-from fedsight.door.refusal import BadFieldError
+from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import now_ns
 from fedsight.errors import StoreError
 from fedsight.journal import GapError
-from fedsight.signals import Event
+from fedsight.signals import Batch
+
+Changed = TypeVar("Changed")
 
 #: Shipments that share one commit at most.
 GROUP = 128
@@ -30,21 +34,34 @@ class DiskFullError(StoreError):
     """The store's disk takes no more; nothing of the shipment was kept."""
 
 
+#: A change of the collector's own tables, made in a transaction that others may share.
+Change = Callable[[sqlite3.Connection], Any]
+#: Is given the records of every commit, in the writing thread: must be quick and raise nothing.
+Tap = Callable[[Sequence[Record]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """One shipment or event whose answer leaves after the commit."""
+    """One piece of work whose answer leaves after the commit."""
 
-    work: Prepared | Event
-    answer: Future[int]
+    work: Prepared | Record | Change
+    answer: Future[Any]
 
-    def tell(self, outcome: int | Exception) -> None:
+    def tell(self, outcome: Any) -> None:
         """Answer; harmless where whoever asked has gone, as at a shutdown."""
         if not self.answer.set_running_or_notify_cancel():
             return
-        if isinstance(outcome, int):
-            self.answer.set_result(outcome)
+        if isinstance(outcome, _Refusal):
+            self.answer.set_exception(outcome.error)
         else:
-            self.answer.set_exception(outcome)
+            self.answer.set_result(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why one piece of work left no trace."""
+
+    error: Exception
 
 
 class Ingest:
@@ -63,6 +80,8 @@ class Ingest:
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="ingest", daemon=True)
+        #: Those that are given what every commit brought.
+        self.taps: list[Tap] = []
         #: Why the last commit failed; None while all is well.
         self.error: str | None = None
         self._thread.start()
@@ -72,15 +91,34 @@ class Ingest:
         """Whether the thread still takes shipments."""
         return self._thread.is_alive()
 
-    def submit(self, work: Prepared | Event) -> Future[int]:
-        """Queue a shipment (the result is the seq expected next) or an own event (0).
+    def submit(self, work: Prepared) -> Future[int]:
+        """Queue a shipment; the result is the seq expected next.
 
         The future raises GapError, BadFieldError, DiskFullError or StoreError: nothing was kept.
         Raises StoreError at once where nobody writes any more.
         """
+        return self._queued(work)
+
+    def keep(self, batch: Batch) -> Future[None]:
+        """Queue signals of the collector's own, such as a monitor's; fails as `submit` does.
+
+        Raises BadFieldError at once for a value that is out of range.
+        """
+        return self._queued(own(batch))
+
+    def change(self, work: Callable[[sqlite3.Connection], Changed]) -> Future[Changed]:
+        """Queue a change of the collector's own tables; the result is what `work` returns.
+
+        `work` runs in the writing thread within a transaction that is shared: it neither commits
+        nor rolls back. Where it raises RefusedError or BadFieldError that alone is undone and the
+        future raises it; all else fails as in `submit`.
+        """
+        return self._queued(work)
+
+    def _queued(self, work: Prepared | Record | Change) -> Future[Any]:
         if not self.alive:
             raise StoreError(f"nothing is written to {self._file} any more")
-        answer: Future[int] = Future()
+        answer: Future[Any] = Future()
         self._queue.put(_Waiting(work, answer))
         return answer
 
@@ -122,29 +160,37 @@ class Ingest:
         self.error = None
         for waiting, answer in zip(group, answers, strict=True):
             waiting.tell(answer)
+        written, self._log.written = self._log.written, []
+        if written:
+            for tap in self.taps:
+                tap(written)
         self._on_commit()
 
-    def _apply(self, waiting: _Waiting) -> int | GapError | BadFieldError:
-        """Write one shipment, or leave no trace of it and return why."""
+    def _apply(self, waiting: _Waiting) -> Any:
+        """Do one piece of work, or leave no trace of it and return why."""
+        already = len(self._log.written)
         self._db.execute("SAVEPOINT shipment")
         try:
-            answer: int | GapError | BadFieldError = self._write(waiting.work)
-        except (GapError, BadFieldError) as refused:
+            answer = self._write(waiting.work)
+        except (GapError, BadFieldError, RefusedError) as refused:
             self._db.execute("ROLLBACK TO shipment")
             self._log.forget_cached()
-            answer = refused
+            del self._log.written[already:]
+            answer = _Refusal(refused)
         self._db.execute("RELEASE shipment")
         return answer
 
-    def _write(self, work: Prepared | Event) -> int:
-        if isinstance(work, Event):
-            self._log.append_event(work)
-            return 0
-        return self._log.apply(work, now_ns())
+    def _write(self, work: Prepared | Record | Change) -> Any:
+        if isinstance(work, Prepared):
+            return self._log.apply(work, now_ns())
+        if isinstance(work, Record):
+            return self._log.append(work, now_ns())
+        return work(self._db)
 
     def _undo(self, group: Sequence[_Waiting], error: Exception) -> None:
         """Take the whole group back and tell everyone who waits."""
         self._log.forget_cached()
+        self._log.written.clear()
         failure = _explained(error, self._file)
         note_damage(self._file, error)
         try:
@@ -153,7 +199,7 @@ class Ingest:
             failure = _explained(worse, self._file)
         self.error = str(failure)
         for waiting in group:
-            waiting.tell(failure)
+            waiting.tell(_Refusal(failure))
 
 
 def _explained(error: Exception, file: Path) -> StoreError:

@@ -27,7 +27,7 @@ from fedsight.collector.store.storefile import note_damage, open_store
 from fedsight.collector.wire import ShipmentDecoder
 from fedsight.door.limits import RateLimit
 from fedsight.door.times import now_ns
-from fedsight.signals import Event
+from fedsight.signals import Event, batch
 
 DAY_SECONDS = 86_400.0
 
@@ -178,4 +178,4 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
 async def _note_reset(ingest: Ingest, kept: str, file: Path) -> None:
     warn(f"the store {file} is damaged; it is kept as {kept} and a new one begins")
     event = Event(now_ns(), "collector", "STORE_RESET", details={"kept": kept})
-    await asyncio.wrap_future(ingest.submit(event))
+    await asyncio.wrap_future(ingest.keep(batch(events=[event])))

@@ -17,6 +17,9 @@ from fedsight.collector.store.samples import SampleWriter
 from fedsight.journal import GapError
 from fedsight.signals import Event, Shipment
 
+#: Stands where samples say which journal they came from.
+OWN_JOURNAL = "collector"
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -40,6 +43,8 @@ class HotLog:
     def __init__(self, connection: sqlite3.Connection, samples: SampleWriter) -> None:
         self._db = connection
         self._samples = samples
+        #: Records that were written since somebody last took them away.
+        self.written: list[Record] = []
 
     def apply(self, shipment: Prepared, received: int) -> int:
         """Store what is new and advance the journal's cursor; return the seq expected next.
@@ -58,16 +63,17 @@ class HotLog:
             if seq >= expected:
                 path = f"records[{seq - first}]"
                 self._write(shipment.journal, seq, record, received, path)
+                self.written.append(record)
         after = max(expected, first + len(shipment.records))
         self._advance(shipment.journal, after - 1)
         for run in _timed(shipment.records):
             runlog.refresh(self._db, run)
         return after
 
-    def append_event(self, event: Event) -> None:
-        """Store an event of the collector's own."""
-        details = msgspec.json.encode(event.details).decode()
-        self._insert_events([EventEntry(event, details, None)])
+    def append(self, record: Record, received: int) -> None:
+        """Store signals of the collector's own, which come from no journal."""
+        self._write(OWN_JOURNAL, 0, record, received, "own")
+        self.written.append(record)
 
     def forget_cached(self) -> None:
         """Call after a rollback: what was cached of undone writes is no longer so."""
@@ -94,7 +100,8 @@ class HotLog:
             "to_seq": shipment.first_seq - 1,
         }
         run = runs.pop() if len(runs) == 1 else None
-        self.append_event(Event(received, "collector", "JOURNAL_GAP", run, details=details))
+        gap = Event(received, "collector", "JOURNAL_GAP", run, details=details)
+        self._insert_events([EventEntry(gap, msgspec.json.encode(details).decode(), None)])
 
     def _write(self, journal: str, seq: int, record: Record, received: int, path: str) -> None:
         for run, (first, last) in record.runs.items():

@@ -158,6 +158,11 @@ def prepare(shipment: Shipment) -> list[Record]:
     return [_record(batch, f"records[{at}]") for at, batch in enumerate(shipment.records)]
 
 
+def own(batch: Batch) -> Record:
+    """Signals of the collector's own, checked as a shipment's are."""
+    return _record(batch, "own")
+
+
 def _record(batch: Batch, path: str) -> Record:
     columns = _columns(batch.samples, f"{path}.samples")
     blocks = list(_blocks(columns)) if len(batch.samples) else []

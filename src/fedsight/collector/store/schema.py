@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 
 APPLICATION_ID = 0x46454453
-VERSION = 2
+VERSION = 3
 FILE_NAME = "collector.sqlite"
 
 TABLES = """
@@ -70,11 +70,23 @@ CREATE TABLE sample_batches (
 CREATE INDEX sample_batches_of_run ON sample_batches (run, first_round, last_round, n);
 """
 
+#: Samples that were sealed into Parquet files, and their roll-ups.
+SEALED_TABLES = """
+"""
+
+#: Alerts, silences and acknowledgements.
+ALERT_TABLES = """
+"""
+
+#: Exports that were asked for.
+EXPORT_TABLES = """
+"""
 
 #: What brings a store of each older version to the next one.
 UPGRADES = {
     1: "ALTER TABLE runs ADD COLUMN waiting TEXT; ALTER TABLE runs ADD COLUMN stalled TEXT;"
     " ALTER TABLE runs ADD COLUMN paused TEXT;",
+    2: SEALED_TABLES + ALERT_TABLES + EXPORT_TABLES,
 }
 
 
@@ -112,7 +124,7 @@ def connect_reader(file: Path) -> sqlite3.Connection:
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables in an empty file, all or none."""
     connection.executescript(
-        f"BEGIN IMMEDIATE;{TABLES}"
+        f"BEGIN IMMEDIATE;{TABLES}{SEALED_TABLES}{ALERT_TABLES}{EXPORT_TABLES}"
         f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={VERSION};COMMIT;"
     )
 

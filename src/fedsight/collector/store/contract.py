@@ -1,0 +1,80 @@
+"""What a store of samples can be asked: the contract that the embedded store and InfluxDB keep.
+
+Times are Unix nanoseconds, ranges half-open: `start <= time < end`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedsight.signals import Series
+
+#: The label that stands for a series' name in a matcher, as in Prometheus.
+NAME_LABEL = "__name__"
+MatchOp = Literal["=", "!=", "=~", "!~"]
+Aggregation = Literal["mean", "min", "max", "sum", "count", "last", "p50", "p95", "rate"]
+
+
+class Matcher(NamedTuple):
+    """A condition on one label; a label that a series does not have is the empty text.
+
+    Regular expressions are RE2 and match the whole text.
+    """
+
+    label: str
+    op: MatchOp
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The samples of the series that meet every matcher, between two times."""
+
+    matchers: tuple[Matcher, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Points of one series in order of time; arrays of equal length, owned by the caller.
+
+    `round` is -1 where a sample has none; it is None where points are windows.
+    """
+
+    series: Series
+    time: NDArray[np.int64]
+    value: NDArray[np.float64]
+    round: NDArray[np.int32] | None = None
+
+
+class SampleSearch(Protocol):
+    """Answers about samples, over one snapshot of the store.
+
+    Raises BadFieldError for a pattern that is no regular expression.
+    """
+
+    def series(self, selection: Selection, limit: int) -> list[Series]:
+        """At most `limit` series that have a sample in the selection, by name, then labels."""
+        ...
+
+    def points(self, selection: Selection, limit: int) -> Iterator[Points]:
+        """At most `limit` samples as they came in, each series in one piece, one after another.
+
+        Of two samples of one series with the same time and round the later arrival counts.
+        """
+        ...
+
+    def windows(self, selection: Selection, step: int, aggregation: Aggregation) -> list[Points]:
+        """One point for each window of `step` ns that has samples, at the window's start.
+
+        Windows begin at multiples of `step` since 1970. `rate` is the counter's rise a second
+        within the window and up to its last sample from the one before it, a fall counted as a
+        reset to 0 (as Prometheus does); percentiles interpolate linearly between samples.
+        """
+        ...
