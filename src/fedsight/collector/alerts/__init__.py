@@ -1,0 +1,1 @@
+"""Alerts: what was found wrong, told once, silenced, acknowledged, sent on, resolved."""
