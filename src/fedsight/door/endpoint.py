@@ -23,7 +23,8 @@ class Endpoint:
     """One route: its parameters, body and answers as types; `errors` are its 4xx and 5xx.
 
     `body_optional`: it may be left out. `text`: the media type of an answer that is not JSON.
-    `deep`: the last parameter of the path may hold slashes.
+    `deep`: the last parameter of the path may hold slashes. `form`: a POST that only reads, its
+    parameters in a form's body as well as in the address, as Prometheus's API has them.
     """
 
     method: str
@@ -37,3 +38,4 @@ class Endpoint:
     body_optional: bool = False
     text: str | None = None
     deep: bool = False
+    form: bool = False

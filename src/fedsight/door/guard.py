@@ -1,7 +1,7 @@
 """The door: what every request must pass before it reaches a route, and headers of every answer.
 
-Host is checked against DNS rebinding, Origin against other sites' pages, Content-Type so that no
-form can post; see docs/decisions/0102-the-door.md.
+Host is checked against DNS rebinding, Origin on every method against other sites' pages,
+Content-Type so that no form can change anything; see docs/decisions/0102-the-door.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fedsight.door.refusal import RefusedError, too_many
 #: With its cookie, what a page of our own shows when it changes something.
 WRITE_KEY = "Fedsight-Write-Key"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+FORM = "application/x-www-form-urlencoded"
 CONTENT_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
@@ -79,7 +80,8 @@ class Guard:
     """Wraps the application. Refuses with 401, 403, 413, 415 or 429 before anything is read.
 
     `open_paths` need no login; a page that logged in may change what is beneath the prefixes
-    `of_pages`; answers beneath the prefixes `private` are stored by no cache.
+    `of_pages`; a POST of a form to one of `forms` is a read; answers beneath the prefixes
+    `private` are stored by no cache.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Guard:
         *,
         open_paths: frozenset[str] = frozenset(),
         of_pages: tuple[str, ...] = (),
+        forms: frozenset[str] = frozenset(),
         private: tuple[str, ...] = ("/",),
     ) -> None:
         self._app = app
@@ -97,6 +100,7 @@ class Guard:
         self._callers = callers
         self._open_paths = open_paths
         self._of_pages = of_pages
+        self._forms = forms
         self._private = private
         self._refused = RateLimit(rules.refused_rate, rules.refused_burst)
 
@@ -114,15 +118,15 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        changes = scope["type"] == "http" and scope["method"] not in SAFE
+        posts = scope["type"] == "http" and scope["method"] not in SAFE
+        form = posts and scope["method"] == "POST" and scope["path"] in self._forms
         host = headers.get("host", "")
         if host_name(host) not in self._rules.allowed_hosts:
             raise RefusedError(403, "host", f"Host {host!r} is not served here", field="Host")
-        if changes or scope["type"] == "websocket":
-            _check_origin(headers.get("origin"), host)
-        self._check_caller(scope, headers, changes)
-        if changes:
-            _check_content(headers, self._rules.body_bytes)
+        _check_origin(headers.get("origin"), host)
+        self._check_caller(scope, headers, changes=posts and not form)
+        if posts:
+            _check_content(headers, FORM if form else "application/json", self._rules.body_bytes)
 
     def _check_caller(self, scope: Scope, headers: Headers, changes: bool) -> None:
         """The right token always passes: it is 256 random bits, so that the limit on failures
@@ -209,10 +213,10 @@ def _check_origin(origin: str | None, host: str) -> None:
         raise RefusedError(403, "origin", f"Origin {origin!r} may not ask here", field="Origin")
 
 
-def _check_content(headers: Headers, most: int) -> None:
+def _check_content(headers: Headers, wanted: str, most: int) -> None:
     kind = headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "application/json":
-        message = f"Content-Type must be application/json, got {kind!r}"
+    if kind.partition(";")[0].strip().lower() != wanted:
+        message = f"Content-Type must be {wanted}, got {kind!r}"
         raise RefusedError(415, "content_type", message, field="Content-Type")
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > most:

@@ -10,6 +10,7 @@ import msgspec
 
 from fedsight import __version__
 from fedsight.door.endpoint import Endpoint
+from fedsight.door.guard import FORM
 from fedsight.door.refusal import ErrorAnswer
 
 REFERENCE = "#/components/schemas/{name}"
@@ -56,7 +57,9 @@ def _operation(endpoint: Endpoint, schemas: Document) -> Document:
     if endpoint.body is not None:
         required = not endpoint.body_optional
         operation["requestBody"] = {"required": required, "content": content([endpoint.body])}
-    if endpoint.method != "GET":
+    if endpoint.form:
+        operation["requestBody"] = {"required": False, "content": _form(endpoint, schemas)}
+    elif endpoint.method != "GET":
         operation["security"] = [{"token": []}]
     return operation
 
@@ -74,6 +77,13 @@ def _query_parameters(endpoint: Endpoint, schemas: Document) -> list[Document]:
         {"name": name, "in": "query", "required": False, "schema": schema}
         for name, schema in properties.items()
     ]
+
+
+def _form(endpoint: Endpoint, schemas: Document) -> Document:
+    """The query's parameters again, as a form's fields."""
+    properties: Document = schemas[endpoint.query.__name__]["properties"]
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {FORM: {"schema": schema}}
 
 
 def _responses(endpoint: Endpoint) -> Document:

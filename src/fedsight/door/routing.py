@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fedsight.door.body import read_form
 from fedsight.door.endpoint import Endpoint
 from fedsight.door.query import parsed
 from fedsight.door.refusal import BadFieldError, RefusedError, unprocessable
@@ -22,7 +23,10 @@ def route(endpoint: Endpoint) -> Route:
     """The endpoint; its answer is given `app.state.service`."""
 
     async def answer(request: Request) -> Response:
-        query = parsed(request.query_params.multi_items(), endpoint.query)
+        given = request.query_params.multi_items()
+        if endpoint.form:
+            given = [*given, *await read_form(request)]
+        query = parsed(given, endpoint.query)
         return await endpoint.answer(request.app.state.service, request, query)
 
     path = f"{endpoint.path[:-1]}:path}}" if endpoint.deep else endpoint.path

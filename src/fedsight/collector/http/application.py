@@ -56,6 +56,7 @@ def create_app(
         parts.login,
         open_paths=frozenset({"/login"}),
         of_pages=("/api/v1/services/",),
+        forms=frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.form),
         private=("/api/", "/health", "/login"),
     )
 
