@@ -41,10 +41,18 @@ Tap = Callable[[Sequence[Record]], None]
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """Signals of the collector's own, and a change that belongs with them."""
+
+    record: Record
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
 class _Waiting:
     """One piece of work whose answer leaves after the commit."""
 
-    work: Prepared | Record | Change
+    work: Prepared | Record | Change | _Kept
     answer: Future[Any]
 
     def tell(self, outcome: Any) -> None:
@@ -99,12 +107,14 @@ class Ingest:
         """
         return self._queued(work)
 
-    def keep(self, batch: Batch) -> Future[None]:
+    def keep(self, batch: Batch, change: Change | None = None) -> Future[None]:
         """Queue signals of the collector's own, such as a monitor's; fails as `submit` does.
 
+        `change`, such as that of a monitor's cursor, is on disk if and only if the signals are.
         Raises BadFieldError at once for a value that is out of range.
         """
-        return self._queued(own(batch))
+        record = own(batch)
+        return self._queued(record if change is None else _Kept(record, change))
 
     def change(self, work: Callable[[sqlite3.Connection], Changed]) -> Future[Changed]:
         """Queue a change of the collector's own tables; the result is what `work` returns.
@@ -115,7 +125,7 @@ class Ingest:
         """
         return self._queued(work)
 
-    def _queued(self, work: Prepared | Record | Change) -> Future[Any]:
+    def _queued(self, work: Prepared | Record | Change | _Kept) -> Future[Any]:
         if not self.alive:
             raise StoreError(f"nothing is written to {self._file} any more")
         answer: Future[Any] = Future()
@@ -180,11 +190,14 @@ class Ingest:
         self._db.execute("RELEASE shipment")
         return answer
 
-    def _write(self, work: Prepared | Record | Change) -> Any:
+    def _write(self, work: Prepared | Record | Change | _Kept) -> Any:
         if isinstance(work, Prepared):
             return self._log.apply(work, now_ns())
         if isinstance(work, Record):
             return self._log.append(work, now_ns())
+        if isinstance(work, _Kept):
+            self._log.append(work.record, now_ns())
+            return work.change(self._db)
         return work(self._db)
 
     def _undo(self, group: Sequence[_Waiting], error: Exception) -> None:

@@ -82,11 +82,18 @@ ALERT_TABLES = """
 EXPORT_TABLES = """
 """
 
+#: How far each monitor has read what it watches.
+MONITOR_TABLES = """
+CREATE TABLE monitor_cursors (
+  monitor TEXT PRIMARY KEY, cursor BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 #: What brings a store of each older version to the next one.
 UPGRADES = {
     1: "ALTER TABLE runs ADD COLUMN waiting TEXT; ALTER TABLE runs ADD COLUMN stalled TEXT;"
     " ALTER TABLE runs ADD COLUMN paused TEXT;",
-    2: SEALED_TABLES + ALERT_TABLES + EXPORT_TABLES,
+    2: SEALED_TABLES + ALERT_TABLES + EXPORT_TABLES + MONITOR_TABLES,
 }
 
 
@@ -125,6 +132,7 @@ def create(connection: sqlite3.Connection) -> None:
     """Make the tables in an empty file, all or none."""
     connection.executescript(
         f"BEGIN IMMEDIATE;{TABLES}{SEALED_TABLES}{ALERT_TABLES}{EXPORT_TABLES}"
+        f"{MONITOR_TABLES}"
         f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={VERSION};COMMIT;"
     )
 
