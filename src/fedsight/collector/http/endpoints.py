@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fedsight.collector.http import parameters, routes, service_routes
+from fedsight.collector.http import compare_routes, parameters, routes, service_routes
 from fedsight.collector.reading import rows
+from fedsight.collector.reading.compare import Comparison
 from fedsight.door.endpoint import Endpoint, Nothing
 from fedsight.signals import Shipment
 
@@ -48,6 +49,14 @@ ENDPOINTS = (
         routes.events,
         parameters.EventsQuery,
         (rows.EventPage,),
+        errors=(404, 422),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/compare",
+        compare_routes.compare,
+        compare_routes.CompareQuery,
+        (Comparison,),
         errors=(404, 422),
     ),
     Endpoint(
