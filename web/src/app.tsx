@@ -8,6 +8,7 @@ import { dialog, page, runId } from './view';
 
 const RunsPage = lazy(() => import('./runs/page').then(part => part.RunsPage), true);
 const RunPage = lazy(() => import('./run/page').then(part => part.RunPage), true);
+const ComparePage = lazy(() => import('./compare/page').then(part => part.ComparePage));
 const NodesPage = lazy(() => import('./nodes/page').then(part => part.NodesPage));
 const ModelsPage = lazy(() => import('./models/page').then(part => part.ModelsPage));
 const Jump = lazy(() => import('./shell/dialogs').then(part => part.Jump));
@@ -16,6 +17,7 @@ const KeysDialog = lazy(() => import('./shell/dialogs').then(part => part.KeysDi
 function Page() {
   if (page.value === 'runs') return <RunsPage />;
   if (page.value === 'run' && runId.value) return <RunPage key={runId.value} id={runId.value} />;
+  if (page.value === 'compare') return <ComparePage />;
   if (page.value === 'nodes') return <NodesPage id={runId.value} />;
   if (page.value === 'models') return <ModelsPage key={runId.value} id={runId.value} />;
   return (

@@ -28,6 +28,7 @@ export function setQuery(changes: Changes, how: 'push' | 'replace' = 'push'): vo
 
 export const PLACES = [
   ['runs', 'Runs'],
+  ['compare', 'Compare'],
   ['nodes', 'Nodes'],
   ['models', 'Models'],
 ] as const;

@@ -6,6 +6,7 @@ import { Problem, Skeleton } from '../states';
 import { phone, query, setQuery } from '../view';
 import { plural } from '../format';
 import { lazy } from '../lazy';
+import { chosen, compare } from '../compare/chosen';
 import { filtered, grouped, type Grouping, type StateFilter } from './filter';
 import { retryRuns, runs, runsError, total } from './store';
 import { RunTable } from './table';
@@ -73,6 +74,16 @@ const FilterBar = ({ state, group, shown }: BarProps) => (
       />
     </span>
     <span class="grow" />
+    {chosen().length > 0 && (
+      <span class="row wide-only">
+        <button class="button" onClick={compare}>
+          Compare {chosen().length} <kbd>c</kbd>
+        </button>
+        <button class="button ghost" onClick={() => setQuery({ runs: null }, 'replace')}>
+          Clear
+        </button>
+      </span>
+    )}
     <span class="faint wide-only" role="status">
       {shown === runs.value.length
         ? plural(total.value ?? shown, 'run')

@@ -4,6 +4,7 @@ import type { Run } from '../data/contract';
 import { ago, bytes, duration, fixed, percent, plural, seconds as timed } from '../format';
 import { Figure, Meter, Spark, Status, Unknown } from '../parts';
 import { goRun, runHref } from '../view';
+import { chosen, markOf, toggle } from '../compare/chosen';
 import { runName } from './filter';
 
 interface RowProps {
@@ -49,6 +50,20 @@ function Started({ run }: { run: Run }) {
   return <span title={run.started}>{ago((serverNow() - Date.parse(run.started)) / 1000)}</span>;
 }
 
+/** Takes the run into the comparison; ticked in the colour that its curves will have. */
+function Tick({ run }: { run: Run }) {
+  const at = chosen().indexOf(run.id);
+  return (
+    <input
+      type="checkbox"
+      checked={at >= 0}
+      aria-label={`Compare ${run.id}`}
+      style={{ accentColor: `var(--${markOf(at).colour})` }}
+      onChange={() => toggle(run.id)}
+    />
+  );
+}
+
 export function RunRow({ run, index, current, onPick }: RowProps) {
   const [text, colour] = note(run);
   return (
@@ -59,7 +74,8 @@ export function RunRow({ run, index, current, onPick }: RowProps) {
       onClick={onPick}
       onDblClick={() => goRun(run.id)}
     >
-      <span role="gridcell">
+      <span role="gridcell" class="row tight">
+        <Tick run={run} />
         <Status run={run} />
       </span>
       <span role="gridcell" class="mono muted ellipsis">

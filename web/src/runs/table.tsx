@@ -3,6 +3,7 @@ import { useSignal, type Signal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Run } from '../data/contract';
 import { usePageKeys } from '../shell/keys';
+import { chosen, compare, toggle } from '../compare/chosen';
 import { goRun, phone } from '../view';
 import type { Item } from './filter';
 import { RunRow, RunRowPhone } from './row';
@@ -70,7 +71,7 @@ interface Keyed {
   height: number;
 }
 
-/** Keys of the list: j and k move, Enter opens, / searches. */
+/** Keys of the list: j and k move, Enter opens, x picks, c compares what is picked, / searches. */
 function useListKeys({ box, runs, tops, items, cursor, height }: Keyed): void {
   const move = (step: number) => {
     cursor.value = Math.max(0, Math.min(runs.length - 1, cursor.value + step));
@@ -80,13 +81,15 @@ function useListKeys({ box, runs, tops, items, cursor, height }: Keyed): void {
     const end = from + 2 * height; // the heading stays above the rows
     if (end > view.scrollTop + view.clientHeight) view.scrollTop = end - view.clientHeight;
   };
+  const current = () => runs[Math.min(cursor.value, runs.length - 1)];
   usePageKeys({
+    x: () => current() && toggle(current()!.id),
+    c: () => chosen().length && compare(),
     j: () => move(1),
     k: () => move(-1),
     Enter: event => {
-      if (event.target instanceof Element && event.target.matches('a, button')) return;
-      const run = runs[Math.min(cursor.value, runs.length - 1)];
-      if (run) goRun(run.id);
+      if (event.target instanceof Element && event.target.matches('a, button, input')) return;
+      if (current()) goRun(current()!.id);
     },
     '/': event => {
       event.preventDefault();

@@ -4,14 +4,17 @@ import { dialog, page } from '../view';
 
 const ANYWHERE: [string, string][] = [
   ['Ctrl K', 'jump to a run, a page or a round'],
-  ['g r', 'runs; with n nodes, with m models'],
+  ['g r', 'runs; c compare, n nodes, m models'],
   ['?', 'show the keys'],
 ];
 const RUNS: [string, string][] = [
   ['/', 'search'],
   ['j k', 'next and previous run'],
   ['Enter', 'open the run'],
+  ['x', 'pick the run, or let it go'],
+  ['c', 'compare the picked runs'],
 ];
+const COMPARE: [string, string][] = [['Esc', 'back']];
 const NODES: [string, string][] = [['/', 'search']];
 const RUN: [string, string][] = [
   ['[ ]', 'previous and next round'],
@@ -54,6 +57,7 @@ export function KeysDialog() {
       </header>
       <Table title="Anywhere" keys={ANYWHERE} />
       {page.value === 'runs' && <Table title="Runs" keys={RUNS} />}
+      {page.value === 'compare' && <Table title="Compare" keys={COMPARE} />}
       {page.value === 'nodes' && <Table title="Nodes" keys={NODES} />}
       {page.value === 'run' && <Table title="Run" keys={RUN} />}
     </dialog>

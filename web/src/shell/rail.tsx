@@ -15,6 +15,7 @@ const Icon = ({ d }: { d: string }) => (
 const JUMP = 'M7 2a5 5 0 1 1 0 10A5 5 0 0 1 7 2zM10.5 10.5 14 14';
 const ICONS: Record<Place, string> = {
   runs: 'M2 4h12M2 8h12M2 12h8',
+  compare: 'M2 11c3 0 3-7 6-7s3 4 6 4M2 5h3M11 12h3',
   nodes: 'M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z',
   models: 'M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6',
 };
@@ -33,7 +34,7 @@ const current = (place: Place) =>
   place === (page.value === 'run' ? 'runs' : page.value) ? 'page' : undefined;
 
 /** Pages that have a run keep it, from one to the other. */
-const target = (place: Place) => href(place, place === 'runs' ? '' : runId.value);
+const target = (place: Place) => href(place, place === 'nodes' || place === 'models' ? runId.value : '');
 
 function Live() {
   const stalled = liveRuns.value.filter(run => run.stalled).length;
