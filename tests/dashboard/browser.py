@@ -119,6 +119,17 @@ class Browser:
             chain.move_to_element_with_offset(box, int((at - 0.5) * box.size["width"]), 0)
         chain.release().perform()
 
+    def drag_down(self, selector: str, share: float, start: float, end: float) -> None:
+        """Drag from one height of an element to another."""
+        box = self.find(selector)
+        x = int((share - 0.5) * box.size["width"])
+        chain = self._to(ActionChains(self.driver, duration=20), selector, share, start)
+        chain.click_and_hold()
+        for step in range(1, 5):
+            at = start + (end - start) * step / 4
+            chain.move_to_element_with_offset(box, x, int((at - 0.5) * box.size["height"]))
+        chain.release().perform()
+
     def _to(self, chain: ActionChains, selector: str, share: float, down: float) -> ActionChains:
         box = self.find(selector)
         x = int((share - 0.5) * box.size["width"])

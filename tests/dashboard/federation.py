@@ -37,6 +37,8 @@ class Federation:
     seed: int = 1
     engine: str = "simulation"
     named: bool = True
+    #: What the run was told, besides `alpha` and its seed.
+    config: dict[str, float | int | str] = field(default_factory=dict)
     seq: int = field(default=1, init=False)
     round: int = field(default=0, init=False)
 
@@ -58,7 +60,7 @@ class Federation:
             "rounds": self.rounds,
             "nodes": self.names if self.named else [],
             "model_parameters": 57_000,
-            "config": {"alpha": 0.5, "seed": self.seed},
+            "config": {"alpha": 0.5, "seed": self.seed, **self.config},
         }
         return Batch(events=[self._event(self.start, "RUN_STARTED", None, None, details)])
 

@@ -37,7 +37,7 @@ function OutcomeRow({ outcome, runs }: { outcome: Outcome; runs: readonly Run[] 
         return (
           <td key={at} class={`right ${at === best ? 'best' : ''}`}>
             <Figure value={value} format={outcome.format} why={outcome.why} />
-            {change !== null && <small> {outcome.change(change)}</small>}
+            {change !== null && change !== 0 && <small> {outcome.change(change)}</small>}
           </td>
         );
       })}
