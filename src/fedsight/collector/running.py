@@ -6,10 +6,11 @@ import asyncio
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from fedsight.collector.abandoned import Abandoned
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
@@ -21,6 +22,7 @@ from fedsight.collector.options import CollectorOptions
 from fedsight.collector.passing.services import Services
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import ComponentHealth, Level
+from fedsight.collector.store.contract import SampleSearch
 from fedsight.collector.store.readers import Readers
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.collector.store.storefile import note_damage, open_store
@@ -29,6 +31,7 @@ from fedsight.door.limits import RateLimit
 from fedsight.door.times import now_ns
 from fedsight.signals import Event, batch
 
+Answer = TypeVar("Answer")
 DAY_SECONDS = 86_400.0
 
 
@@ -50,6 +53,14 @@ class Collector:
     kept: str | None
     waiting_bytes: int = 0
     decoder: ShipmentDecoder = field(default_factory=ShipmentDecoder)
+
+    async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
+        """What `question` answers about samples, over one snapshot and in a reading thread.
+
+        An iterator that it is given must not leave it. Raises what it raises.
+        """
+        archive = self.readers.archive
+        return await self.readers.ask(lambda snapshot: question(archive.search(snapshot)))
 
     def note_unreadable(self, error: sqlite3.Error) -> None:
         """A read failed: where that is for damage, the next start looks at every page."""

@@ -10,7 +10,7 @@ import pytest
 
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import RunSummary
-from fedsight.collector.store.schema import FILE_NAME, VERSION
+from fedsight.collector.store.schema import APPLICATION_ID, FILE_NAME, TABLES, VERSION
 from fedsight.collector.store.storefile import open_readonly, open_store
 from fedsight.door.refusal import BadFieldError
 from fedsight.door.times import now_ns
@@ -128,8 +128,8 @@ def test_details_of_another_type_are_refused_by_name(
 
 def older_store(folder: Path) -> None:
     """A store as the version before made it: without what a run is doing."""
-    open_store(folder)[0].close()
     with sqlite3.connect(folder / FILE_NAME) as file:
+        file.executescript(f"{TABLES}PRAGMA application_id={APPLICATION_ID};")
         for column in ("waiting", "stalled", "paused"):
             file.execute(f"ALTER TABLE runs DROP COLUMN {column}")
         file.execute("INSERT INTO runs (id, first_seen, last_seen, received) VALUES ('r-1',1,1,1)")

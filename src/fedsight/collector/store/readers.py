@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from fedsight.collector.store.archive import Archive
 from fedsight.collector.store.schema import connect_reader
 
 Answer = TypeVar("Answer")
@@ -20,6 +21,7 @@ class Readers:
 
     def __init__(self, file: Path, threads: int = 4) -> None:
         self._file = file
+        self.archive = Archive(file.parent)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
 

@@ -64,15 +64,17 @@ class HotSampleWriter:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._ids: dict[tuple[str, ...], int] = {}
+        self._next_batch: int | None = None
         self._last: tuple[list[Series], NDArray[np.int64]] = ([], np.zeros(0, np.int64))
 
     def append(self, journal: str, seq: int, block: SampleBlock) -> None:
         """As `SampleWriter.append`; the caller's cursor makes a second time impossible."""
         ids = self._ids_of(block.series)
         self._db.execute(
-            "INSERT INTO sample_batches (journal, seq, run, first_round, last_round, n, series,"
-            " round, value, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO sample_batches (id, journal, seq, run, first_round, last_round, n, series,"
+            " round, value, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
+                self._new_batch(),
                 journal,
                 seq,
                 block.run,
@@ -89,6 +91,18 @@ class HotSampleWriter:
         """As `SampleWriter.forget_cached`."""
         self._ids.clear()
         self._last = ([], np.zeros(0, np.int64))
+        self._next_batch = None
+
+    def _new_batch(self) -> int:
+        """An id above all that ever were, those of sealed batches too: ids tell what came later."""
+        if self._next_batch is None:
+            query = (
+                "SELECT max((SELECT coalesce(max(id), 0) FROM sample_batches),"
+                " (SELECT coalesce(max(last_batch), 0) FROM segments)) + 1"
+            )
+            self._next_batch = int(self._db.execute(query).fetchone()[0])
+        self._next_batch += 1
+        return self._next_batch - 1
 
     def _ids_of(self, series: list[Series]) -> NDArray[np.int64]:
         """A run's records mostly name the same series in the same order, one after another."""

@@ -72,6 +72,14 @@ CREATE INDEX sample_batches_of_run ON sample_batches (run, first_round, last_rou
 
 #: Samples that were sealed into Parquet files, and their roll-ups.
 SEALED_TABLES = """
+CREATE TABLE segments (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL UNIQUE, step INTEGER NOT NULL,
+  source INTEGER, level INTEGER NOT NULL, first_batch INTEGER NOT NULL,
+  last_batch INTEGER NOT NULL, n INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
+  first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,
+  first_series INTEGER NOT NULL, last_series INTEGER NOT NULL, created INTEGER NOT NULL
+) STRICT;
+CREATE INDEX segments_by_batch ON segments (last_batch);
 """
 
 #: Alerts, silences and acknowledgements.

@@ -1,0 +1,1 @@
+"""What every store of samples must answer; see `suite.py`."""
