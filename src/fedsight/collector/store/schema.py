@@ -84,6 +84,30 @@ CREATE INDEX segments_by_batch ON segments (last_batch);
 
 #: Alerts, silences and acknowledgements.
 ALERT_TABLES = """
+CREATE TABLE alerts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, type TEXT NOT NULL,
+  severity TEXT NOT NULL, state TEXT NOT NULL, message TEXT NOT NULL, current_value REAL,
+  expected_low REAL, expected_high REAL, threshold REAL, baseline REAL,
+  time INTEGER NOT NULL, seen INTEGER NOT NULL, started INTEGER NOT NULL, fired INTEGER,
+  cleared INTEGER, resolved INTEGER, run TEXT, round INTEGER, node TEXT, labels TEXT NOT NULL,
+  evidence TEXT NOT NULL, count INTEGER NOT NULL, notified INTEGER NOT NULL,
+  acknowledged_by TEXT, acknowledged_at INTEGER, acknowledged_comment TEXT
+) STRICT;
+CREATE UNIQUE INDEX alerts_active ON alerts (key) WHERE state != 'resolved';
+CREATE INDEX alerts_newest ON alerts (started DESC, id DESC);
+CREATE INDEX alerts_in_state ON alerts (state, resolved);
+
+CREATE TABLE silences (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, matchers TEXT NOT NULL, starts INTEGER NOT NULL,
+  ends INTEGER NOT NULL, by TEXT NOT NULL, comment TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE alert_outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, event TEXT NOT NULL,
+  alert TEXT NOT NULL, created INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+  due INTEGER NOT NULL
+) STRICT;
+CREATE INDEX alert_outbox_of ON alert_outbox (target, id);
 """
 
 #: Exports that were asked for.
