@@ -33,7 +33,7 @@ class CollectorOptions:
     refused_rate: float = 0.5
     refused_burst: float = 10.0
     stream_queue: int = 1000
-    streams: int = 256
+    streams: int = 2048
     orphan_seconds: float = 15.0
     journal_keep_days: float = 7.0
     fl_server_url: str = "http://127.0.0.1:8081"

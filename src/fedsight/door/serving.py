@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from fedsight.door.websockets import FlowControlled
 from fedsight.errors import FedsightError
 
 SHUTDOWN_SECONDS = 3
@@ -78,7 +79,7 @@ async def serve(
         app,
         loop="none",
         http="httptools",
-        ws="websockets-sansio",
+        ws=FlowControlled,
         lifespan="on",
         log_config=None,
         access_log=False,

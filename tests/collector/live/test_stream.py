@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from fedsight.collector.live.stream import cursor_of, event_before
+from fedsight.collector.live.messages import cursor_of, event_before
 from fedsight.signals import Batch, Event
 from tests.collector.server import Server
 from tests.collector.shipments import START, ended, started, trained, whole_run

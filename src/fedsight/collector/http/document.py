@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from fedsight.collector.http.endpoints import ENDPOINTS
-from fedsight.collector.live import stream, watch
+from fedsight.collector.live import messages, watch
 from fedsight.door.openapi import Document, content, openapi
 from fedsight.door.refusal import ErrorMessage
 
 SENT = (watch.Subscribe, watch.Unsubscribe)
 RECEIVED = (
     watch.Subscribed,
-    stream.RoundUpdate,
-    stream.RunUpdate,
-    stream.EventMessage,
+    messages.RoundUpdate,
+    messages.RunUpdate,
+    messages.EventMessage,
+    messages.PolicyEvent,
+    messages.NetworkAlert,
+    messages.AlertChange,
     watch.Lagging,
     ErrorMessage,
 )

@@ -11,16 +11,15 @@ import msgspec
 from msgspec import Meta, Struct
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from fedsight.collector.live.stream import (
-    Hub,
+from fedsight.collector.live.messages import (
     Packet,
-    Replay,
     Stream,
-    Watcher,
+    encoded,
     event_before,
     packets_after,
-    watcher,
 )
+from fedsight.collector.live.stream import Hub
+from fedsight.collector.live.watcher import Replay, Send, Watcher
 from fedsight.collector.store.readers import Readers
 from fedsight.door.refusal import RefusedError, bad_field, unprocessable
 from fedsight.signals import Text
@@ -70,19 +69,20 @@ class Watch:
         self._readers = readers
         self._capacity = capacity
         self._most = most
+        #: Connections turned away because there was no room.
+        self.refused = 0
 
     async def serve(self, socket: WebSocket) -> None:
         """One connection, from its handshake to its end."""
         if len(self._hub.watchers) >= self._most:
+            self.refused += 1
             await socket.close(TRY_AGAIN_LATER)
             return
         await socket.accept()
-        mine = watcher(self._capacity)
+        mine = Watcher(socket.send_text, self._capacity)
         self._hub.watchers.add(mine)
-        tasks = [
-            asyncio.create_task(work)
-            for work in (self._listen(socket, mine), self._send(socket, mine), mine.lagging.wait())
-        ]
+        works = (self._listen(socket, mine), mine.pump(self._replay), mine.lagging.wait())
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -117,19 +117,11 @@ class Watch:
             mine.streams.update(asked.streams)
             mine.run = asked.run
         now = self._hub.cursor
-        mine.offer(msgspec.json.encode(Subscribed(sorted(mine.streams), now)).decode())
+        mine.offer(encoded(Subscribed(sorted(mine.streams), now)))
         if isinstance(asked, Subscribe) and asked.cursor is not None:
             mine.offer(Replay(asked.cursor, now, frozenset(asked.streams), asked.run))
 
-    async def _send(self, socket: WebSocket, mine: Watcher) -> None:
-        while True:
-            item = await mine.queue.get()
-            if isinstance(item, Replay):
-                await self._replay(socket, item)
-            else:
-                await socket.send_text(item.text if isinstance(item, Packet) else item)
-
-    async def _replay(self, socket: WebSocket, wanted: Replay) -> None:
+    async def _replay(self, wanted: Replay, send: Send) -> None:
         """Send from the store what lies behind the reader's cursor, a page at a time."""
         after, end = event_before(wanted.after), event_before(wanted.upto)
         while after < end:
@@ -139,21 +131,21 @@ class Watch:
             )
             for packet in packets:
                 if wanted.after < packet.cursor <= wanted.upto and _matches(packet, wanted):
-                    await socket.send_text(packet.text)
+                    await send(packet.text)
             if after == known:
                 return
 
     async def _last_word(self, socket: WebSocket) -> None:
         try:
             async with asyncio.timeout(LAST_WORD_SECONDS):
-                await socket.send_text(msgspec.json.encode(Lagging(self._hub.cursor)).decode())
+                await socket.send_text(encoded(Lagging(self._hub.cursor)))
                 await socket.close(TRY_AGAIN_LATER)
         except (TimeoutError, WebSocketDisconnect, RuntimeError):
             return
 
 
 def _matches(packet: Packet, wanted: Replay) -> bool:
-    return packet.stream in wanted.streams and wanted.run in (None, packet.run)
+    return not wanted.streams.isdisjoint(packet.streams) and wanted.run in (None, packet.run)
 
 
 def _raise_unexpected(ends: Sequence[object]) -> None:
