@@ -33,6 +33,7 @@ __all__ = [
     "EventFilter",
     "RunFilter",
     "counts",
+    "event_row",
     "events",
     "journal_seq",
     "last_event_id",
@@ -186,7 +187,7 @@ def events(store: sqlite3.Connection, run_id: str | None, which: EventFilter) ->
             "limit": which.limit,
         },
     )
-    rows = [_event(row) for row in found]
+    rows = [event_row(row) for row in found]
     return EventPage(rows, rows[-1].id if rows else which.after)
 
 
@@ -274,7 +275,8 @@ def _round(row: tuple[Any, ...]) -> RoundRow:
     return RoundRow(number, rfc3339_or_none(started), *figures)
 
 
-def _event(row: tuple[Any, ...]) -> EventRow:
+def event_row(row: tuple[Any, ...]) -> EventRow:
+    """An event from id, time, source, kind, run, round, node and details as they are stored."""
     id_, time, source, kind, run_id, round_, node, text = row
     details = msgspec.json.decode(text, type=dict[str, Any])
     return EventRow(id_, rfc3339(time), source, kind, run_id, round_, node, details)

@@ -110,8 +110,19 @@ CREATE TABLE alert_outbox (
 CREATE INDEX alert_outbox_of ON alert_outbox (target, id);
 """
 
-#: Exports that were asked for.
+#: Exports that were asked for, and how far events went to servers outside.
 EXPORT_TABLES = """
+CREATE TABLE exports (
+  id TEXT PRIMARY KEY, state TEXT NOT NULL, request TEXT NOT NULL,
+  created INTEGER NOT NULL, ended INTEGER, expires INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0, rows INTEGER, bytes INTEGER, note TEXT, error TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX exports_newest ON exports (created DESC, id);
+
+CREATE TABLE event_cursors (
+  target TEXT PRIMARY KEY, last_event INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0,
+  refused INTEGER NOT NULL DEFAULT 0, error TEXT
+) STRICT, WITHOUT ROWID;
 """
 
 #: How far each monitor has read what it watches.
