@@ -19,7 +19,7 @@ TARGETS = {
     "overhead": 2,
     "simulation": 7,
     "startup": 1,
-    "dashboard": 2,
+    "dashboard": 3,
     "deployment": 4,
     "aggregation": 5,
     "algorithms": 1,

@@ -20,6 +20,7 @@ PAGES = (
     f"#/run/{RUN}?round=12&inspect=1&zoom=3-12",
     f"#/nodes/{RUN}",
     "#/models",
+    f"#/compare?runs={RUN},r-ended",
     "#/run/r-nowhere",
 )
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
@@ -28,7 +29,7 @@ SMALLEST_TARGET = 32
 
 def settled(browser: Browser, page: str) -> None:
     browser.open(page)
-    browser.until(lambda: browser.all("h1, .run-table, .scatter"), "the page")
+    browser.until(lambda: browser.all("h1, .run-table, .scatter, .parallel"), "the page")
     if page.startswith(f"#/run/{RUN}"):
         browser.until(lambda: browser.all(".waterfall canvas"), "the waterfall")
         browser.until(lambda: browser.all(".inspector") or "inspect" not in page, "the inspector")

@@ -207,6 +207,10 @@ export function ComparePage() {
   const key = runs.map(run => run.id).join();
   useEffect(() => store.want(runs.map(run => run.id)), [store, key]);
   usePageKeys({ Escape: () => history.back() });
+  const ready = total.value !== null && total.value <= allRuns.value.length && runs.every(run => store.tables.value.has(run.id));
+  useEffect(() => {
+    if (ready) requestAnimationFrame(() => performance.mark('compare-usable'));
+  }, [ready]);
   const tasks = new Set(runs.map(run => run.task));
   const pool = useMemo(
     () => allRuns.value.filter(run => !tasks.size || tasks.has(run.task)),

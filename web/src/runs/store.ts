@@ -25,7 +25,9 @@ let everything = true;
 
 async function readAll(): Promise<void> {
   await getRuns((found, count) => {
-    known.value = new Map(found.map(run => [run.id, run]));
+    // Until all have come, those known before stand: a list that shrinks and grows would blink.
+    const before = found.length < count ? known.peek() : [];
+    known.value = new Map([...before, ...found.map(run => [run.id, run] as const)]);
     total.value = count;
   });
 }
