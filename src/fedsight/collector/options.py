@@ -17,8 +17,10 @@ class CollectorOptions:
     may be addressed, such as that of a proxy in front of it. `until_stdin_closes`: end when
     standard input reaches its end, so that a child dies with its parent. `journal_keep_days`: how
     long a journal stays of which the store has everything. `fl_server_url`: where the FL server's
-    API is, to which the dashboard's requests are passed on. Rates are requests a second for each
-    client address. Raises SettingsError naming the key, its value and what is allowed.
+    API is, to which the dashboard's requests are passed on. `export_keep_days` and `export_bytes`:
+    how long an export's file stays, and what all of them may take up. Rates are requests
+    a second for each client address. Raises SettingsError naming the key, its value and what is
+    allowed.
     """
 
     data: Path
@@ -37,6 +39,8 @@ class CollectorOptions:
     orphan_seconds: float = 15.0
     journal_keep_days: float = 7.0
     fl_server_url: str = "http://127.0.0.1:8081"
+    export_keep_days: float = 7.0
+    export_bytes: int = 4 * 2**30
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 from fedsight.collector.abandoned import Abandoned
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
+from fedsight.collector.export.exports import ExportLimits, Exports
+from fedsight.collector.export.source import LiveSource
 from fedsight.collector.http.login import Login
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.live.stream import Hub
@@ -50,6 +52,7 @@ class Collector:
     ingest_rate: RateLimit
     login_rate: RateLimit
     services: Services
+    exports: Exports
     kept: str | None
     waiting_bytes: int = 0
     decoder: ShipmentDecoder = field(default_factory=ShipmentDecoder)
@@ -72,6 +75,7 @@ class Collector:
             "store": await self._store_health(),
             "stream": part_health(None, self.hub.error),
             "journals": part_health(None, self.abandoned.error),
+            "exports": part_health(None, self.exports.error),
         }
         level: Level = "healthy"
         if any(part.status == "degraded" for part in parts.values()):
@@ -154,6 +158,8 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
     )
     watch = Watch(hub, readers, capacity=options.stream_queue, most=options.streams)
     services = Services({"fl": options.fl_server_url}, parts.directory.token)
+    limits = ExportLimits(options.export_keep_days, options.export_bytes)
+    exports = Exports(parts.directory.path, ingest, readers, limits)
     passing_on = asyncio.create_task(hub.run())
     try:
         if parts.kept is not None:
@@ -161,7 +167,7 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
         abandoned.start(from_the_beginning=parts.new_store)
         if options.needs_login:
             parts.login.offer()
-        yield Collector(
+        collector = Collector(
             options,
             parts.directory,
             parts.login,
@@ -173,9 +179,13 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
             RateLimit(options.ingest_rate, options.ingest_burst),
             RateLimit(options.refused_rate, options.refused_burst),
             services,
+            exports,
             parts.kept,
         )
+        exports.start(LiveSource(loop, readers, collector.search))
+        yield collector
     finally:
+        await exports.close()
         await asyncio.to_thread(abandoned.close)
         passing_on.cancel()
         await asyncio.gather(passing_on, return_exceptions=True)

@@ -12,6 +12,7 @@ import pytest
 from fedsight.collector.export.job import write_tables
 from fedsight.collector.export.request import ExportRequest, Format, TableName, scope_of
 from fedsight.collector.export.rows import sql_columns
+from fedsight.collector.export.source import Unwatched
 from fedsight.door.times import rfc3339
 from fedsight.signals import Batch, Event, Sample, batch
 from tests.collector.export.reading import Read, archived, exported, table
@@ -211,7 +212,7 @@ def test_the_archive_says_what_was_asked_for(read: Read) -> None:
     assert note["note"] is None
 
 
-class Impatient:
+class Impatient(Unwatched):
     """Ends an export at its first step."""
 
     def step(self, share: float, written: int) -> None:

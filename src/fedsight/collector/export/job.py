@@ -91,6 +91,7 @@ def write_tables(
     """
     scope = replace(scope, going=going(source, scope))
     with engine(folder) as db:
+        watch.begins(db.interrupt)
         found: list[TableFile] = []
         for at, table in enumerate(scope.tables):
             share = _Share(watch, folder, at, len(scope.tables))

@@ -1,0 +1,106 @@
+"""Routes of exports: ask for one, look how far it is, fetch its file, remove it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from fedsight.collector.export.kept import Export
+from fedsight.collector.export.request import ExportRequest
+from fedsight.collector.running import Collector
+from fedsight.door.body import read_struct
+from fedsight.door.endpoint import Endpoint, Nothing
+
+BODY_BYTES = 64 * 1024
+ZIP = "application/zip"
+
+
+class ExportsQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which exports."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class ExportPage(Struct, frozen=True):
+    """Exports, newest first; `total` counts all."""
+
+    exports: list[Export]
+    total: int
+
+
+class ExportRemoved(Struct, frozen=True):
+    """The export that is no more."""
+
+    export_id: str
+
+
+def _json(answer: Struct, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+
+
+async def export(collector: Collector, request: Request, _: Nothing) -> Response:
+    """Begin an export in the background; the answer says where its file will be."""
+    wanted = await read_struct(request, BODY_BYTES, ExportRequest)
+    return _json(await collector.exports.ask(wanted), 202)
+
+
+async def exports(collector: Collector, _: Request, query: ExportsQuery) -> Response:
+    """Exports, newest first, with their progress."""
+    return _json(ExportPage(*await collector.exports.page(query.limit, query.offset)))
+
+
+async def export_state(collector: Collector, request: Request, _: Nothing) -> Response:
+    """One export and its progress."""
+    return _json(await collector.exports.find(request.path_params["export_id"]))
+
+
+async def remove_export(collector: Collector, request: Request, _: Nothing) -> Response:
+    """Remove an export and its file; one under way is broken off."""
+    export_id = request.path_params["export_id"]
+    await collector.exports.remove(export_id)
+    return _json(ExportRemoved(export_id))
+
+
+async def download(collector: Collector, request: Request, _: Nothing) -> Response:
+    """The file of an export that is done; takes Range."""
+    file = await collector.exports.file(request.path_params["export_id"])
+    return FileResponse(file, media_type=ZIP, filename=f"fedsight-{file.name}")
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/api/v1/export",
+        export,
+        Nothing,
+        (Export,),
+        ExportRequest,
+        (400, 404, 408, 413, 415, 422, 503, 507),
+        status=202,
+        body_optional=True,
+    ),
+    Endpoint("GET", "/api/v1/exports", exports, ExportsQuery, (ExportPage,), errors=(422,)),
+    Endpoint("GET", "/api/v1/exports/{export_id}", export_state, Nothing, (Export,), errors=(404,)),
+    Endpoint(
+        "DELETE",
+        "/api/v1/exports/{export_id}",
+        remove_export,
+        Nothing,
+        (ExportRemoved,),
+        errors=(404, 415, 503, 507),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/downloads/{export_id}",
+        download,
+        Nothing,
+        (),
+        errors=(404, 409, 416),
+        text=ZIP,
+    ),
+)
