@@ -3,6 +3,10 @@
 The environment wins over the file, a command's flags win over both. Nothing is read at import.
 """
 
+from fedsight.config.monitors import (
+    MonitorSettings,
+    TargetSettings,
+)
 from fedsight.config.ports import (
     FL_SERVER_URL,
     LOOPBACK,
@@ -47,10 +51,12 @@ __all__ = [
     "JournalSettings",
     "LogSettings",
     "ModelSettings",
+    "MonitorSettings",
     "Port",
     "RunSettings",
     "Section",
     "ServiceSettings",
     "Settings",
+    "TargetSettings",
     "load",
 ]

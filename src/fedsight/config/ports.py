@@ -37,3 +37,5 @@ PORTS = {
 
 
 FL_SERVER_URL = f"http://{LOOPBACK}:{PORTS['fl'].number}"
+POLICY_ENGINE_URL = f"http://{LOOPBACK}:{PORTS['policy'].number}"
+SDN_CONTROLLER_URL = f"http://{LOOPBACK}:{PORTS['sdn'].number}"

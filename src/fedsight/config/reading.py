@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from fedsight.config.monitors import MonitorSettings
 from fedsight.config.run import RunSettings
 from fedsight.config.section import Section
 from fedsight.config.services import (
@@ -37,6 +38,7 @@ SECTIONS: tuple[type[Section], ...] = (
     JournalSettings,
     ModelSettings,
     ServiceSettings,
+    MonitorSettings,
     FederationSettings,
     RunSettings,
 )
@@ -53,6 +55,7 @@ class Settings:
     journal: JournalSettings
     models: ModelSettings
     services: ServiceSettings
+    monitors: MonitorSettings
     federation: FederationSettings
     run: RunSettings
 

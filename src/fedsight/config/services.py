@@ -9,9 +9,16 @@ import platformdirs
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from fedsight.config.ports import FL_SERVER_URL, LOOPBACK, PORTS
+from fedsight.config.ports import (
+    FL_SERVER_URL,
+    LOOPBACK,
+    POLICY_ENGINE_URL,
+    PORTS,
+    SDN_CONTROLLER_URL,
+)
 from fedsight.config.section import Section
 
+Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+/?$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$")]
 
 
@@ -88,11 +95,23 @@ class ServiceSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="")
     table = "services"
-    fl_server_url: str = Field(
+    fl_server_url: Address = Field(
         FL_SERVER_URL,
-        pattern=r"^https?://[^\s/?#@]+/?$",
         description="an address without a path, such as http://127.0.0.1:8081",
     )
+    policy_engine_url: Address = Field(
+        POLICY_ENGINE_URL,
+        description="an address without a path, such as http://127.0.0.1:5000",
+    )
+    policy_engine_host: str = Field(
+        "", pattern=r"^[A-Za-z0-9.\-]*$", description="a host name or an address"
+    )
+    sdn_controller_url: Address = Field(
+        SDN_CONTROLLER_URL,
+        description="an address without a path, such as http://127.0.0.1:8181",
+    )
+    sdn_controller_user: str = Field("", description="a user name")
+    sdn_controller_password: str = Field("", repr=False, description="a password")
 
 
 class FederationSettings(Section):

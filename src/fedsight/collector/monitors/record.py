@@ -1,0 +1,83 @@
+"""What is known of each monitor's own doings, and of the service that it watches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from msgspec import Struct
+
+from fedsight.collector.monitors.contract import AwayError, ForeignAnswerError, Monitor, Pace
+from fedsight.signals import Event
+
+Standing = Literal["waiting", "unknown", "healthy", "failing"]
+SOURCE = "collector"
+
+
+@dataclass
+class MonitorRecord:
+    """Counts and times of one monitor. Times are Unix nanoseconds.
+
+    `reached`: when the service answered last; None where it never did.
+    """
+
+    monitor: Monitor
+    pace: Pace
+    cycles: int = 0
+    successes: int = 0
+    failures: int = 0
+    in_a_row: int = 0
+    seconds: float = 0.0
+    last_seconds: float | None = None
+    last_run: int | None = None
+    last_error: str | None = None
+    reached: int | None = None
+    next_run: int | None = None
+    samples: int = 0
+    events: int = 0
+    state: Struct | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """`unknown` is a service that nobody ever reached: that is no fault."""
+        if self.cycles == 0:
+            return "waiting"
+        if self.last_error is None:
+            return "healthy"
+        return "unknown" if self.reached is None else "failing"
+
+    def good_news(self, now: int) -> Event | None:
+        """What it means for the service that a look went well, where it is news."""
+        if self.reached is None:
+            return self._event("SERVICE_REACHED", now, {"address": self.monitor.address})
+        if self.last_error is not None:
+            return self._event("SERVICE_RETURNED", now, {"seconds": (now - self.reached) / 1e9})
+        return None
+
+    def succeeded(self, now: int) -> None:
+        """Note a look that went well."""
+        self.successes += 1
+        self.in_a_row = 0
+        self.last_error = None
+        self.reached = now
+
+    def failed(self, error: Exception, now: int) -> Event | None:
+        """Note a look that failed; an event where this is news of a service that was there."""
+        said = str(error) or type(error).__name__
+        news = self.reached is not None and self.last_error != said
+        first = self.last_error is None
+        self.failures += 1
+        self.in_a_row += 1
+        self.last_error = said
+        if not news or (isinstance(error, AwayError) and not first):
+            return None
+        kind = "SERVICE_LOST" if isinstance(error, AwayError) else "SERVICE_ERROR"
+        return self._event(kind, now, {"message": said})
+
+    def _event(self, kind: str, now: int, details: dict[str, object]) -> Event:
+        return Event(now, SOURCE, kind, details={"service": self.monitor.name, **details})
+
+
+def expected(error: Exception) -> bool:
+    """Whether a failure is of the watched service's making, and no fault of our own."""
+    return isinstance(error, AwayError | ForeignAnswerError | TimeoutError)
