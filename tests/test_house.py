@@ -57,7 +57,7 @@ GUESTS = {
 
 
 #: The package of an imported module, where the two have different names.
-PACKAGES = {"sklearn": "scikit-learn"}
+PACKAGES = {"simdjson": "pysimdjson", "sklearn": "scikit-learn"}
 
 
 def python_files(*folders: str) -> list[Path]:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fedsight.collector.wire import REMEMBERED_BYTES, ShipmentDecoder
+from fedsight.collector.taking.series import REMEMBERED_BYTES
+from fedsight.collector.wire import ShipmentDecoder
 from fedsight.door.refusal import BadFieldError
 from fedsight.signals import Sample, Shipment, batch
 from tests.collector.shipments import START, shipment, whole_run

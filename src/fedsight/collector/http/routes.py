@@ -44,7 +44,7 @@ from fedsight.collector.reading.spans import (
     span_table,
 )
 from fedsight.collector.running import Collector
-from fedsight.collector.store.hotlog import Prepared, prepared
+from fedsight.collector.store.hotlog import Prepared
 from fedsight.collector.wire import ShipmentDecoder
 from fedsight.door.body import read_body
 from fedsight.door.endpoint import Nothing
@@ -230,7 +230,7 @@ def checked(body: bytes, decoder: ShipmentDecoder) -> Prepared:
     """The shipment in a body; 400 where it does not parse, BadFieldError where a value is out of
     range."""
     try:
-        return prepared(decoder.decode(body))
+        return decoder.prepared(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RefusedError(400, "json", f"the body is not JSON: {error}") from None
     except RecursionError:

@@ -151,40 +151,63 @@ class Record:
 
 def prepare(shipment: Shipment) -> list[Record]:
     """The records of a shipment; raises BadFieldError for the first value out of range."""
-    for name in ("first_seq", "oldest_seq"):
-        value = getattr(shipment, name)
-        if value + len(shipment.records) > LARGEST_COUNT:
+    check_sequence(shipment.first_seq, shipment.oldest_seq, len(shipment.records))
+    return [_prepared(batch, f"records[{at}]") for at, batch in enumerate(shipment.records)]
+
+
+def check_sequence(first_seq: int, oldest_seq: int, records: int) -> None:
+    """Raises BadFieldError for a sequence number that is too large."""
+    for name, value in (("first_seq", first_seq), ("oldest_seq", oldest_seq)):
+        if value + records > LARGEST_COUNT:
             raise BadFieldError(name, f"must be at most 2^53, got {value}")
-    return [_record(batch, f"records[{at}]") for at, batch in enumerate(shipment.records)]
 
 
 def own(batch: Batch) -> Record:
     """Signals of the collector's own, checked as a shipment's are."""
-    return _record(batch, "own")
+    return _prepared(batch, "own")
 
 
-def _record(batch: Batch, path: str) -> Record:
-    columns = _columns(batch.samples, f"{path}.samples")
-    blocks = list(_blocks(columns)) if len(batch.samples) else []
-    events = [_entry(event, f"{path}.events[{at}]") for at, event in enumerate(batch.events)]
-    figures = _figures(columns) if len(batch.samples) else {}
-    runs = _runs(blocks, batch.events, batch.spans)
-    return Record(blocks, list(_span_blocks(batch.spans)), events, figures, runs)
+def _prepared(batch: Batch, path: str) -> Record:
+    columns = columns_of(batch.samples)
+    return checked_record(columns, batch.events, batch.spans, path)
 
 
-def _columns(samples: SampleColumns, path: str) -> SampleBlock:
-    """All samples of a batch as arrays; raises BadFieldError for a value that cannot be."""
-    value = np.array(samples.value, np.float64)
-    _check_all(np.isfinite(value), f"{path}.value", value, "a finite number")
-    index = np.array(samples.index, np.int32)
-    counted = np.array([series.name in COUNT_METRICS for series in samples.series], bool)
-    if index.size and counted.any():
+def checked_record(
+    columns: SampleBlock, events: list[Event], spans: list[Span], path: str = ""
+) -> Record:
+    """A record of these; raises BadFieldError for a value that cannot be, its field after `path`.
+
+    Indices, times and rounds were checked where they were decoded.
+    """
+    inner = f"{path}." if path else ""
+    _check_values(columns, f"{inner}samples." if path else "")
+    blocks = list(_blocks(columns)) if len(columns.index) else []
+    entries = [_entry(event, f"{inner}events[{at}]") for at, event in enumerate(events)]
+    figures = _figures(columns) if len(columns.index) else {}
+    runs = _runs(blocks, events, spans)
+    return Record(blocks, list(_span_blocks(spans)), entries, figures, runs)
+
+
+def columns_of(samples: SampleColumns) -> SampleBlock:
+    """All samples of a batch as arrays."""
+    return SampleBlock(
+        None,
+        samples.series,
+        np.array(samples.index, np.int32),
+        np.array(samples.time, np.int64),
+        np.array(samples.value, np.float64),
+        np.array([NO_ROUND if r is None else r for r in samples.round], np.int32),
+    )
+
+
+def _check_values(columns: SampleBlock, path: str) -> None:
+    value = columns.value
+    _check_all(np.isfinite(value), f"{path}value", value, "a finite number")
+    counted = np.array([series.name in COUNT_METRICS for series in columns.series], bool)
+    if columns.index.size and counted.any():
         whole = (value >= 0) & (value <= LARGEST_COUNT) & (value == np.floor(value))
         wanted = "a whole number from 0 to 2^53"
-        _check_all(whole | ~counted[index], f"{path}.value", value, wanted)
-    rounds = np.array([NO_ROUND if r is None else r for r in samples.round], np.int32)
-    time = np.array(samples.time, np.int64)
-    return SampleBlock(None, samples.series, index, time, value, rounds)
+        _check_all(whole | ~counted[columns.index], f"{path}value", value, wanted)
 
 
 def _check_all(good: NDArray[np.bool_], path: str, value: NDArray[np.float64], what: str) -> None:

@@ -1,0 +1,81 @@
+"""Columns of JSON numbers as arrays, without a Python object for each number.
+
+simdjson writes the numbers of an array straight into a buffer: 20M samples/s of four columns, where
+lists of msgspec's that numpy then reads give 7M/s. It takes nothing that the exact decoder refuses,
+so whatever it does not take (a float among whole numbers, a number out of range) is left to that
+one, which names the field.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import simdjson
+from numpy.typing import NDArray
+
+from fedsight.collector.store.prepare import NO_ROUND
+from fedsight.door.times import LATEST
+
+LARGEST_ROUND = 1_000_000_000
+
+
+#: Columns of equal length: index, time, value, round.
+Arrays = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.int32]]
+
+
+class NumberReader:
+    """Reads columns. For one thread at a time: its parser's memory is used again."""
+
+    def __init__(self) -> None:
+        self._parser = simdjson.Parser()
+
+    def whole(self, raw: bytes) -> NDArray[np.int64] | None:
+        """A JSON array of whole numbers; None where it is anything else."""
+        found = self._buffer(raw, "i")
+        return None if found is None else np.frombuffer(found, np.int64)
+
+    def real(self, raw: bytes) -> NDArray[np.float64] | None:
+        """A JSON array of numbers; None where it is anything else."""
+        found = self._buffer(raw, "d")
+        return None if found is None else np.frombuffer(found, np.float64)
+
+    def rounds(self, raw: bytes) -> NDArray[np.int32] | None:
+        """A JSON array of rounds or nulls, as -1; None where it is anything else."""
+        if b"-" in raw:
+            return None
+        found = self.whole(raw.replace(b"null", b"%d" % NO_ROUND))
+        if found is None or (found.size and int(found.max()) > LARGEST_ROUND):
+            return None
+        return found.astype(np.int32)
+
+    def columns(
+        self, index: bytes, time: bytes, value: bytes, round_: bytes | None, series: int
+    ) -> Arrays | None:
+        """Columns of samples of so many series; None where the exact decoder must look.
+
+        `round_` None: none of them has a round.
+        """
+        at, when, what = self.whole(index), self.whole(time), self.real(value)
+        if at is None or when is None or what is None or not at.size == when.size == what.size:
+            return None
+        rounds = np.full(at.size, NO_ROUND, np.int32) if round_ is None else self.rounds(round_)
+        if rounds is None or rounds.size != at.size:
+            return None
+        if not within(at, series - 1) or not within(when, LATEST):
+            return None
+        return at.astype(np.int32), when, what, rounds
+
+    def _buffer(self, raw: bytes, of_type: Literal["i", "d"]) -> bytes | None:
+        if raw.count(b"[") != 1:  # it would flatten arrays of arrays
+            return None
+        try:
+            array = self._parser.parse(raw)
+            return array.as_buffer(of_type=of_type)  # type: ignore[union-attr]
+        except (ValueError, TypeError, RuntimeError, AttributeError):
+            return None
+
+
+def within(column: NDArray[np.int64], most: int) -> bool:
+    """Whether all lie between 0 and `most`."""
+    return not column.size or (int(column.min()) >= 0 and int(column.max()) <= most)
