@@ -17,6 +17,7 @@ R = TypeVar("R")
 
 TRAINING, ALGORITHM = "What is trained", "Algorithm"
 SELECTION, ROUNDS = "Who trains", "What closes a round"
+SCRUTINY = "Whose updates are looked at"
 
 
 class PlanOption(NamedTuple):
@@ -76,6 +77,8 @@ OPTIONS = (
     PlanOption("staleness", float, "How much an older answer counts for less.", ROUNDS),
     PlanOption("silent_seconds", float, "When a warm node counts as gone.", ROUNDS),
     PlanOption("convergence_threshold", float, "End when 3 accuracies differ by less.", ROUNDS),
+    PlanOption("scrutiny", bool, "Name nodes whose updates are unlike the others'.", SCRUTINY),
+    PlanOption("exclude_suspects", bool, "Leave their updates out of the mean.", SCRUTINY),
 )
 KEYS = tuple(option.key for option in OPTIONS)
 

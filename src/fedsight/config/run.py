@@ -86,3 +86,5 @@ class RunSettings(Section):
     convergence_threshold: float = Field(
         0.0, ge=0, le=1, description="a number from 0 to 1; 0: train all rounds"
     )
+    scrutiny: bool = Field(True, description="true or false")
+    exclude_suspects: bool = Field(False, description="true or false")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fedsight.federated.scrutiny import Verdict
 from fedsight.signals import Batch, Event, Json, Phase, SampleColumns, Series, Span
 
 SOURCE = "federated"
@@ -62,7 +63,8 @@ class NodeRound:
     """One selected node in one round. A figure that was not measured is None.
 
     `turn` is when the node worked, where the grid knows; `payload_*` are bytes of serialised
-    arrays; `reason` says why a node did not contribute.
+    arrays; `reason` says why a node did not contribute; `verdict` is what its update looked like
+    beside the others'.
     """
 
     node: str
@@ -76,6 +78,7 @@ class NodeRound:
     cpu_seconds: float | None = None
     payload_down_bytes: int | None = None
     payload_up_bytes: int | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass
@@ -180,6 +183,11 @@ def _node_figures(node: NodeRound, record: RoundRecord) -> Figures:
     yield "fl_client_train_accuracy", node.train_accuracy
     yield "fl_client_payload_down_bytes", node.payload_down_bytes
     yield "fl_client_payload_up_bytes", node.payload_up_bytes
+    if node.verdict is not None:
+        yield "fl_client_update_norm", node.verdict.look.norm
+        yield "fl_client_update_cosine", node.verdict.look.cosine
+        suspicion = node.verdict.suspicion
+        yield "fl_client_update_score", None if suspicion is None else suspicion.score
 
 
 def _queued(turn: Turn, record: RoundRecord) -> Period | None:
@@ -209,6 +217,9 @@ def _events(record: RoundRecord) -> Iterator[Event]:
         if node.status != "trained":
             end = (node.turn or NO_TURN).end or record.ended
             yield event(end, _KIND[node.status], {"message": node.reason or "no reply"}, node.node)
+        if node.verdict is not None and node.verdict.changed:
+            kind = "UPDATE_SUSPECTED" if node.verdict.suspected else "UPDATE_CLEARED"
+            yield event(record.ended, kind, node.verdict.details(), node.node)
     if record.trained:
         yield event(record.ended, "ROUND_COMPLETED", _doubts(record))
     else:

@@ -15,6 +15,7 @@ from fedsight.federated.fleet import Timed
 from fedsight.federated.node import client
 from fedsight.federated.observation import NodeRound, Period, RoundRecord
 from fedsight.federated.rounds.engine import Evaluate
+from fedsight.federated.scrutiny import Scrutiny
 from fedsight.federated.wrapping import UPDATE_REJECTED, Refused, Wrapper
 
 #: The figures of the server's evaluation that a round keeps.
@@ -29,7 +30,7 @@ class Observed(Wrapper):
     filled in: a node that did not reply has no figures, and a grid that does not know when its
     nodes worked gives no spans for them. `name` says what people call a node, `lost` why a node
     of the round was waited for no longer. With `answered_only` a round's nodes are those that
-    answered in it, whenever they were asked.
+    answered in it, whenever they were asked. `scrutiny` looks at their updates.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Observed(Wrapper):
         name: Callable[[int], str] = str,
         lost: Callable[[], Mapping[int, str]] = dict,
         answered_only: bool = False,
+        scrutiny: Scrutiny | None = None,
         now: Callable[[], int] | None = None,
     ) -> None:
         super().__init__(inner)
@@ -49,6 +51,7 @@ class Observed(Wrapper):
         self._name = name
         self._lost = lost
         self._answered_only = answered_only
+        self._scrutiny = scrutiny
         self._now = now or Clock().now
         self._answered = 0
         self._timed: Timed | None = None
@@ -66,6 +69,8 @@ class Observed(Wrapper):
         asked = {message.metadata.dst_node_id: self._ask(message) for message in messages}
         self._asked = self._asked | asked if self._answered_only else asked
         nodes = [] if self._answered_only else list(asked.values())
+        if self._scrutiny is not None:
+            self._scrutiny.begin(codec.unpack(arrays))
         self._record = RoundRecord(self._run, server_round, started, nodes=nodes)
         return messages
 
@@ -73,10 +78,17 @@ class Observed(Wrapper):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         arrays, metrics = self.inner.aggregate_train(server_round, self._noted(replies))
+        self._judge()
         if self._record is not None:
             self._record.aggregate = Period(self._answered, self._now())
             self._record.train_loss = _number(metrics, client.TRAIN_LOSS)
         return arrays, metrics
+
+    def _judge(self) -> None:
+        """Say how the updates of the round looked beside one another."""
+        verdicts = {} if self._scrutiny is None else self._scrutiny.judge()
+        for node in self._asked.values():
+            node.verdict = verdicts.get(node.node)
 
     def _noted(self, replies: Iterable[Message]) -> Iterator[Message]:
         """The replies as they come, each noted; when the last one came, the rest began."""
@@ -130,6 +142,8 @@ class Observed(Wrapper):
             node.turn = self._timed.turn(reply.metadata.reply_to_message_id)
         if isinstance(reply, Refused):
             _fill(node, reply.reply.content)
+            if reply.readable:
+                self._see(node, reply.reply)
         if reply.has_error():
             rejected = reply.error.code == UPDATE_REJECTED
             node.status = "rejected" if rejected else "failed"
@@ -137,6 +151,12 @@ class Observed(Wrapper):
         else:
             node.status = "trained"
             _fill(node, reply.content)
+            self._see(node, reply)
+
+    def _see(self, node: NodeRound, reply: Message) -> None:
+        if self._scrutiny is not None:
+            arrays = cast(ArrayRecord, reply.content[codec.ARRAYS])
+            self._scrutiny.see(node.node, codec.unpack(arrays))
 
     def _late(self, reply: Message) -> NodeRound | None:
         """A node that was asked in another round and whose late answer is used in this one."""

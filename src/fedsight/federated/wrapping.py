@@ -9,7 +9,7 @@ runs the rounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import numpy as np
@@ -87,12 +87,13 @@ class Wrapper(Strategy):
 
 class Refused(Message):
     """An Error in the place of `reply`, whose figures were measured although its update is not
-    averaged in."""
+    averaged in. `readable`: its update could be, but is not wanted."""
 
-    def __init__(self, reply: Message, reason: str) -> None:
+    def __init__(self, reply: Message, reason: str, readable: bool = False) -> None:
         super().__init__(Error(UPDATE_REJECTED, reason), reply_to=reply)
         self.__dict__["_metadata"] = reply.metadata
         self.reply = reply
+        self.readable = readable
 
 
 class Checked(Wrapper):
@@ -101,10 +102,14 @@ class Checked(Wrapper):
 
     A refused update becomes `Refused`, an Error with code `UPDATE_REJECTED` and the reason, so that
     the strategies inside see a failed node. One diverged node then cannot spoil the global model.
+    `unwanted` gives the reason why no update of a node is wanted, by its id, however good it is.
     """
 
-    def __init__(self, inner: Strategy) -> None:
+    def __init__(
+        self, inner: Strategy, unwanted: Callable[[int], str | None] = lambda _: None
+    ) -> None:
         super().__init__(inner)
+        self._unwanted = unwanted
         self._shape: tuple[int, ...] = ()
         self._dtype: np.dtype[np.generic] | None = None
 
@@ -125,9 +130,10 @@ class Checked(Wrapper):
         if reply.has_error():
             return reply
         reason = self._fault(reply)
-        if reason is None:
-            return reply
-        return Refused(reply, reason)
+        if reason is not None:
+            return Refused(reply, reason)
+        unwanted = self._unwanted(reply.metadata.src_node_id)
+        return reply if unwanted is None else Refused(reply, unwanted, readable=True)
 
     def _fault(self, reply: Message) -> str | None:
         try:

@@ -1,6 +1,7 @@
-"""What a run is asked to do, in four parts, checked before anything heavy is imported.
+"""What a run is asked to do, in five parts, checked before anything heavy is imported.
 
-`Plan` is the whole; its algorithm, its selection and its rules for rounds are parts of their own.
+`Plan` is the whole; its algorithm, its selection, its rules for rounds and its scrutiny
+are parts of their own.
 Every field has one flat name, the same as a command line flag, a setting in `[run]` and a key of
 Flower's run configuration.
 """
@@ -18,6 +19,7 @@ from fedsight.federated.plan.plan import (
     Plan,
 )
 from fedsight.federated.plan.rounds import ASYNC, LATE, SYNC, RoundPlan
+from fedsight.federated.plan.scrutiny import ScrutinyPlan
 from fedsight.federated.plan.selection import SELECTIONS, SelectionPlan
 
 __all__ = [
@@ -37,5 +39,6 @@ __all__ = [
     "AlgorithmPlan",
     "Plan",
     "RoundPlan",
+    "ScrutinyPlan",
     "SelectionPlan",
 ]

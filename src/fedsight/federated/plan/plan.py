@@ -10,6 +10,7 @@ from fedsight.errors import UsageError
 from fedsight.federated.plan import checks
 from fedsight.federated.plan.algorithm import AlgorithmPlan
 from fedsight.federated.plan.rounds import RoundPlan
+from fedsight.federated.plan.scrutiny import ScrutinyPlan
 from fedsight.federated.plan.selection import SelectionPlan
 
 ENGINES = (SIMULATION, DEPLOYMENT) = ("simulation", "deployment")
@@ -32,6 +33,7 @@ _PARTS: Mapping[str, type[Any]] = {
     "algorithm": AlgorithmPlan,
     "selection": SelectionPlan,
     "closing": RoundPlan,
+    "scrutiny": ScrutinyPlan,
 }
 
 
@@ -60,6 +62,7 @@ class Plan:
     algorithm: AlgorithmPlan = field(default_factory=AlgorithmPlan)
     selection: SelectionPlan = field(default_factory=SelectionPlan)
     closing: RoundPlan = field(default_factory=RoundPlan)
+    scrutiny: ScrutinyPlan = field(default_factory=ScrutinyPlan)
 
     def __post_init__(self) -> None:
         checks.one_of("engine", self.engine, ENGINES)

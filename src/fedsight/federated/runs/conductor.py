@@ -21,6 +21,7 @@ from fedsight.federated.rounds.engine import Engine, unsaid
 from fedsight.federated.rounds.muster import Muster, Say
 from fedsight.federated.rounds.watchdog import listed
 from fedsight.federated.runs.state import State, Stateful, joined, part
+from fedsight.federated.scrutiny import Scrutiny
 from fedsight.federated.selection import Choice, Selected, selector
 from fedsight.federated.server import held_out_evaluation
 from fedsight.federated.wrapping import Checked
@@ -29,7 +30,7 @@ from fedsight.tasks import Task
 #: What a round over a network may take where the plan does not say.
 DEPLOYED_SECONDS = 300.0
 
-ALGORITHM, SELECTION, ROUNDS = "algorithm", "selection", "rounds"
+ALGORITHM, SELECTION, ROUNDS, SCRUTINY = "algorithm", "selection", "rounds", "scrutiny"
 
 
 class Stage(Protocol):
@@ -107,6 +108,7 @@ class Conductor:
         self._selector = selector(
             plan.selection, plan.fraction, plan.seed, plan.closing.over_select
         )
+        self._scrutiny = Scrutiny() if plan.scrutiny.scrutiny else None
         self._on_record = on_record
         self._on_choice = on_choice
         self._lasting = muster is None
@@ -117,8 +119,9 @@ class Conductor:
             name=stage.name,
             lost=lambda: self.engine.exchanges.lost,
             answered_only=asynchronous,
+            scrutiny=self._scrutiny,
         )
-        self._strategy = Checked(observed)
+        self._strategy = Checked(observed, self._unwanted)
 
     def _chosen(self, round: int, choice: Choice) -> None:
         self._wanted = choice.wanted
@@ -126,6 +129,15 @@ class Conductor:
         if not choice.nodes and self._lasting:
             why = listed(tuple(dict.fromkeys(choice.reasons.values())), most=3)
             raise FedsightError(f"no node may train: {why or 'none has the names in `only`'}")
+
+    def _unwanted(self, node_id: int) -> str | None:
+        """Why no update of that node is wanted, where the plan leaves suspects out."""
+        if self._scrutiny is None or not self._plan.scrutiny.exclude_suspects:
+            return None
+        known = self._scrutiny.suspicion(self._stage.name(node_id))
+        if known is None or not known.suspected:
+            return None
+        return f"its updates are suspected: score {known.score:.2f} in {known.rounds} rounds"
 
     def _note(self, record: RoundRecord) -> None:
         self._selector.note(record)
@@ -158,6 +170,8 @@ class Conductor:
         parts: dict[str, Stateful] = {SELECTION: self._selector, ROUNDS: self.engine}
         if isinstance(self._algorithm, Stateful):
             parts[ALGORITHM] = self._algorithm
+        if self._scrutiny is not None:
+            parts[SCRUTINY] = self._scrutiny
         return joined({name: one.state() for name, one in parts.items()})
 
     def load(self, state: State) -> None:
@@ -166,6 +180,8 @@ class Conductor:
         self.engine.load(part(state, ROUNDS))
         if isinstance(self._algorithm, Stateful):
             self._algorithm.load(part(state, ALGORITHM))
+        if self._scrutiny is not None:
+            self._scrutiny.load(part(state, SCRUTINY))
 
 
 def _rule(plan: Plan) -> RoundPlan:

@@ -1,0 +1,108 @@
+"""One run's scrutiny: updates are seen one at a time, and judged when the round is whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from fedsight.federated.flat import Vector
+from fedsight.federated.runs.state import State
+from fedsight.federated.scrutiny.evidence import Evidence, Suspicion
+from fedsight.federated.scrutiny.outliers import Look, looks
+from fedsight.federated.scrutiny.sketch import Sketch, Sketcher
+from fedsight.signals import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a round gave of one node: its update beside the others', and what is known by now."""
+
+    look: Look
+    suspicion: Suspicion | None
+
+    @property
+    def suspected(self) -> bool:
+        """Whether the node is suspected by now."""
+        return self.suspicion is not None and self.suspicion.suspected
+
+    @property
+    def changed(self) -> bool:
+        """Whether that is so, or is no longer so, since this round."""
+        return self.suspicion is not None and self.suspicion.changed
+
+    @property
+    def method(self) -> str:
+        """What speaks most against the update: norm, cosine or twin."""
+        found = {
+            "norm": self.look.norm_deviation or 0.0,
+            "cosine": self.look.cosine_deviation or 0.0,
+            "twin": self.look.twin_deviation or 0.0,
+        }
+        return max(found, key=lambda name: found[name])
+
+    def details(self) -> dict[str, Json]:
+        """What an event says: the method, the score and its threshold, and the evidence."""
+        suspicion = self.suspicion
+        return {
+            "message": f"the node's updates are unlike the others', by their {self.method}"
+            if self.suspected
+            else "the node's updates are like the others' again",
+            "method": self.method,
+            "score": None if suspicion is None else _rounded(suspicion.score),
+            "threshold": None if suspicion is None else suspicion.threshold,
+            "evidence": {
+                "rounds": 0 if suspicion is None else suspicion.rounds,
+                **{name: _rounded(value) for name, value in asdict(self.look).items()},
+            },
+        }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+class Scrutiny:
+    """Looks at a run's updates. Holds a sketch of each for as long as its round lasts."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._sketcher = Sketcher(seed)
+        self._rng = np.random.default_rng(seed)
+        self._evidence = Evidence()
+        self._model: Vector | None = None
+        self._seen: dict[str, Sketch] = {}
+
+    def begin(self, model: Vector) -> None:
+        """A round begins from `model`, shape (n,), which is not copied and not written to."""
+        self._model = model
+        self._seen.clear()
+
+    def see(self, node: str, vector: Vector) -> None:
+        """A node's model has come; one of another shape or dtype is not looked at."""
+        model = self._model
+        if model is not None and vector.shape == model.shape and vector.dtype == model.dtype:
+            self._seen[node] = self._sketcher.sketch(vector, model)
+
+    def judge(self) -> dict[str, Verdict]:
+        """The round is whole: a verdict on every node that was seen."""
+        nodes, sketches = list(self._seen), list(self._seen.values())
+        self._seen.clear()
+        if not nodes:
+            return {}
+        found = looks(sketches, self._rng)
+        return {
+            node: Verdict(look, self._evidence.add(node, look))
+            for node, look in zip(nodes, found, strict=True)
+        }
+
+    def suspicion(self, node: str) -> Suspicion | None:
+        """What is known of a node so far."""
+        return self._evidence.of(node)
+
+    def state(self) -> State:
+        """See `runs.state.Stateful`."""
+        return self._evidence.state()
+
+    def load(self, state: State) -> None:
+        """See `runs.state.Stateful`."""
+        self._evidence.load(state)
