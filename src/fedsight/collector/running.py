@@ -20,6 +20,9 @@ from fedsight.collector.http.login import Login
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.live.stream import Hub
 from fedsight.collector.live.watch import Watch
+from fedsight.collector.monitors.lifecycle import digests
+from fedsight.collector.monitors.monitoring import Monitoring
+from fedsight.collector.monitors.watched import services_health
 from fedsight.collector.options import CollectorOptions
 from fedsight.collector.passing.services import Services
 from fedsight.collector.reading import queries
@@ -53,6 +56,7 @@ class Collector:
     login_rate: RateLimit
     services: Services
     exports: Exports
+    monitoring: Monitoring
     kept: str | None
     waiting_bytes: int = 0
     decoder: ShipmentDecoder = field(default_factory=ShipmentDecoder)
@@ -76,6 +80,7 @@ class Collector:
             "stream": part_health(None, self.hub.error),
             "journals": part_health(None, self.abandoned.error),
             "exports": part_health(None, self.exports.error),
+            **services_health(self.monitoring.records),
         }
         level: Level = "healthy"
         if any(part.status == "degraded" for part in parts.values()):
@@ -160,6 +165,13 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
     services = Services({"fl": options.fl_server_url}, parts.directory.token)
     limits = ExportLimits(options.export_keep_days, options.export_bytes)
     exports = Exports(parts.directory.path, ingest, readers, limits)
+    monitoring = Monitoring(
+        options.monitors,
+        parts.directory,
+        ingest,
+        readers,
+        settings=digests(options, parts.directory.token.encode()),
+    )
     passing_on = asyncio.create_task(hub.run())
     try:
         if parts.kept is not None:
@@ -180,11 +192,14 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
             RateLimit(options.refused_rate, options.refused_burst),
             services,
             exports,
+            monitoring,
             parts.kept,
         )
         exports.start(LiveSource(loop, readers, collector.search))
+        await monitoring.start()
         yield collector
     finally:
+        await monitoring.close()
         await exports.close()
         await asyncio.to_thread(abandoned.close)
         passing_on.cancel()

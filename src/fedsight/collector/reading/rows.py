@@ -217,7 +217,7 @@ Level = Literal["healthy", "degraded"]
 class ComponentHealth(Struct, frozen=True, omit_defaults=True):
     """One part that was really reached just now, and how long that took."""
 
-    status: Level
+    status: Literal["healthy", "degraded", "unknown"]
     latency_ms: float | None
     error: str | UnsetType = UNSET
 
