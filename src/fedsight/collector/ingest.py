@@ -15,6 +15,9 @@ from fedsight.collector.store.hotlog import HotLog, Prepared
 from fedsight.collector.store.prepare import Record, own
 from fedsight.collector.store.samples import HotSampleWriter
 from fedsight.collector.store.storefile import note_damage
+from fedsight.collector.taking.arrivals import Arrivals, Taken, Tally, total
+from fedsight.collector.taking.cardinality import Cardinality
+from fedsight.collector.taking.series_ids import SeriesIds
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import now_ns
 from fedsight.errors import StoreError
@@ -25,6 +28,9 @@ Changed = TypeVar("Changed")
 
 #: Shipments that share one commit at most.
 GROUP = 128
+#: By default: series in all, and new ones a minute.
+MOST_SERIES = 1_000_000
+NEW_SERIES = 100_000
 
 #: SQLite's primary result codes for a disk that takes no more, for whatever cause.
 DISK_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
@@ -41,6 +47,13 @@ Tap = Callable[[Sequence[Record]], None]
 
 
 @dataclass(frozen=True, slots=True)
+class _Direct:
+    """Samples that came from no journal; the answer tells what became of them."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     """Signals of the collector's own, and a change that belongs with them."""
 
@@ -48,11 +61,14 @@ class _Kept:
     change: Change
 
 
+Work = Prepared | Record | Change | _Direct | _Kept
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """One piece of work whose answer leaves after the commit."""
 
-    work: Prepared | Record | Change | _Kept
+    work: Work
     answer: Future[Any]
 
     def tell(self, outcome: Any) -> None:
@@ -80,19 +96,35 @@ class Ingest:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, file: Path, on_commit: Callable[[], object]
+        self,
+        connection: sqlite3.Connection,
+        file: Path,
+        on_commit: Callable[[], object],
+        cardinality: Cardinality | None = None,
     ) -> None:
         self._db = connection
         self._file = file
-        self._log = HotLog(connection, HotSampleWriter(connection))
+        #: For whoever deletes series, in `change`: `forget` them here.
+        self.series_ids = SeriesIds(connection, cardinality or Cardinality(MOST_SERIES, NEW_SERIES))
+        self._log = HotLog(connection, HotSampleWriter(connection, self.series_ids))
+        self._arrivals = Arrivals(self.series_ids)
+        #: What came since the start.
+        self.tally = Tally()
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="ingest", daemon=True)
         #: Those that are given what every commit brought.
         self.taps: list[Tap] = []
+        #: Why no samples are taken in for now; None while they are.
+        self.samples_refused: str | None = None
         #: Why the last commit failed; None while all is well.
         self.error: str | None = None
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait for the writing thread."""
+        return self._queue.qsize()
 
     @property
     def alive(self) -> bool:
@@ -106,6 +138,10 @@ class Ingest:
         Raises StoreError at once where nobody writes any more.
         """
         return self._queued(work)
+
+    def take(self, record: Record) -> Future[Taken]:
+        """Queue samples that come from no journal; fails as `submit` does, or with RefusedError."""
+        return self._queued(_Direct(record))
 
     def keep(self, batch: Batch, change: Change | None = None) -> Future[None]:
         """Queue signals of the collector's own, such as a monitor's; fails as `submit` does.
@@ -125,7 +161,7 @@ class Ingest:
         """
         return self._queued(work)
 
-    def _queued(self, work: Prepared | Record | Change | _Kept) -> Future[Any]:
+    def _queued(self, work: Work) -> Future[Any]:
         if not self.alive:
             raise StoreError(f"nothing is written to {self._file} any more")
         answer: Future[Any] = Future()
@@ -168,13 +204,21 @@ class Ingest:
             self._undo(group, error)
             return
         self.error = None
-        for waiting, answer in zip(group, answers, strict=True):
-            waiting.tell(answer)
         written, self._log.written = self._log.written, []
+        taken = self._counted(written)
+        for waiting, answer in zip(group, answers, strict=True):
+            waiting.tell(taken[id(answer)] if isinstance(answer, Record) else answer)
         if written:
             for tap in self.taps:
                 tap(written)
         self._on_commit()
+
+    def _counted(self, written: Sequence[Record]) -> dict[int, Taken]:
+        """What became of each record's samples."""
+        now = now_ns()
+        taken = {id(record): self._arrivals.noted(record, now) for record in written}
+        self.tally.add(total(taken.values()))
+        return taken
 
     def _apply(self, waiting: _Waiting) -> Any:
         """Do one piece of work, or leave no trace of it and return why."""
@@ -187,14 +231,18 @@ class Ingest:
             self._log.forget_cached()
             del self._log.written[already:]
             answer = _Refusal(refused)
+            self.tally.refused[refused_as(refused)] += 1
         self._db.execute("RELEASE shipment")
         return answer
 
-    def _write(self, work: Prepared | Record | Change | _Kept) -> Any:
+    def _write(self, work: Work) -> Any:
         if isinstance(work, Prepared):
             return self._log.apply(work, now_ns())
         if isinstance(work, Record):
             return self._log.append(work, now_ns())
+        if isinstance(work, _Direct):
+            self._log.append(work.record, now_ns())
+            return work.record
         if isinstance(work, _Kept):
             self._log.append(work.record, now_ns())
             return work.change(self._db)
@@ -213,6 +261,13 @@ class Ingest:
         self.error = str(failure)
         for waiting in group:
             waiting.tell(_Refusal(failure))
+
+
+def refused_as(error: Exception) -> str:
+    """The code under which a refusal is counted."""
+    if isinstance(error, RefusedError):
+        return error.code
+    return "gap" if isinstance(error, GapError) else "invalid"
 
 
 def _explained(error: Exception, file: Path) -> StoreError:

@@ -10,15 +10,11 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from fedsight.collector.store.prepare import SampleBlock
-from fedsight.signals import Series, series_key
-
-#: Series remembered by a writer; beyond, it forgets all and asks its table again.
-REMEMBERED = 200_000
+from fedsight.collector.taking.series_ids import SeriesIds
 
 
 class SampleWriter(Protocol):
@@ -61,15 +57,14 @@ class SampleReader(Protocol):
 class HotSampleWriter:
     """Samples as one row for each batch, in the transaction of the hot log."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, ids: SeriesIds) -> None:
         self._db = connection
-        self._ids: dict[tuple[str, ...], int] = {}
+        self._ids = ids
         self._next_batch: int | None = None
-        self._last: tuple[list[Series], NDArray[np.int64]] = ([], np.zeros(0, np.int64))
 
     def append(self, journal: str, seq: int, block: SampleBlock) -> None:
         """As `SampleWriter.append`; the caller's cursor makes a second time impossible."""
-        ids = self._ids_of(block.series)
+        ids = self._ids.of(block.series)
         self._db.execute(
             "INSERT INTO sample_batches (id, journal, seq, run, first_round, last_round, n, series,"
             " round, value, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -89,8 +84,7 @@ class HotSampleWriter:
 
     def forget_cached(self) -> None:
         """As `SampleWriter.forget_cached`."""
-        self._ids.clear()
-        self._last = ([], np.zeros(0, np.int64))
+        self._ids.forget()
         self._next_batch = None
 
     def _new_batch(self) -> int:
@@ -103,37 +97,6 @@ class HotSampleWriter:
             self._next_batch = int(self._db.execute(query).fetchone()[0])
         self._next_batch += 1
         return self._next_batch - 1
-
-    def _ids_of(self, series: list[Series]) -> NDArray[np.int64]:
-        """A run's records mostly name the same series in the same order, one after another."""
-        known, ids = self._last
-        if known != series:
-            ids = np.array([self._id(each) for each in series], np.int64)
-            self._last = (series, ids)
-        return ids
-
-    def _id(self, series: Series) -> int:
-        labels = series.labels
-        cached = (series.name, *labels, *labels.values())
-        found = self._ids.get(cached)
-        if found is None:
-            if len(self._ids) >= REMEMBERED:
-                self._ids.clear()
-            found = self._ids[cached] = self._stored_id(series)
-        return found
-
-    def _stored_id(self, series: Series) -> int:
-        key = series_key(series.name, series.labels)
-        found = self._db.execute("SELECT id FROM series WHERE key = ?", (key,)).fetchone()
-        if found is not None:
-            return int(found[0])
-        labels = msgspec.json.encode(series.labels).decode()
-        run, node = series.labels.get("run"), series.labels.get("node")
-        added = self._db.execute(
-            "INSERT INTO series (key, name, labels, run, node) VALUES (?, ?, ?, ?, ?)",
-            (key, series.name, labels, run, node),
-        )
-        return int(added.lastrowid or 0)
 
 
 class HotSampleReader:

@@ -1,0 +1,114 @@
+"""What came, counted: how many samples, how many late, ahead of the clock, absent or refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from fedsight.collector.store.prepare import Record, SampleBlock
+from fedsight.collector.taking.series_ids import SeriesIds
+from fedsight.door.times import LATEST
+
+NEVER = -1
+
+
+class Taken(Struct, frozen=True):
+    """What became of the samples of one request; all of `stored` are on disk.
+
+    `late`: older than the newest that was known of their series. `repeated`: of the same time and
+    round as the newest one; the later arrival counts. `future`: ahead of the collector's clock.
+    """
+
+    stored: int = 0
+    late: int = 0
+    repeated: int = 0
+    future: int = 0
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(
+            self.stored + other.stored,
+            self.late + other.late,
+            self.repeated + other.repeated,
+            self.future + other.future,
+        )
+
+
+class Tally:
+    """Counts since the start. `absent`: values of line protocol that are no number, as NaN is;
+    `refused`: requests by the code of the refusal."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.late = 0
+        self.repeated = 0
+        self.future = 0
+        self.absent = 0
+        self.refused: Counter[str] = Counter()
+
+    def add(self, taken: Taken) -> None:
+        """Count what was taken in."""
+        self.samples += taken.stored
+        self.late += taken.late
+        self.repeated += taken.repeated
+        self.future += taken.future
+
+
+class Arrivals:
+    """Remembers the newest sample of each series since the start: 12 bytes a series.
+
+    For the writing thread, after each commit.
+    """
+
+    def __init__(self, ids: SeriesIds) -> None:
+        self._ids = ids
+        self._time = np.full(1024, NEVER, np.int64)
+        self._round = np.full(1024, NEVER, np.int32)
+
+    def noted(self, record: Record, now: int) -> Taken:
+        """What this record's samples were, against what came before; `now` in ns."""
+        return total(self._block(block, now) for block in record.samples)
+
+    def _block(self, block: SampleBlock, now: int) -> Taken:
+        series = self._ids.of(block.series)[block.index]
+        if not series.size:
+            return Taken()
+        self._grow(int(series.max()))
+        newest = self._time[series]
+        late = int(np.count_nonzero(block.time < newest))
+        same = (block.time == newest) & (block.round == self._round[series])
+        self._remember(series, block, newest)
+        future = int(np.count_nonzero(block.time > now))
+        return Taken(series.size, late, int(np.count_nonzero(same)), future)
+
+    def _remember(
+        self, series: NDArray[np.int64], block: SampleBlock, newest: NDArray[np.int64]
+    ) -> None:
+        order = slice(None)
+        if np.any(block.time[1:] < block.time[:-1]):
+            order = np.argsort(block.time, kind="stable")  # type: ignore[assignment]
+        series, time, round_ = series[order], block.time[order], block.round[order]
+        fresh = time >= newest[order]
+        # Of several of one series the last one, which is the newest, stays.
+        self._time[series[fresh]] = time[fresh]
+        self._round[series[fresh]] = round_[fresh]
+
+    def _grow(self, largest: int) -> None:
+        if largest >= self._time.size:
+            more = max(largest + 1, 2 * self._time.size) - self._time.size
+            self._time = np.concatenate([self._time, np.full(more, NEVER, np.int64)])
+            self._round = np.concatenate([self._round, np.full(more, NEVER, np.int32)])
+
+
+def total(parts: Iterable[Taken]) -> Taken:
+    """All of them together."""
+    return sum(parts, Taken())
+
+
+def beyond(time: NDArray[np.int64], now: int, ahead: int) -> int | None:
+    """Where the first sample is that lies more than `ahead` ns after `now`; None where none does."""
+    far = time > min(now + ahead, LATEST)
+    return int(np.argmax(far)) if far.any() else None
