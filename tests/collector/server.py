@@ -16,9 +16,13 @@ from fedsight.signals import Batch, Shipment
 PROGRAM = """
 import json, sys
 from pathlib import Path
+import msgspec
+from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.service import CollectorOptions, run
 from fedsight.errors import FedsightError
 options = json.loads(sys.argv[1])
+if "alerts" in options:
+    options["alerts"] = msgspec.convert(options["alerts"], AlertOptions)
 try:
     run(CollectorOptions(Path(options.pop("data")), **options))
 except FedsightError as error:

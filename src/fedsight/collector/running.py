@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fedsight.collector.abandoned import Abandoned
+from fedsight.collector.alerts.running import Alerting
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
 from fedsight.collector.export.exports import ExportLimits, Exports
 from fedsight.collector.export.source import LiveSource
@@ -56,6 +57,7 @@ class Collector:
     login_rate: RateLimit
     services: Services
     exports: Exports
+    alerting: Alerting
     monitoring: Monitoring
     kept: str | None
     waiting_bytes: int = 0
@@ -81,6 +83,7 @@ class Collector:
             "journals": part_health(None, self.abandoned.error),
             "exports": part_health(None, self.exports.error),
             **services_health(self.monitoring.records),
+            "alerts": part_health(None, self.alerting.error),
         }
         level: Level = "healthy"
         if any(part.status == "degraded" for part in parts.values()):
@@ -165,6 +168,7 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
     services = Services({"fl": options.fl_server_url}, parts.directory.token)
     limits = ExportLimits(options.export_keep_days, options.export_bytes)
     exports = Exports(parts.directory.path, ingest, readers, limits)
+    alerting = Alerting(ingest, readers, options.alerts, parts.directory.store_id)
     monitoring = Monitoring(
         options.monitors,
         parts.directory,
@@ -192,14 +196,17 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
             RateLimit(options.refused_rate, options.refused_burst),
             services,
             exports,
+            alerting,
             monitoring,
             parts.kept,
         )
+        alerting.start(collector.search)
         exports.start(LiveSource(loop, readers, collector.search))
         await monitoring.start()
         yield collector
     finally:
         await monitoring.close()
+        await alerting.close()
         await exports.close()
         await asyncio.to_thread(abandoned.close)
         passing_on.cancel()

@@ -18,10 +18,12 @@ from starlette.websockets import WebSocket
 from fedsight.collector.http.document import document
 from fedsight.collector.http.endpoints import ENDPOINTS
 from fedsight.collector.http.static_files import packaged, site_routes
+from fedsight.collector.ingest import DiskFullError
 from fedsight.collector.running import Collector, Parts, collecting
 from fedsight.door.guard import Guard
 from fedsight.door.refusal import RefusedError
 from fedsight.door.routing import refused, replies, route
+from fedsight.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +50,14 @@ def create_app(
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={sqlite3.Error: _unreadable, **replies("the collector")},
+        exception_handlers={sqlite3.Error: _unreadable, StoreError: _unwritable, **replies("the collector")},
     )
     return Guard(
         app,
         parts.options,
         parts.login,
         open_paths=frozenset({"/login"}),
-        of_pages=("/api/v1/services/",),
+        of_pages=("/api/v1/services/", "/api/v1/alerts/", "/api/v1/silences"),
         forms=frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.form),
         private=("/api/", "/health", "/login"),
     )
@@ -75,3 +77,10 @@ async def _unreadable(request: Request, error: Exception) -> Response:
     request.app.state.service.note_unreadable(error)
     logger.error("cannot read the store: %s", error)
     return refused(RefusedError(503, "store", f"cannot read the store: {error}"))
+
+
+async def _unwritable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreError)
+    if isinstance(error, DiskFullError):
+        return refused(RefusedError(507, "disk_full", str(error)))
+    return refused(RefusedError(503, "store", str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fedsight.collector.alerts import routes as alert_routes
 from fedsight.collector.export import routes as export_routes
 from fedsight.collector.http import compare_routes, parameters, routes, service_routes
 from fedsight.collector.querying import routes as querying
@@ -79,6 +80,7 @@ ENDPOINTS = (
         (400, 408, 409, 413, 415, 422, 503, 507),
     ),
     *export_routes.ENDPOINTS,
+    *alert_routes.ENDPOINTS,
     Endpoint("GET", "/login", service_routes.login, parameters.LoginQuery, (), errors=(422,)),
     Endpoint(
         "POST",
