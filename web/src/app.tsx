@@ -1,16 +1,19 @@
 // The page as a whole: rail, bar, the page that the URL names, what floats above it.
-import { GoneBanner, Problem } from './states';
+import { gone } from './data/collector';
+import { Problem } from './states';
 import { lazy } from './lazy';
 import { Rail, Tabs } from './shell/rail';
 import { Top } from './shell/top';
 import { Tip } from './tip';
 import { dialog, page, runId } from './view';
 
+const GoneBanner = lazy(() => import('./gone').then(part => part.GoneBanner), true);
 const RunsPage = lazy(() => import('./runs/page').then(part => part.RunsPage), true);
 const RunPage = lazy(() => import('./run/page').then(part => part.RunPage), true);
 const ComparePage = lazy(() => import('./compare/page').then(part => part.ComparePage));
 const NodesPage = lazy(() => import('./nodes/page').then(part => part.NodesPage));
 const ModelsPage = lazy(() => import('./models/page').then(part => part.ModelsPage));
+const AlertsPage = lazy(() => import('./alerts/page').then(part => part.AlertsPage));
 const Jump = lazy(() => import('./shell/dialogs').then(part => part.Jump));
 const KeysDialog = lazy(() => import('./shell/dialogs').then(part => part.KeysDialog));
 
@@ -18,6 +21,7 @@ function Page() {
   if (page.value === 'runs') return <RunsPage />;
   if (page.value === 'run' && runId.value) return <RunPage key={runId.value} id={runId.value} />;
   if (page.value === 'compare') return <ComparePage />;
+  if (page.value === 'alerts') return <AlertsPage />;
   if (page.value === 'nodes') return <NodesPage id={runId.value} />;
   if (page.value === 'models') return <ModelsPage key={runId.value} id={runId.value} />;
   return (
@@ -40,7 +44,7 @@ export const App = () => (
       <Rail />
       <Top />
       <main>
-        <GoneBanner />
+        {gone.value && <GoneBanner />}
         <Page />
       </main>
       <Tabs />

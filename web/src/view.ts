@@ -31,6 +31,7 @@ export const PLACES = [
   ['compare', 'Compare'],
   ['nodes', 'Nodes'],
   ['models', 'Models'],
+  ['alerts', 'Alerts'],
 ] as const;
 export type Place = (typeof PLACES)[number][0];
 

@@ -1,5 +1,5 @@
 // Runs side by side: their curves, what they were told and came to, and where they stand among all.
-import '../shared';
+import '../chart/shared';
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { digits } from '../chart/ticks';

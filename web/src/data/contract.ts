@@ -132,5 +132,6 @@ export type StreamMessage =
   | { type: 'fl_round_update'; cursor: number; run: string; metrics: Round }
   | { type: 'run_update'; cursor: number; run: string; state: RunState }
   | { type: 'event'; cursor: number; event: Event }
+  | { type: 'alert' | 'network_alert'; cursor: number; alert: object }
   | { type: 'lagging'; cursor: number }
   | { type: 'error'; error: { code: string; message: string } };

@@ -10,6 +10,9 @@ type Listener = (run: string | null) => void;
 /** Grows when the store turns out to be a new one: what a page holds of the old one is void. */
 export const anew = signal(0);
 
+/** Grows with every change of an alert, and whenever one may have been missed. */
+export const alertsChanged = signal(0);
+
 const listeners = new Set<Listener>();
 let socket: WebSocket | null = null;
 let cursor: number | null = null;
@@ -30,7 +33,7 @@ function subscribe(open: WebSocket): void {
   const known = reach.peek().health?.store_id ?? null;
   if (store !== known) cursor = null; // cursors of another store mean nothing
   store = known;
-  const streams = ['fl_training', 'system_events'];
+  const streams = ['fl_training', 'system_events', 'alerts'];
   open.send(JSON.stringify({ action: 'subscribe', streams, ...(cursor === null ? {} : { cursor }) }));
 }
 
@@ -43,6 +46,7 @@ function receive(message: StreamMessage): void {
   if (message.type === 'subscribed') cursor ??= message.cursor;
   else if ('cursor' in message && message.type !== 'lagging') cursor = message.cursor;
   if (message.type === 'subscribed') tell(null);
+  if (message.type === 'subscribed' || 'alert' in message) alertsChanged.value++;
   if (message.type === 'fl_round_update' || message.type === 'run_update') tell(message.run);
   if (message.type === 'event') tell(message.event.run);
 }

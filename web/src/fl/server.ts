@@ -20,7 +20,8 @@ interface Server {
 export const server = signal<Server>({ status: null, error: null });
 export const session = signal<Session | null>(null);
 
-const written = (): HeadersInit => ({
+/** Headers of a request that changes something. */
+export const written = (): HeadersInit => ({
   'content-type': 'application/json',
   'fedsight-write-key': writeKey(),
 });

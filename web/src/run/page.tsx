@@ -1,5 +1,5 @@
 // The page of one run.
-import '../shared';
+import '../chart/shared';
 import { useEffect, useMemo } from 'preact/hooks';
 import { Glyph } from '../parts';
 import { Problem, Skeleton } from '../states';

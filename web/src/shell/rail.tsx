@@ -3,8 +3,11 @@ import type { JSX } from 'preact';
 import { now, reach } from '../data/collector';
 import { duration } from '../format';
 import { Glyph } from '../parts';
+import { lazy } from '../lazy';
 import { liveRuns } from '../runs/store';
 import { dialog, href, page, PLACES, runId, type Place } from '../view';
+
+const AlertCount = lazy(() => import('../alerts/count').then(part => part.AlertCount), true);
 
 const Icon = ({ d }: { d: string }) => (
   <svg viewBox="0 0 16 16" aria-hidden="true">
@@ -17,6 +20,7 @@ const ICONS: Record<Place, string> = {
   runs: 'M2 4h12M2 8h12M2 12h8',
   compare: 'M2 11c3 0 3-7 6-7s3 4 6 4M2 5h3M11 12h3',
   nodes: 'M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z',
+  alerts: 'M8 2 14.5 13.500h-13zM8 6v4M8 11.500v.5',
   models: 'M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6',
 };
 
@@ -93,6 +97,7 @@ export const Rail = () => (
         <Icon d={ICONS[place]} />
         <span>{name}</span>
         {place === 'runs' && <Live />}
+        {place === 'alerts' && <AlertCount />}
       </a>
     ))}
     <footer>
