@@ -14,6 +14,7 @@ import msgspec
 from fedsight.collector.store import runlog
 from fedsight.collector.store.prepare import EventEntry, Record, SpanBlock, prepare
 from fedsight.collector.store.samples import SampleWriter
+from fedsight.door.refusal import RefusedError
 from fedsight.journal import GapError
 from fedsight.signals import Event, Shipment
 
@@ -45,6 +46,8 @@ class HotLog:
         self._samples = samples
         #: Records that were written since somebody last took them away.
         self.written: list[Record] = []
+        #: Why no samples are taken in for now; None while they are.
+        self.samples_refused: str | None = None
 
     def apply(self, shipment: Prepared, received: int) -> int:
         """Store what is new and advance the journal's cursor; return the seq expected next.
@@ -104,6 +107,8 @@ class HotLog:
         self._insert_events([EventEntry(gap, msgspec.json.encode(details).decode(), None)])
 
     def _write(self, journal: str, seq: int, record: Record, received: int, path: str) -> None:
+        if record.samples and self.samples_refused is not None:
+            raise RefusedError(503, "store_behind", self.samples_refused)
         for run, (first, last) in record.runs.items():
             runlog.touch(self._db, run, first, last, received)
         for at, entry in enumerate(record.events):
