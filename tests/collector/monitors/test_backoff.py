@@ -28,9 +28,7 @@ def test_an_interval_above_the_longest_stays() -> None:
     assert pause(Pace(600.0, 10.0), 3, 1.0) == 600.0
 
 
-@given(
-    st.floats(0.01, 86_400), st.integers(0, 10**9), st.floats(0, 1, exclude_max=True)
-)
+@given(st.floats(0.01, 86_400), st.integers(0, 10**9), st.floats(0, 1, exclude_max=True))
 def test_it_is_bounded_and_never_below_half_the_interval(
     interval: float, failures: int, chance: float
 ) -> None:

@@ -20,7 +20,9 @@ SECOND = 1_000_000_000
 NOON = 1_764_072_000 * SECOND
 
 
-@pytest.mark.parametrize("value", [None, True, False, "12", "", [], {}, math.nan, math.inf, 10**400])
+@pytest.mark.parametrize(
+    "value", [None, True, False, "12", "", [], {}, math.nan, math.inf, 10**400]
+)
 def test_what_is_no_number_is_absent(value: object) -> None:
     assert foreign.number(value) is None
     assert foreign.whole(value) is None

@@ -26,7 +26,9 @@ from fedsight.signals import Batch, Event
 logger = logging.getLogger(__name__)
 
 #: What a stubborn monitor may take to end once it is told to.
-STOP_SECONDS = 2.0
+STOP_SECONDS = 1.0
+#: What one that took too long may take to clean up before the next look comes.
+GRACE_SECONDS = 0.1
 SECOND = 1_000_000_000
 
 
@@ -48,9 +50,8 @@ class Schedule:
     ) -> None:
         self.records = {each.name: MonitorRecord(each, pace) for each, pace in monitors}
         if len(self.records) < len(monitors):
-            raise ValueError(
-                f"monitors must have names of their own: {[m.name for m, _ in monitors]}"
-            )
+            names = [each.name for each, _ in monitors]
+            raise ValueError(f"every monitor must have a name of its own, got {names}")
         self._keeper = keeper
         self._board = board
         self._cursors = dict(cursors or {})
@@ -104,6 +105,7 @@ class Schedule:
         done, _ = await asyncio.wait({task}, timeout=record.pace.deadline)
         if not done:
             task.cancel()
+            await asyncio.wait({task}, timeout=GRACE_SECONDS)
             raise TimeoutError(f"it did not finish within {record.pace.deadline:g} s")
         return task.result()
 
