@@ -11,14 +11,20 @@ import httpx
 SERVE = """
 import sys
 from pathlib import Path
+from fedsight.collector.alerts.options import AlertOptions
+from fedsight.collector.alerts.threshold import ThresholdRule
 from fedsight.collector.service import CollectorOptions, run
 
+few = ThresholdRule(
+    "few_samples", "fl_samples_per_round", window_seconds=86400, below=float(sys.argv[4])
+)
 run(
     CollectorOptions(
         data=Path(sys.argv[1]),
         port=int(sys.argv[2]),
         until_stdin_closes=True,
         fl_server_url=sys.argv[3],
+        alerts=AlertOptions(rules=(few,), rule_seconds=0.5),
     )
 )
 """
@@ -29,10 +35,14 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 class CollectorProcess:
-    """Starts, stops and starts again on the same port and data directory."""
+    """Starts, stops and starts again on the same port and data directory.
 
-    def __init__(self, data: Path, fl_server_url: str = NOWHERE) -> None:
+    Where a round's samples are fewer than `fewest`, it has an alert.
+    """
+
+    def __init__(self, data: Path, fl_server_url: str = NOWHERE, fewest: int = 0) -> None:
         self.data = data
+        self.fewest = fewest
         self.fl_server_url = fl_server_url
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -45,7 +55,7 @@ class CollectorProcess:
     def start(self) -> None:
         """Returns once it listens."""
         command = [sys.executable, "-c", SERVE, str(self.data), str(self.port)]
-        command.append(self.fl_server_url)
+        command += [self.fl_server_url, str(self.fewest)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

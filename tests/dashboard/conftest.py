@@ -50,7 +50,7 @@ def collector(tmp_path: Path, browser: Browser) -> Iterator[CollectorProcess]:
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
     """A collector that holds a training run of 12 rounds x 24 clients, and a finished one."""
-    process = CollectorProcess(tmp_path_factory.mktemp("filled") / "data")
+    process = CollectorProcess(tmp_path_factory.mktemp("filled") / "data", fewest=10**6)
     start = time.time_ns() - 60 * SECOND
     with process.client() as client:
         ship_all(client, Federation(RUN, 20, 24, start), 12)

@@ -21,6 +21,7 @@ PAGES = (
     f"#/nodes/{RUN}",
     "#/models",
     f"#/compare?runs={RUN},r-ended",
+    "#/alerts?show=all",
     "#/run/r-nowhere",
 )
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
@@ -29,7 +30,7 @@ SMALLEST_TARGET = 32
 
 def settled(browser: Browser, page: str) -> None:
     browser.open(page)
-    browser.until(lambda: browser.all("h1, .run-table, .scatter, .parallel"), "the page")
+    browser.until(lambda: browser.all("h1, .run-table, .scatter, .parallel, .rules"), "the page")
     if page.startswith(f"#/run/{RUN}"):
         browser.until(lambda: browser.all(".waterfall canvas"), "the waterfall")
         browser.until(lambda: browser.all(".inspector") or "inspect" not in page, "the inspector")

@@ -21,7 +21,7 @@ alertsChanged.subscribe(paced(read, 1000));
 
 export const AlertCount = () =>
   firing.value > 0 && (
-    <span class="count bad" title={`${firing.value} firing`}>
+    <span class="count warn" title={`${firing.value} firing`}>
       {firing.value}
     </span>
   );

@@ -22,7 +22,7 @@ function Facts({ alert }: { alert: Alert }) {
     ['Expected', expected(alert)],
     ['Run', alert.run && <a class="mono" href={roundHref(alert)}>{alert.run}{alert.round !== null && `, round ${alert.round}`}</a>],
     ['Node', alert.node],
-    ...Object.entries(alert.labels),
+    ...Object.entries(alert.labels).filter(([name]) => name !== 'run' && name !== 'node'),
     ['First seen', moment(alert.started)],
     ['Fired', alert.fired && moment(alert.fired)],
     ['Last seen', moment(alert.timestamp)],

@@ -1,1 +1,0 @@
-import{C as a,U as s,a as t,b as i,m as r,r as e}from"./chunk-U3Q7LIMV.js";var l=r(0);a.subscribe(e(async()=>{try{let a=await i("/api/v1/alerts",{state:"firing",limit:1});l.value=a.firing}catch(a){if(!(a instanceof t))throw a}},1e3));var n=()=>l.value>0&&s("span",{class:"count bad",title:`${l.value} firing`,children:l.value});export{n as AlertCount};
