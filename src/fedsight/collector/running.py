@@ -149,72 +149,75 @@ class Parts:
         return self.directory.path / FILE_NAME
 
 
-@asynccontextmanager
-async def collecting(parts: Parts) -> AsyncIterator[Collector]:
-    """Run a collector over opened parts; closes them at the end."""
+def assembled(parts: Parts) -> Collector:
+    """A collector over opened parts, of which nothing runs yet but the writing thread. To be made
+    in the event loop."""
     loop = asyncio.get_running_loop()
-    options = parts.options
+    options, directory = parts.options, parts.directory
     readers = Readers(parts.file)
     hub = Hub(readers)
     ingest = Ingest(parts.connection, parts.file, lambda: loop.call_soon_threadsafe(hub.wake))
     abandoned = Abandoned(
-        parts.directory.path / JOURNALS,
+        directory.path / JOURNALS,
         ingest,
         readers,
         pause=options.orphan_seconds,
         keep_seconds=options.journal_keep_days * DAY_SECONDS,
     )
-    watch = Watch(hub, readers, capacity=options.stream_queue, most=options.streams)
-    services = Services({"fl": options.fl_server_url}, parts.directory.token)
     limits = ExportLimits(options.export_keep_days, options.export_bytes)
-    exports = Exports(parts.directory.path, ingest, readers, limits)
-    alerting = Alerting(ingest, readers, options.alerts, parts.directory.store_id)
-    monitoring = Monitoring(
-        options.monitors,
-        parts.directory,
-        ingest,
+    token = directory.token
+    return Collector(
+        options,
+        directory,
+        parts.login,
         readers,
-        settings=digests(options, parts.directory.token.encode()),
+        ingest,
+        hub,
+        Watch(hub, readers, capacity=options.stream_queue, most=options.streams),
+        abandoned,
+        RateLimit(options.ingest_rate, options.ingest_burst),
+        RateLimit(options.refused_rate, options.refused_burst),
+        Services({"fl": options.fl_server_url}, token),
+        Exports(directory.path, ingest, readers, limits),
+        Alerting(ingest, readers, options.alerts, directory.store_id),
+        Monitoring(
+            options.monitors,
+            directory,
+            ingest,
+            readers,
+            settings=digests(options, token.encode()),
+        ),
+        parts.kept,
     )
-    passing_on = asyncio.create_task(hub.run())
+
+
+@asynccontextmanager
+async def collecting(parts: Parts) -> AsyncIterator[Collector]:
+    """Run a collector over opened parts; closes them at the end."""
+    collector = assembled(parts)
+    loop, readers = asyncio.get_running_loop(), collector.readers
+    passing_on = asyncio.create_task(collector.hub.run())
     try:
         if parts.kept is not None:
-            await _note_reset(ingest, parts.kept, parts.file)
-        abandoned.start(from_the_beginning=parts.new_store)
-        if options.needs_login:
+            await _note_reset(collector.ingest, parts.kept, parts.file)
+        collector.abandoned.start(from_the_beginning=parts.new_store)
+        if parts.options.needs_login:
             parts.login.offer()
-        collector = Collector(
-            options,
-            parts.directory,
-            parts.login,
-            readers,
-            ingest,
-            hub,
-            watch,
-            abandoned,
-            RateLimit(options.ingest_rate, options.ingest_burst),
-            RateLimit(options.refused_rate, options.refused_burst),
-            services,
-            exports,
-            alerting,
-            monitoring,
-            parts.kept,
-        )
-        alerting.start(collector.search)
-        exports.start(LiveSource(loop, readers, collector.search))
-        await monitoring.start()
+        collector.alerting.start(collector.search)
+        collector.exports.start(LiveSource(loop, readers, collector.search))
+        await collector.monitoring.start()
         yield collector
     finally:
-        await monitoring.close()
-        await alerting.close()
-        await exports.close()
-        await asyncio.to_thread(abandoned.close)
+        await collector.monitoring.close()
+        await collector.alerting.close()
+        await collector.exports.close()
+        await asyncio.to_thread(collector.abandoned.close)
         passing_on.cancel()
         await asyncio.gather(passing_on, return_exceptions=True)
-        await services.close()
+        await collector.services.close()
         readers.close()
         # Last, so that the one who may write folds the write-ahead log back into the store.
-        await asyncio.to_thread(ingest.close)
+        await asyncio.to_thread(collector.ingest.close)
         parts.directory.close()
 
 
