@@ -109,6 +109,6 @@ def total(parts: Iterable[Taken]) -> Taken:
 
 
 def beyond(time: NDArray[np.int64], now: int, ahead: int) -> int | None:
-    """Where the first sample is that lies more than `ahead` ns after `now`; None where none does."""
+    """Where the first sample is that lies over `ahead` ns after `now`; None where none does."""
     far = time > min(now + ahead, LATEST)
     return int(np.argmax(far)) if far.any() else None

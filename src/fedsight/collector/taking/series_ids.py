@@ -77,7 +77,7 @@ class SeriesIds:
         if held is None or held + len(new) > self._cardinality.most:
             (held,) = self._db.execute("SELECT count(*) FROM series").fetchone()
         self._cardinality.admit(held, list(new.values()))
-        for text, series in new.items():
+        for text, series in sorted(new.items(), key=_metric_first):
             self._ids[_key(series)] = self._added(text, series)
         self._held = held + len(new)
 
@@ -93,6 +93,12 @@ class SeriesIds:
             (text, series.name, labels, run, node),
         )
         return int(added.lastrowid or 0)
+
+
+def _metric_first(new: tuple[str, Series]) -> tuple[str, str]:
+    """One metric after another: sealed files are sorted by id, and a question mostly asks for one
+    metric of all nodes of a run."""
+    return new[1].labels.get("run", ""), new[1].name
 
 
 def _key(series: Series) -> tuple[str, ...]:
