@@ -132,7 +132,7 @@ class FlServerMonitor:
         """A run that the server does not name is called by where and when it was first seen."""
         if cursor.run is not None:
             return cursor
-        when = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S")
+        when = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
         return msgspec.structs.replace(
             cursor, run=f"fl-{self._place.host}-{self._place.port}-{when}"
         )
