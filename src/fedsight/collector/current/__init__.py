@@ -1,0 +1,1 @@
+"""What is the case now, and word of what is new: in memory, or in Redis for several processes."""
