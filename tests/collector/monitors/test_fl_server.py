@@ -105,7 +105,8 @@ async def test_each_thing_is_taken_once(server: ForeignFlServer) -> None:
         assert figures(found)[f"fl_convergence_slope{{run={run}}}@3"] == pytest.approx(0.1)
         again = await monitor.look()
         assert figures(again) == {}
-        assert again.batch.events == again.batch.spans == []
+        assert again.batch.events == []
+        assert again.batch.spans == []
         assert again.cursor is None
         assert state(again).convergence_slope == pytest.approx(0.1)
         server.train(0.4)

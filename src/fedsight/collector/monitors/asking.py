@@ -110,7 +110,10 @@ class Place:
         import httpx
 
         request = client.build_request(
-            "GET", f"{self.address}{path}", params=dict(query or {}), headers={"Accept": accept}
+            "GET",
+            f"{self.address}{path}",
+            params=dict(query) if query else None,
+            headers={"Accept": accept},
         )
         auth = httpx.USE_CLIENT_DEFAULT if self._basic is None else httpx.BasicAuth(*self._basic)
         try:

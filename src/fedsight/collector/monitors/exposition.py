@@ -81,7 +81,10 @@ def _scraped(text: str, *, open_metrics: bool) -> Iterator[Scraped]:
         text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
         text += "\n"
     for family in families(text):  # type: ignore[no-untyped-call]
-        yield from family.samples
+        # When a series began is no figure of what it measures.
+        yield from (
+            one for one in family.samples if not (open_metrics and one.name.endswith("_created"))
+        )
 
 
 def sample_of(one: Scraped, labels: Mapping[str, str], now: int) -> Sample | None:
