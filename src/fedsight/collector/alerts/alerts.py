@@ -73,8 +73,7 @@ class Alerts:
         That something is right of which nothing was wrong costs nothing.
         """
         with self._lock:
-            mattering = [one for one in findings if one.active or one.key in self._known]
-            self._known.update(one.key for one in mattering if one.active)
+            mattering = [finding for finding in findings if self._matters(finding)]
             self._waiting.extend(mattering)
             while len(self._waiting) > MOST_WAITING:
                 self._waiting.popleft()
@@ -82,6 +81,11 @@ class Alerts:
         if mattering:
             with suppress(RuntimeError):  # the loop has ended, and so has the collector
                 self._loop.call_soon_threadsafe(self._woken.set)
+
+    def _matters(self, finding: Finding) -> bool:
+        if finding.active:
+            self._known.add(finding.key)
+        return finding.key in self._known
 
     async def run(self) -> None:
         """Write what is found, and look after what time brings, until cancelled."""
