@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsight.collector.alerts.options import AlertOptions
+from fedsight.collector.export.bulk import SearchServer
 from fedsight.collector.monitors.plan import MonitorPlan
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.errors import SettingsError
@@ -20,9 +21,9 @@ class CollectorOptions:
     standard input reaches its end, so that a child dies with its parent. `journal_keep_days`: how
     long a journal stays of which the store has everything. `fl_server_url`: where the FL server's
     API is, to which the dashboard's requests are passed on. `export_keep_days` and `export_bytes`:
-    how long an export's file stays, and what all of them may take up. `monitors`: what is
-    watched. Rates are requests a second for each client address. Raises SettingsError naming the
-    key, its value and what is allowed.
+    how long an export's file stays, and what all of them may take up. `elasticsearch`: where events
+    are sent, None: nowhere. `monitors`: what is watched. Rates are requests a second for each
+    client address. Raises SettingsError naming the key, its value and what is allowed.
     """
 
     data: Path
@@ -43,6 +44,7 @@ class CollectorOptions:
     fl_server_url: str = "http://127.0.0.1:8081"
     export_keep_days: float = 7.0
     export_bytes: int = 4 * 2**30
+    elasticsearch: SearchServer | None = None
     monitors: MonitorPlan = field(default_factory=MonitorPlan)
     alerts: AlertOptions = field(default_factory=AlertOptions)
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from fedsight.collector.abandoned import Abandoned
 from fedsight.collector.alerts.running import Alerting
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
+from fedsight.collector.export.elastic import Elasticsearch
 from fedsight.collector.export.exports import ExportLimits, Exports
 from fedsight.collector.export.source import LiveSource
 from fedsight.collector.http.login import Login
@@ -57,6 +58,7 @@ class Collector:
     login_rate: RateLimit
     services: Services
     exports: Exports
+    elasticsearch: Elasticsearch | None
     alerting: Alerting
     monitoring: Monitoring
     kept: str | None
@@ -85,6 +87,8 @@ class Collector:
             **services_health(self.monitoring.records),
             "alerts": part_health(None, self.alerting.error),
         }
+        if self.elasticsearch is not None:
+            parts["elasticsearch"] = part_health(None, self.elasticsearch.error)
         level: Level = "healthy"
         if any(part.status == "degraded" for part in parts.values()):
             level = "degraded"
@@ -165,7 +169,7 @@ def assembled(parts: Parts) -> Collector:
         keep_seconds=options.journal_keep_days * DAY_SECONDS,
     )
     limits = ExportLimits(options.export_keep_days, options.export_bytes)
-    token = directory.token
+    token, server = directory.token, options.elasticsearch
     return Collector(
         options,
         directory,
@@ -179,6 +183,7 @@ def assembled(parts: Parts) -> Collector:
         RateLimit(options.refused_rate, options.refused_burst),
         Services({"fl": options.fl_server_url}, token),
         Exports(directory.path, ingest, readers, limits),
+        None if server is None else Elasticsearch(server, directory.store_id, ingest, readers),
         Alerting(ingest, readers, options.alerts, directory.store_id),
         Monitoring(
             options.monitors,
@@ -205,12 +210,16 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
             parts.login.offer()
         collector.alerting.start(collector.search)
         collector.exports.start(LiveSource(loop, readers, collector.search))
+        if collector.elasticsearch is not None:
+            collector.elasticsearch.start()
         await collector.monitoring.start()
         yield collector
     finally:
         await collector.monitoring.close()
         await collector.alerting.close()
         await collector.exports.close()
+        if collector.elasticsearch is not None:
+            await collector.elasticsearch.close()
         await asyncio.to_thread(collector.abandoned.close)
         passing_on.cancel()
         await asyncio.gather(passing_on, return_exceptions=True)

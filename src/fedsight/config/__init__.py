@@ -3,6 +3,10 @@
 The environment wins over the file, a command's flags win over both. Nothing is read at import.
 """
 
+from fedsight.config.exports import (
+    ElasticsearchSettings,
+    ExportSettings,
+)
 from fedsight.config.monitors import (
     MonitorSettings,
     TargetSettings,
@@ -46,6 +50,8 @@ __all__ = [
     "PORTS",
     "SECTIONS",
     "CollectorSettings",
+    "ElasticsearchSettings",
+    "ExportSettings",
     "FederationSettings",
     "GeneralSettings",
     "JournalSettings",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from fedsight.config.exports import ElasticsearchSettings, ExportSettings
 from fedsight.config.monitors import MonitorSettings
 from fedsight.config.run import RunSettings
 from fedsight.config.section import Section
@@ -39,6 +40,8 @@ SECTIONS: tuple[type[Section], ...] = (
     ModelSettings,
     ServiceSettings,
     MonitorSettings,
+    ExportSettings,
+    ElasticsearchSettings,
     FederationSettings,
     RunSettings,
 )
@@ -56,6 +59,8 @@ class Settings:
     models: ModelSettings
     services: ServiceSettings
     monitors: MonitorSettings
+    export: ExportSettings
+    elasticsearch: ElasticsearchSettings
     federation: FederationSettings
     run: RunSettings
 
