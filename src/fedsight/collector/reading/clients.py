@@ -16,7 +16,7 @@ from fedsight.collector.reading.queries import LAST_ROUND, node_order
 from fedsight.collector.reading.rows import ClientPage, ClientRow, ClientStatus
 from fedsight.collector.store.figures import CLIENT_FIGURES, CLIENT_OUTCOMES, REPLY_METRICS
 from fedsight.collector.store.prepare import ClientOutcome
-from fedsight.collector.store.samples import HotSampleReader, RunSamples, SampleReader
+from fedsight.collector.store.samples import RunSamples, run_samples
 
 CLIENT_FIELDS = ClientRow.__struct_fields__
 STATUSES: tuple[str, ...] = get_args(ClientStatus)
@@ -76,7 +76,7 @@ def client_table(
 
     The samples are read and counted `window` at a time, and only what is on the page is kept.
     """
-    samples: SampleReader = HotSampleReader(store)
+    samples = run_samples(store)
     outcomes = _outcomes(store, run, which)
     nodes: list[str] = []
     parts: list[ClientTable] = []

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from fedsight.collector.store import manifest
 from fedsight.collector.store.hot_rows import HotRows
-from fedsight.collector.store.search import EmbeddedSearch
+from fedsight.collector.store.leases import Leases
+from fedsight.collector.store.run_samples import StoredSampleReader
+from fedsight.collector.store.samples import HotSampleReader, SampleReader
+from fedsight.collector.store.sealed import Sealed
+from fedsight.collector.store.search import FEW, EmbeddedSearch
 from fedsight.collector.store.series_index import SeriesIndex
 
 #: The folder of the sealed files, beside the hot log.
@@ -14,13 +20,32 @@ FOLDER = "samples"
 
 
 class Archive:
-    """The samples of one data directory, for reading by any thread."""
+    """As `SampleArchive`: the samples of one data directory.
 
-    def __init__(self, data: Path) -> None:
-        self.folder = data / FOLDER
+    Windows over more than about `few` samples are summed up by DuckDB.
+    """
+
+    def __init__(self, data: Path, few: int = FEW) -> None:
+        self.few = few
         self.index = SeriesIndex()
         self.hot = HotRows()
+        self.sealed = Sealed(data / FOLDER)
+        self.leases = Leases()
 
     def search(self, snapshot: sqlite3.Connection) -> EmbeddedSearch:
-        """Answers over one snapshot, of use while its transaction lasts."""
-        return EmbeddedSearch(snapshot, self.index, self.hot)
+        """As `SampleArchive.search`."""
+        return EmbeddedSearch(snapshot, self.index, self.hot, self.sealed, self.few)
+
+    def run_samples(self, snapshot: sqlite3.Connection) -> SampleReader:
+        """As `SampleArchive.run_samples`."""
+        hot = HotSampleReader(snapshot)
+        segments = manifest.raw(manifest.segments(snapshot))
+        return StoredSampleReader(hot, self.sealed, segments) if segments else hot
+
+    def lease(self) -> AbstractContextManager[None]:
+        """As `SampleArchive.lease`."""
+        return self.leases.held()
+
+    def close(self) -> None:
+        """As `SampleArchive.close`."""
+        self.sealed.close()

@@ -5,14 +5,19 @@ Times are Unix nanoseconds, ranges half-open: `start <= time < end`.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedsight.signals import Series
+
+if TYPE_CHECKING:
+    from fedsight.collector.store.samples import SampleReader
 
 #: The label that stands for a series' name in a matcher, as in Prometheus.
 NAME_LABEL = "__name__"
@@ -77,4 +82,27 @@ class SampleSearch(Protocol):
         within the window and up to its last sample from the one before it, a fall counted as a
         reset to 0 (as Prometheus does); percentiles interpolate linearly between samples.
         """
+        ...
+
+
+class SampleArchive(Protocol):
+    """Where a store's samples are, shared by all reading threads.
+
+    A snapshot is a reading transaction of the hot log; answers are good while it lasts.
+    """
+
+    def search(self, snapshot: sqlite3.Connection) -> SampleSearch:
+        """What answers about samples."""
+        ...
+
+    def run_samples(self, snapshot: sqlite3.Connection) -> SampleReader:
+        """What gives a run's samples back round by round."""
+        ...
+
+    def lease(self) -> AbstractContextManager[None]:
+        """Held from before a snapshot begins until it ends: what it names stays readable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what reading took."""
         ...

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from fedsight.collector.store.archive import Archive
+from fedsight.collector.store.contract import SampleArchive
 from fedsight.collector.store.schema import connect_reader
 
 Answer = TypeVar("Answer")
 
 
 class Readers:
-    """A pool of reading threads. `ask` runs a query over one snapshot of the store."""
+    """A pool of reading threads. `ask` runs a query over one snapshot of the store.
 
-    def __init__(self, file: Path, threads: int = 4) -> None:
+    `archive` is where the samples are: sealed files beside the hot log unless another is given.
+    """
+
+    def __init__(self, file: Path, threads: int = 4, archive: SampleArchive | None = None) -> None:
         self._file = file
-        self.archive = Archive(file.parent)
+        self.archive = Archive(file.parent) if archive is None else archive
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
 
@@ -37,10 +41,11 @@ class Readers:
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
-            connection = connect_reader(self._file)
+            connection = connect_reader(self._file, self.archive)
         try:
-            connection.execute("BEGIN")
-            return question(connection)
+            with self.archive.lease():  # taken first: what the snapshot names stays there
+                connection.execute("BEGIN")
+                return question(connection)
         finally:
             if connection.in_transaction:
                 connection.rollback()
@@ -51,3 +56,4 @@ class Readers:
         self._pool.shutdown()
         while not self._idle.empty():
             self._idle.get_nowait().close()
+        self.archive.close()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsight.collector.store.prepare import SampleBlock
+from fedsight.collector.store.schema import StoreConnection
 from fedsight.collector.taking.series_ids import SeriesIds
 
 
@@ -99,6 +100,12 @@ class HotSampleWriter:
         return self._next_batch - 1
 
 
+def run_samples(snapshot: sqlite3.Connection) -> SampleReader:
+    """What gives the samples of runs back, wherever this store has them."""
+    archive = snapshot.archive if isinstance(snapshot, StoreConnection) else None
+    return HotSampleReader(snapshot) if archive is None else archive.run_samples(snapshot)
+
+
 class HotSampleReader:
     """Reads what `HotSampleWriter` wrote, over a connection of its own, for one question."""
 
@@ -110,19 +117,19 @@ class HotSampleReader:
         self, run: str, first_round: int, last_round: int, samples: int
     ) -> list[tuple[int, int]]:
         """As `SampleReader.windows`; a batch lies in one window, however many rounds it has."""
+        return cut(self.batches(run, first_round, last_round), first_round, last_round, samples)
+
+    def batches(self, run: str, first_round: int, last_round: int) -> list[tuple[int, int, int]]:
+        """First round, last round and samples of the batches that reach into a range."""
         query = (
             "SELECT first_round, last_round, n FROM sample_batches"
             " WHERE run = ? AND first_round <= ? AND last_round >= ? ORDER BY first_round"
         )
-        cuts: list[int] = []
-        held, reached = 0, first_round
-        for first, last, count in self._db.execute(query, (run, last_round, first_round)):
-            if held + count > samples and first > reached:
-                cuts.append(first)
-                held = 0
-            held, reached = held + count, max(reached, last)
-        begins, ends = [first_round, *cuts], [*(cut - 1 for cut in cuts), last_round]
-        return list(zip(begins, ends, strict=True))
+        return self._db.execute(query, (run, last_round, first_round)).fetchall()
+
+    def series_ids(self, run: str) -> NDArray[np.int64]:
+        """The ids of a run's series, in order: as `RunSamples.names` has them."""
+        return np.array([id_ for id_, _, _ in self._series_of(run)], np.int64)
 
     def _series_of(self, run: str) -> list[tuple[int, str, str | None]]:
         if run not in self._series:
@@ -140,7 +147,7 @@ class HotSampleReader:
         return RunSamples(
             [name for _, name, _ in known],
             [node for _, _, node in known],
-            _position([id_ for id_, _, _ in known], series),
+            position([id_ for id_, _, _ in known], series),
             rounds,
             values,
         )
@@ -161,10 +168,25 @@ class HotSampleReader:
         )
 
 
-def _position(ids: list[int], column: NDArray[np.int32]) -> NDArray[np.int64]:
+def position(ids: list[int], column: NDArray[np.int32]) -> NDArray[np.int64]:
     """Where each of `column` stands in the sorted `ids`, by a table as wide as their range."""
     if not ids:
         return np.zeros(0, np.int64)
     table = np.zeros(ids[-1] - ids[0] + 1, np.int64)
     table[np.array(ids) - ids[0]] = np.arange(len(ids))
     return table[column - ids[0]]
+
+
+def cut(
+    blocks: list[tuple[int, int, int]], first_round: int, last_round: int, samples: int
+) -> list[tuple[int, int]]:
+    """Part a range of rounds so that no block of (first, last, samples) is parted."""
+    cuts: list[int] = []
+    held, reached = 0, first_round
+    for first, last, number in blocks:
+        if held + number > samples and first > reached:
+            cuts.append(first)
+            held = 0
+        held, reached = held + number, max(reached, last)
+    begins, ends = [first_round, *cuts], [*(at - 1 for at in cuts), last_round]
+    return list(zip(begins, ends, strict=True))

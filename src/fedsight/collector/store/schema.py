@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedsight.collector.store.contract import SampleArchive
 
 APPLICATION_ID = 0x46454453
 VERSION = 3
@@ -121,7 +125,7 @@ CREATE INDEX exports_newest ON exports (created DESC, id);
 
 CREATE TABLE event_cursors (
   target TEXT PRIMARY KEY, last_event INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0,
-  refused INTEGER NOT NULL DEFAULT 0, error TEXT
+  refused INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -157,7 +161,13 @@ def connect_writer(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(file: Path) -> sqlite3.Connection:
+class StoreConnection(sqlite3.Connection):
+    """A reading connection that knows where samples are that are no longer in the hot log."""
+
+    archive: SampleArchive | None = None
+
+
+def connect_reader(file: Path, archive: SampleArchive | None = None) -> StoreConnection:
     """A connection that cannot change anything; may be used from any one thread at a time."""
     connection = sqlite3.connect(
         f"{file.absolute().as_uri()}?mode=ro",
@@ -165,7 +175,9 @@ def connect_reader(file: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
         timeout=10,
+        factory=StoreConnection,
     )
+    connection.archive = archive
     connection.execute("PRAGMA query_only=1")
     connection.execute("PRAGMA mmap_size=268435456")
     return connection

@@ -3,86 +3,175 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedsight.collector.store import manifest
 from fedsight.collector.store.contract import Aggregation, Points, Selection
-from fedsight.collector.store.hot_rows import HotRows
+from fedsight.collector.store.hot_rows import HotPiece, HotRows
+from fedsight.collector.store.overlap import Span
 from fedsight.collector.store.raw import RawSamples, joined, runs_of, tidy, within
+from fedsight.collector.store.sealed import NEEDED, Sealed
 from fedsight.collector.store.series_index import SeriesIndex
-from fedsight.collector.store.windowing import lookback, windowed
+from fedsight.collector.store.summing import Summing
+from fedsight.collector.store.windowing import Windows, finished, lookback, windowed
 from fedsight.door.refusal import BadFieldError
 from fedsight.signals import Series
 
+#: Samples that are read at once, about: bounds the memory that a question takes.
+AT_ONCE = 4_000_000
+#: Series of the first piece of an answer that is given piece by piece.
+FIRST_PIECE = 64
+#: Up to so many samples it is quicker to read them all than to have DuckDB sum them up.
+FEW = 400_000
+
 
 class EmbeddedSearch:
-    """As `SampleSearch`, over the hot log as a snapshot sees it."""
+    """As `SampleSearch`, over the sealed files and the hot log as a snapshot sees them."""
 
-    def __init__(self, snapshot: sqlite3.Connection, index: SeriesIndex, hot: HotRows) -> None:
+    def __init__(
+        self,
+        snapshot: sqlite3.Connection,
+        index: SeriesIndex,
+        hot: HotRows,
+        sealed: Sealed,
+        few: int = FEW,
+    ) -> None:
+        self._few = few
         self._index = index
+        self._sealed = sealed
         index.refresh(snapshot)
         self._hot = hot.read(snapshot)
+        self._segments = manifest.segments(snapshot)
+        self._raw = manifest.raw(self._segments)
 
     def series(self, selection: Selection, limit: int) -> list[Series]:
         """As `SampleSearch.series`."""
         ids = self._index.select(selection.matchers)
-        there = np.unique(self._raw(ids, selection.start, selection.end).series)
-        known = ids[np.isin(ids, there)]
+        spans = [Span(selection.start, selection.end)]
+        rolled = [s for s in self._segments if s.step and s.source is None]
+        there: list[NDArray[np.integer]] = [
+            self._hot_rows(ids, spans[0]).series,
+            self._sealed.series([*self._raw, *rolled], ids, spans),
+        ]
+        known = ids[np.isin(ids, np.concatenate(there))]
         return [self._index.series(id_) for id_ in known[:limit].tolist()]
 
     def points(self, selection: Selection, limit: int) -> Iterator[Points]:
         """As `SampleSearch.points`."""
         ids = self._index.select(selection.matchers)
-        samples = tidy(self._raw(ids, selection.start, selection.end))
-        begins = runs_of(samples.series)
-        place = {int(samples.series[b]): at for at, b in enumerate(begins[:-1].tolist())}
-        left = limit
-        for id_ in ids.tolist():
-            if id_ in place and left > 0:
-                low, high = begins[place[id_]], begins[place[id_] + 1]
-                part = slice(low, min(high, low + left))
-                left -= part.stop - part.start
-                yield Points(
-                    self._index.series(id_),
-                    samples.time[part].copy(),
-                    samples.value[part].copy(),
-                    samples.round[part].copy(),
-                )
+        span = Span(selection.start, selection.end)
+        at, width, left = 0, FIRST_PIECE, limit
+        while at < len(ids) and left > 0:
+            some = ids[at : at + width]
+            samples = self._tidy(some, span)
+            for found in self._pieces(some, samples, left):
+                left -= len(found.time)
+                yield found
+            at += width
+            density = max(1.0, len(samples.time) / len(some))
+            width = max(1, min(4 * width, int(AT_ONCE / density), len(ids)))
 
     def windows(self, selection: Selection, step: int, aggregation: Aggregation) -> list[Points]:
         """As `SampleSearch.windows`."""
         if step <= 0:
             raise BadFieldError("step", f"must be above 0 ns, got {step}")
         ids = self._index.select(selection.matchers)
-        before = lookback(step, aggregation)
-        samples = tidy(self._raw(ids, selection.start - before, selection.end))
-        found = windowed(samples, step, aggregation, selection.start)
-        return _by_series(self._index, ids, found.series, found.start, found.value)
+        span = Span(selection.start, selection.end)
+        if self._rolled_alone() or self._estimate(ids, span) > self._few:
+            parts = self._summing(ids, span, step, aggregation)
+            return self._by_series(ids, parts)
+        return self._by_series(ids, self._whole(ids, span, step, aggregation))
 
-    def _raw(self, ids: NDArray[np.int64], start: int, end: int) -> RawSamples:
-        parts = [
-            within(piece.samples, ids, start, end)
-            for piece in self._hot
-            if piece.first_time < end and piece.last_time >= start
+    def _rolled_alone(self) -> bool:
+        """Whether there are roll-ups whose samples are gone."""
+        return any(segment.step and segment.source is None for segment in self._segments)
+
+    def _summing(
+        self, ids: NDArray[np.int64], span: Span, step: int, aggregation: Aggregation
+    ) -> Windows:
+        if aggregation not in NEEDED:
+            return self._whole(ids, span, step, aggregation)
+        summing = Summing(self._sealed, self._segments, self._hot)
+        return finished(summing.parts(ids, span, step, aggregation), step, aggregation)
+
+    def _whole(
+        self, ids: NDArray[np.int64], span: Span, step: int, aggregation: Aggregation
+    ) -> Windows:
+        """Windows of samples that are all read, some series at a time."""
+        before = Span(max(0, span.start - lookback(step, aggregation)), span.end)
+        ordered = np.sort(ids)
+        pieces = 1 + int(self._estimate(ids, before) / AT_ONCE)
+        found = [
+            windowed(self._tidy(some, before), step, aggregation, span.start)
+            for some in np.array_split(ordered, pieces)
+            if some.size
         ]
-        return joined(parts)
+        if not found:
+            return Windows(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0))
+        return Windows._make(np.concatenate(column) for column in zip(*found, strict=True))
+
+    def _tidy(self, ids: NDArray[np.int64], span: Span) -> RawSamples:
+        """The samples of some series, sorted and each once."""
+        if not ids.size:
+            return tidy(joined([]))
+        sealed = self._sealed.raw(self._raw, ids, [span])
+        return tidy(joined([within(sealed, ids, *span), self._hot_rows(ids, span)]))
+
+    def _hot_rows(self, ids: NDArray[np.int64], span: Span) -> RawSamples:
+        return hot_rows(self._hot, ids, span)
+
+    def _estimate(self, ids: NDArray[np.int64], span: Span) -> float:
+        """How many samples sealed files may hold of some series, about."""
+        if not ids.size:
+            return 0.0
+        low, high = int(ids.min()), int(ids.max())
+        total = 0.0
+        for segment in self._raw:
+            series = min(high, segment.last_series) - max(low, segment.first_series) + 1
+            time = min(span.end, segment.last_time + 1) - max(span.start, segment.first_time)
+            if series > 0 and time > 0:
+                share = min(series, len(ids)) / (segment.last_series - segment.first_series + 1)
+                total += segment.n * share * time / (segment.last_time - segment.first_time + 1)
+        return total
+
+    def _pieces(self, ids: NDArray[np.int64], samples: RawSamples, limit: int) -> Iterator[Points]:
+        """The points of each series in the order of `ids`, at most `limit` in all."""
+        begins = runs_of(samples.series).tolist()
+        part = dict(zip(samples.series[begins[:-1]].tolist(), pairwise(begins), strict=True))
+        for id_ in ids.tolist():
+            if id_ in part and limit > 0:
+                low, high = part[id_]
+                mine = slice(low, min(high, low + limit))
+                limit -= mine.stop - low
+                yield Points(
+                    self._index.series(id_),
+                    samples.time[mine].copy(),
+                    samples.value[mine].copy(),
+                    samples.round[mine].copy(),
+                )
+
+    def _by_series(self, ids: NDArray[np.int64], windows: Windows) -> list[Points]:
+        """Columns sorted by series, parted by it, in the order of `ids`."""
+        begins = runs_of(windows.series).tolist()
+        part = dict(zip(windows.series[begins[:-1]].tolist(), pairwise(begins), strict=True))
+        time, value = windows.start, windows.value
+        return [
+            Points(self._index.series(id_), time[slice(*part[id_])], value[slice(*part[id_])])
+            for id_ in ids.tolist()
+            if id_ in part
+        ]
 
 
-def _by_series(
-    index: SeriesIndex,
-    ids: NDArray[np.int64],
-    series: NDArray[np.int32],
-    time: NDArray[np.int64],
-    value: NDArray[np.float64],
-) -> list[Points]:
-    """Columns sorted by series, parted by it, in the order of `ids`."""
-    begins = runs_of(series).tolist()
-    part = dict(zip(series[begins[:-1]].tolist(), pairwise(begins), strict=True))
-    return [
-        Points(index.series(id_), time[slice(*part[id_])], value[slice(*part[id_])])
-        for id_ in ids.tolist()
-        if id_ in part
-    ]
+def hot_rows(pieces: Sequence[HotPiece], ids: NDArray[np.int64], span: Span) -> RawSamples:
+    """The samples of some series in a span of time that are still in the hot log."""
+    return joined(
+        [
+            within(piece.samples, ids, *span)
+            for piece in pieces
+            if piece.first_time < span.end and piece.last_time >= span.start
+        ]
+    )

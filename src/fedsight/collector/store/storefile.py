@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fedsight.collector.store.archive import FOLDER, Archive
 from fedsight.collector.store.schema import (
     APPLICATION_ID,
     FILE_NAME,
@@ -63,7 +64,7 @@ def open_readonly(data: Path) -> sqlite3.Connection:
     if not file.is_file() or not file.stat().st_size:
         raise StoreError(f"there is no store at {file}: nothing was collected there yet")
     try:
-        connection = connect_reader(file)
+        connection = connect_reader(file, Archive(data))
         _check_ours(connection, file)
     except (sqlite3.Error, _DamagedError) as error:
         hint = "; the next collector keeps it aside and begins a new one" if _damage(error) else ""
@@ -167,6 +168,9 @@ def set_aside(file: Path, when: datetime) -> str:
     while (file.with_name(name)).exists():
         name, again = f"{stem}-{again}", again + 1
     _suspicion(file).unlink(missing_ok=True)
+    samples = file.with_name(FOLDER)
+    if samples.exists():  # its numbers are of series that only the damaged file names
+        samples.rename(file.with_name(f"{name}-{FOLDER}"))
     for part in ("-wal", "-shm", ""):
         old = file.with_name(file.name + part)
         if old.exists():

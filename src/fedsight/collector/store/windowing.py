@@ -73,7 +73,7 @@ def parted(samples: RawSamples, step: int) -> Partial:
     window = samples.time // step
     begins = _begins(samples.series, window)
     if not begins.size:
-        return _nothing()
+        return nothing()
     ends = np.append(begins[1:], len(window)) - 1
     value = samples.value
     return Partial(
@@ -92,7 +92,7 @@ def united(parts: Sequence[Partial]) -> Partial:
     """Parts of which none holds a sample of another, put together; later ones win a tie of time."""
     there = [part for part in parts if len(part.series)]
     if len(there) <= 1:
-        return there[0] if there else _nothing()
+        return there[0] if there else nothing()
     every = Partial._make(np.concatenate(columns) for columns in zip(*there, strict=True))
     order = np.lexsort((every.last_time, every.window, every.series))
     every = Partial._make(column[order] for column in every)
@@ -110,7 +110,8 @@ def united(parts: Sequence[Partial]) -> Partial:
     )
 
 
-def _nothing() -> Partial:
+def nothing() -> Partial:
+    """No window."""
     whole, real = np.zeros(0, np.int64), np.zeros(0, np.float64)
     return Partial(np.zeros(0, np.int32), whole, whole, real, real, real, real, whole)
 

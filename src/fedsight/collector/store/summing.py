@@ -1,0 +1,126 @@
+"""Sums windows up from files, roll-ups and hot rows, reading each sample in one place only.
+
+Where one source alone has samples in a span of time, DuckDB sums its file up, or its roll-up where
+the windows allow; where several do, the samples are read and those that came twice are counted
+once. Counts, least, greatest and last values are the same either way; sums and means up to the
+rounding of the order in which numbers are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedsight.collector.store import manifest
+from fedsight.collector.store.contract import Aggregation
+from fedsight.collector.store.hot_rows import HotPiece
+from fedsight.collector.store.manifest import STEPS, Segment
+from fedsight.collector.store.overlap import Span, outside, shared
+from fedsight.collector.store.raw import joined, tidy, within
+from fedsight.collector.store.sealed import Sealed
+from fedsight.collector.store.windowing import Partial, parted, united
+
+Rolled = dict[int, list[Segment]]
+
+
+class Summing:
+    """The sources of one snapshot."""
+
+    def __init__(
+        self, sealed: Sealed, segments: Sequence[Segment], hot: Sequence[HotPiece]
+    ) -> None:
+        self._sealed = sealed
+        self._raw = manifest.raw(segments)
+        self._rolled = [segment for segment in segments if segment.step]
+        self._hot = hot
+
+    def parts(
+        self, ids: NDArray[np.int64], span: Span, step: int, aggregation: Aggregation
+    ) -> Partial:
+        """The windows of some series in a span."""
+        if not ids.size:
+            return united([])
+        raw = [s for s in self._raw if s.first_time < span.end and s.last_time >= span.start]
+        sources = [Span(s.first_time, s.last_time + 1) for s in raw]
+        sources += self._hot_span()
+        mixed = shared(sources, span)
+        clean = outside(mixed, span)
+        found = [self._mixed(raw, ids, mixed, span, step)]
+        for length, mine in self._by_rollup(raw, span, step).items():
+            inner = [whole for c in clean if (whole := _whole(c, length))] if length else []
+            edges = [left for c in clean for left in outside(inner, c)] if length else clean
+            rolled = self._rollups_of(mine, length)
+            found.append(self._sealed.parts(rolled, ids, inner, step, aggregation))
+            found.append(self._sealed.parts(mine, ids, edges, step, aggregation))
+        found += self._alone(ids, span, step, aggregation)
+        return united(found)
+
+    def _hot_span(self) -> list[Span]:
+        """From the first to the last hot sample: hot rows count as one source."""
+        if not self._hot:
+            return []
+        first = min(piece.first_time for piece in self._hot)
+        return [Span(first, max(piece.last_time for piece in self._hot) + 1)]
+
+    def _mixed(
+        self,
+        raw: Sequence[Segment],
+        ids: NDArray[np.int64],
+        mixed: Sequence[Span],
+        span: Span,
+        step: int,
+    ) -> Partial:
+        """Hot rows, and what of the files lies in the same spans as them or as each other."""
+        hot = [
+            within(piece.samples, ids, *span)
+            for piece in self._hot
+            if piece.first_time < span.end and piece.last_time >= span.start
+        ]
+        sealed = within(self._sealed.raw(raw, ids, mixed), ids, *span)
+        return parted(tidy(joined([sealed, *hot])), step)
+
+    def _by_rollup(self, raw: Iterable[Segment], span: Span, step: int) -> Rolled:
+        """Raw files by the longest windows of theirs that fit; under 0 those without."""
+        lengths: dict[int, int] = {}
+        for rolled in self._rolled:
+            if rolled.source is not None and fits(rolled.step, span, step):
+                lengths[rolled.source] = max(rolled.step, lengths.get(rolled.source, 0))
+        found: Rolled = {}
+        for segment in raw:
+            found.setdefault(lengths.get(segment.id, 0), []).append(segment)
+        return found
+
+    def _rollups_of(self, raw: Iterable[Segment], length: int) -> list[Segment]:
+        sources = {segment.id for segment in raw}
+        return [s for s in self._rolled if s.step == length and s.source in sources]
+
+    def _alone(
+        self, ids: NDArray[np.int64], span: Span, step: int, aggregation: Aggregation
+    ) -> list[Partial]:
+        """Roll-ups whose samples are gone, the longest of each that fit."""
+        best: dict[tuple[int, int], Segment] = {}
+        for segment in self._rolled:
+            if segment.source is None and fits(segment.step, span, step):
+                key = (segment.first_batch, segment.last_batch)
+                if key not in best or best[key].step < segment.step:
+                    best[key] = segment
+        found = []
+        for length in STEPS:
+            mine = [segment for segment in best.values() if segment.step == length]
+            whole = _whole(span, length)
+            if mine and whole:
+                found.append(self._sealed.parts(mine, ids, [whole], step, aggregation))
+        return found
+
+
+def fits(length: int, span: Span, step: int) -> bool:
+    """Whether windows of `step` can be put together of windows of `length`."""
+    return step % length == 0 or span.start // step == (span.end - 1) // step
+
+
+def _whole(span: Span, length: int) -> Span | None:
+    """The windows of `length` that lie wholly within."""
+    start, end = -(-span.start // length) * length, span.end // length * length
+    return Span(start, end) if start < end else None
