@@ -1,0 +1,1 @@
+"""What looks odd in what is measured: three rules, a detector for any series, and suspects."""

@@ -1,0 +1,226 @@
+"""Commits go in, findings come out, and nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedsight.collector.alerts.finding import Finding, KeptFindings
+from fedsight.collector.anomalies import watching
+from fedsight.collector.anomalies.options import AnomalyOptions
+from fedsight.collector.anomalies.watching import Watching
+from fedsight.collector.store.contract import SampleSearch
+from fedsight.collector.store.fake_samples import MemorySamples
+from fedsight.collector.store.prepare import own
+from fedsight.errors import SettingsError
+from fedsight.signals import Event, Sample, batch
+
+SECOND = 10**9
+START = 1_795_341_120 * SECOND
+LOAD = "host_cpu_utilization_ratio"
+LABELS = {"host": "edge-1"}
+
+
+def load(values: Sequence[float], first: int = 0) -> list[Sample]:
+    return [
+        Sample(START + (first + at) * 5 * SECOND, LOAD, value, None, LABELS)
+        for at, value in enumerate(values)
+    ]
+
+
+def noise(count: int) -> list[float]:
+    return np.random.default_rng(0).normal(0.4, 0.05, count).tolist()
+
+
+def in_a_loop(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """An asynchronous test, in a loop of its own."""
+
+    @functools.wraps(test)
+    def run() -> None:
+        async def whole() -> None:
+            await test()
+
+        asyncio.run(whole())
+
+    return run
+
+
+class Stage:
+    """A watch over a store in memory, and what it found."""
+
+    def __init__(self, past: Sequence[Sample] = (), **given: Any) -> None:
+        self.past = MemorySamples(past)
+        self.asked = 0
+        self.kept = KeptFindings()
+        self.watch = Watching(AnomalyOptions(**given), self._search, self.kept)
+
+    async def _search(self, question: Callable[[SampleSearch], Any]) -> Any:
+        self.asked += 1
+        return question(self.past)
+
+    def commit(self, samples: Sequence[Sample] = (), events: Sequence[Event] = ()) -> None:
+        self.watch.tap([own(batch(samples, events))])
+
+    async def settled(self) -> list[Finding]:
+        running = asyncio.create_task(self.watch.run())
+        while self.watch.waiting:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert self.watch.error is None
+        return self.kept.findings
+
+
+@in_a_loop
+async def test_a_spike_of_a_watched_series_is_found_and_ends() -> None:
+    stage, values = Stage(), noise(800)
+    values[600] = 5.0
+    stage.commit(load(values))
+    found = await stage.settled()
+    assert [one.active for one in found if one.time >= START + 3000 * SECOND] == [True, False]
+    alarm = found[0]
+    assert alarm.type == "series_anomaly"
+    assert alarm.current_value == 5.0
+    assert alarm.labels == {"metric": LOAD, **LABELS}
+    assert alarm.expected_range is not None
+    assert alarm.evidence["surprise"] > alarm.evidence["threshold"]
+    assert alarm.message.startswith(f"{LOAD}: 5 lies far from every value before")
+
+
+@in_a_loop
+async def test_the_past_is_read_from_the_store_and_not_told_again() -> None:
+    values = noise(600)
+    values[400] = 5.0
+    stage = Stage(load(values))
+    stage.commit(load([0.4, 9.0], first=600))
+    found = await stage.settled()
+    assert [(one.current_value, one.active) for one in found] == [(9.0, True)]
+    stage.commit(load([0.4], first=602))
+    await stage.settled()
+    assert stage.asked == 1
+
+
+@in_a_loop
+async def test_other_series_cost_nothing() -> None:
+    stage = Stage()
+    stage.commit([Sample(START, "something_else", 1.0), Sample(START, "fl_x_total", 1.0)])
+    assert stage.watch.waiting == 0
+    assert await stage.settled() == []
+
+
+@in_a_loop
+async def test_rules_look_at_rounds() -> None:
+    stage = Stage()
+    for number in range(1, 11):
+        accuracy, took_part = (0.9, 10) if number <= 5 else (0.6, 5)
+        end, of_run = START + number * SECOND, {"run": "r-1"}
+        figures = {"fl_accuracy": accuracy, "fl_round_participants": took_part}
+        figures["fl_round_selected"] = 10
+        stage.commit([Sample(end, name, value, number, of_run) for name, value in figures.items()])
+    found = await stage.settled()
+    drops = [one for one in found if one.type == "fl_accuracy_drop"]
+    assert [(one.round, one.active) for one in drops] == [(10, True)]
+    spikes = [one for one in found if one.type == "client_disconnect_spike"]
+    assert [one.active for one in spikes] == [False] * 5 + [True] * 5
+
+
+@in_a_loop
+async def test_a_run_that_goes_on_after_a_restart_has_its_accuracies() -> None:
+    past = [Sample(START + at, "fl_accuracy", 0.9, at, {"run": "r-1"}) for at in range(1, 10)]
+    stage = Stage(past)
+    stage.commit([Sample(START + 10, "fl_accuracy", 0.1, 10, {"run": "r-1"})])
+    (found,) = await stage.settled()
+    assert found.type == "fl_accuracy_drop"
+    assert found.active
+
+
+def suspected(kind: str, score: float, at: int) -> Event:
+    evidence = {"cosine": -0.3, "rounds": at}
+    details = {"method": "cosine", "score": score, "threshold": 2.0, "evidence": evidence}
+    return Event(START + at * SECOND, "federated", kind, "r-1", at, "client-9", details)
+
+
+def scored(value: float, at: int, node: str = "client-9") -> Sample:
+    labels = {"run": "r-1", "node": node}
+    return Sample(START + at * SECOND, "fl_client_update_score", value, at, labels)
+
+
+@in_a_loop
+async def test_suspects_are_found_kept_and_cleared() -> None:
+    stage = Stage()
+    stage.commit([scored(2.5, 1), scored(0.1, 1, "client-1")])
+    stage.commit(events=[suspected("UPDATE_SUSPECTED", 2.5, 1)])
+    stage.commit([scored(3.5, 2)])
+    stage.commit(events=[suspected("UPDATE_CLEARED", 1.1, 3)])
+    stage.commit([scored(1.0, 4)])
+    found = await stage.settled()
+    assert [(one.current_value, one.active) for one in found] == [
+        (2.5, True),
+        (3.5, True),
+        (1.1, False),
+    ]
+    assert {one.key for one in found} == {"update_suspected/r-1/client-9"}
+    assert found[0].evidence == {"method": "cosine", "cosine": -0.3, "rounds": 1}
+    assert (found[0].run, found[0].node, found[0].threshold) == ("r-1", "client-9", 2.0)
+
+
+@in_a_loop
+async def test_a_run_that_is_over_makes_room() -> None:
+    stage = Stage(series=1)
+    stage.commit([Sample(START, "fl_eval_loss", 0.5, 1, {"run": "r-1"})])
+    stage.commit([Sample(START, "fl_eval_loss", 0.5, 1, {"run": "r-2"})])
+    await stage.settled()
+    assert (len(stage.watch.detecting), stage.watch.detecting.refused) == (1, 1)
+    stage.commit(
+        events=[Event(START, "federated", "RUN_ENDED", "r-1", details={"state": "failed"})]
+    )
+    stage.commit([Sample(START + 1, "fl_eval_loss", 0.5, 2, {"run": "r-2"})])
+    await stage.settled()
+    assert stage.watch.detecting.refused == 1
+
+
+@in_a_loop
+async def test_beyond_its_bound_it_drops_and_counts() -> None:
+    stage = Stage()
+    most = watching.MOST_WAITING
+    for first in range(0, most + 20_000, 10_000):
+        stage.commit(load([0.4] * 10_000, first))
+    assert stage.watch.waiting == most
+    assert stage.watch.dropped == 20_000
+
+
+@in_a_loop
+async def test_a_search_that_fails_is_told_and_the_watch_lives_on() -> None:
+    stage = Stage()
+
+    async def broken(question: Callable[[SampleSearch], Any]) -> Any:
+        raise OSError("the disk is gone")
+
+    watch = Watching(AnomalyOptions(), broken, stage.kept)
+    running = asyncio.create_task(watch.run())
+    watch.tap([own(batch(load([0.4])))])
+    while watch.error is None:
+        await asyncio.sleep(0.01)
+    assert watch.error == "the disk is gone"
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"metrics": ("a b",)}, "metrics' names"),
+        ({"metrics": ("bytes_total",)}, "a counter"),
+        ({"sensitivity": "extreme"}, "one of low, medium, high"),
+    ],
+)
+def test_bad_options_are_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        AnomalyOptions(**wrong)
