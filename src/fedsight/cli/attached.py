@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 import httpx
 
-from fedsight.config import LOOPBACK, Settings
+from fedsight.config import CONFIG_VARIABLE, LOOPBACK, Settings
 from fedsight.errors import FedsightError
 
 SERVICE = "fedsight-collector"
@@ -149,6 +149,8 @@ def _child(settings: Settings, port: int) -> subprocess.Popen[bytes]:
         "LOG_LEVEL": settings.log.level,
         "FL_SERVER_URL": settings.services.fl_server_url,
     }
+    if settings.file is not None:
+        environment[CONFIG_VARIABLE] = str(settings.file)
     with _log(settings.data).open("ab") as log:
         return subprocess.Popen(
             command,

@@ -40,6 +40,8 @@ def collector(
     Prints `listening on URL` once it does. Bound beyond loopback, every request needs the token of
     the data directory, and a one-time address for a browser is printed.
     """
+    from fedsight.cli.alert_options import alert_options
+    from fedsight.cli.backend_options import backend_options
     from fedsight.cli.elastic import search_server
     from fedsight.cli.monitoring import fl_server_url, monitor_plan
     from fedsight.collector.options import CollectorOptions
@@ -57,9 +59,11 @@ def collector(
             journal_keep_days=settings.journal.keep_days,
             fl_server_url=fl_server_url(settings),
             monitors=monitor_plan(settings),
+            alerts=alert_options(settings),
             export_keep_days=settings.export.retention_days,
             export_bytes=settings.export.max_bytes,
             elasticsearch=search_server(settings),
+            backends=backend_options(settings),
         )
     )
 

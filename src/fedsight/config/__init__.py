@@ -3,6 +3,9 @@
 The environment wins over the file, a command's flags win over both. Nothing is read at import.
 """
 
+from fedsight.config.alerts import (
+    AlertSettings,
+)
 from fedsight.config.exports import (
     ElasticsearchSettings,
     ExportSettings,
@@ -40,6 +43,12 @@ from fedsight.config.services import (
     ModelSettings,
     ServiceSettings,
 )
+from fedsight.config.store import (
+    CacheSettings,
+    InfluxSettings,
+    RedisSettings,
+    StoreSettings,
+)
 
 __all__ = [
     "CONFIG_FILE",
@@ -49,20 +58,25 @@ __all__ = [
     "LOOPBACK",
     "PORTS",
     "SECTIONS",
+    "AlertSettings",
+    "CacheSettings",
     "CollectorSettings",
     "ElasticsearchSettings",
     "ExportSettings",
     "FederationSettings",
     "GeneralSettings",
+    "InfluxSettings",
     "JournalSettings",
     "LogSettings",
     "ModelSettings",
     "MonitorSettings",
     "Port",
+    "RedisSettings",
     "RunSettings",
     "Section",
     "ServiceSettings",
     "Settings",
+    "StoreSettings",
     "TargetSettings",
     "load",
 ]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from fedsight.config.alerts import AlertSettings
 from fedsight.config.exports import ElasticsearchSettings, ExportSettings
 from fedsight.config.monitors import MonitorSettings
 from fedsight.config.run import RunSettings
@@ -24,6 +25,7 @@ from fedsight.config.services import (
     ModelSettings,
     ServiceSettings,
 )
+from fedsight.config.store import CacheSettings, InfluxSettings, RedisSettings, StoreSettings
 from fedsight.errors import SettingsError
 
 S = TypeVar("S", bound="Section")
@@ -42,6 +44,11 @@ SECTIONS: tuple[type[Section], ...] = (
     MonitorSettings,
     ExportSettings,
     ElasticsearchSettings,
+    AlertSettings,
+    StoreSettings,
+    InfluxSettings,
+    CacheSettings,
+    RedisSettings,
     FederationSettings,
     RunSettings,
 )
@@ -50,8 +57,9 @@ _TABLES = {section.table: section for section in SECTIONS if section.table}
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set."""
+    """Everything that can be set; `file` is the file that was read, if any."""
 
+    file: Path | None
     data: Path
     log: LogSettings
     collector: CollectorSettings
@@ -61,6 +69,11 @@ class Settings:
     monitors: MonitorSettings
     export: ExportSettings
     elasticsearch: ElasticsearchSettings
+    alerts: AlertSettings
+    store: StoreSettings
+    influxdb: InfluxSettings
+    cache: CacheSettings
+    redis: RedisSettings
     federation: FederationSettings
     run: RunSettings
 
@@ -92,7 +105,8 @@ def load(config: Path | None = None) -> Settings:
     sections: dict[str, Any] = {
         name: _section(section, tables.get(name, {}), path) for name, section in _TABLES.items()
     }
-    return Settings(data=_section(GeneralSettings, general, path).data, **sections)
+    data = _section(GeneralSettings, general, path).data
+    return Settings(file=path and path.absolute(), data=data, **sections)
 
 
 def _chosen(config: Path | None) -> Path | None:
@@ -129,8 +143,9 @@ def _sentence(section: type[Section], error: ValidationError, path: Path | None)
         return f"unknown setting {section.key(field)} in {path}; {_suggestion(section, field)}"
     variable = section.variable(field)
     name = variable if os.environ.get(variable) else f"{section.key(field)} in {path}"
-    allowed = section.model_fields[field].description
-    return f"{name} must be {allowed}, got {wrong['input']!r}"
+    known = section.model_fields[field]
+    got = f", got {wrong['input']!r}" if known.repr else ""  # a secret is not repeated
+    return f"{name} must be {known.description}{got}"
 
 
 def _suggestion(section: type[Section], field: str) -> str:
