@@ -22,6 +22,7 @@ from fedsight.collector.http.login import Login
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.live.stream import Hub
 from fedsight.collector.live.watch import Watch
+from fedsight.collector.metrics.stored import StoredCounts
 from fedsight.collector.monitors.lifecycle import digests
 from fedsight.collector.monitors.monitoring import Monitoring
 from fedsight.collector.monitors.watched import services_health
@@ -63,6 +64,7 @@ class Collector:
     monitoring: Monitoring
     kept: str | None
     waiting_bytes: int = 0
+    stored: StoredCounts = field(default_factory=StoredCounts)
     decoder: ShipmentDecoder = field(default_factory=ShipmentDecoder)
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
@@ -200,6 +202,7 @@ def assembled(parts: Parts) -> Collector:
 async def collecting(parts: Parts) -> AsyncIterator[Collector]:
     """Run a collector over opened parts; closes them at the end."""
     collector = assembled(parts)
+    collector.ingest.taps.append(collector.stored.tap)
     loop, readers = asyncio.get_running_loop(), collector.readers
     passing_on = asyncio.create_task(collector.hub.run())
     try:

@@ -19,6 +19,7 @@ from fedsight.collector.http.document import document
 from fedsight.collector.http.endpoints import ENDPOINTS
 from fedsight.collector.http.static_files import packaged, site_routes
 from fedsight.collector.ingest import DiskFullError
+from fedsight.collector.metrics.requests import Counting, RequestCounts, templates
 from fedsight.collector.running import Collector, Parts, collecting
 from fedsight.door.guard import Guard
 from fedsight.door.refusal import RefusedError
@@ -52,15 +53,17 @@ def create_app(
         lifespan=lifespan,
         exception_handlers={sqlite3.Error: _unreadable, StoreError: _unwritable, **replies("the collector")},
     )
-    return Guard(
+    app.state.requests = RequestCounts()
+    guarded = Guard(
         app,
         parts.options,
         parts.login,
         open_paths=frozenset({"/login"}),
         of_pages=("/api/v1/services/", "/api/v1/alerts/", "/api/v1/silences"),
         forms=frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.form),
-        private=("/api/", "/health", "/login"),
+        private=("/api/", "/health", "/login", "/metrics"),
     )
+    return Counting(guarded, app.state.requests, templates(routes))
 
 
 async def _document(_: Request) -> Response:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fedsight.collector.alerts import routes as alert_routes
 from fedsight.collector.export import routes as export_routes
 from fedsight.collector.http import compare_routes, parameters, routes, service_routes
+from fedsight.collector.metrics import routes as metrics_routes
+from fedsight.collector.monitors import routes as monitor_routes
 from fedsight.collector.querying import routes as querying
 from fedsight.collector.reading import rows
 from fedsight.collector.reading.compare import Comparison
@@ -81,6 +83,8 @@ ENDPOINTS = (
     ),
     *export_routes.ENDPOINTS,
     *alert_routes.ENDPOINTS,
+    *monitor_routes.ENDPOINTS,
+    *metrics_routes.ENDPOINTS,
     Endpoint("GET", "/login", service_routes.login, parameters.LoginQuery, (), errors=(422,)),
     Endpoint(
         "POST",

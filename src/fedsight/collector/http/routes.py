@@ -15,6 +15,7 @@ from starlette.responses import Response
 from fedsight import __version__
 from fedsight.collector.http import parameters
 from fedsight.collector.ingest import DiskFullError
+from fedsight.collector.monitors import watched
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.clients import (
     CLIENT_FIELDS,
@@ -30,8 +31,6 @@ from fedsight.collector.reading.rows import (
     ColumnPage,
     Components,
     Health,
-    NetworkStatus,
-    PolicyStatus,
     RunSummary,
     ServerStatus,
     SystemStatus,
@@ -179,7 +178,12 @@ async def status(collector: Collector, _: Request, __: Nothing) -> Response:
     server, counts = await collector.readers.ask(
         lambda store: (server_status(store, now_ns()), queries.counts(store))
     )
-    components = Components(server, PolicyStatus("unknown"), NetworkStatus("unknown"))
+    records = collector.monitoring.records
+    components = Components(
+        watched.server_status(records, server),
+        watched.policy_status(records),
+        watched.network_status(records),
+    )
     return json(SystemStatus(rfc3339(now_ns()), level, components, counts))
 
 
