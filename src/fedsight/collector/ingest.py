@@ -115,8 +115,6 @@ class Ingest:
         self._thread = threading.Thread(target=self._loop, name="ingest", daemon=True)
         #: Those that are given what every commit brought.
         self.taps: list[Tap] = []
-        #: Why no samples are taken in for now; None while they are.
-        self.samples_refused: str | None = None
         #: Why the last commit failed; None while all is well.
         self.error: str | None = None
         self._thread.start()
@@ -167,6 +165,10 @@ class Ingest:
         answer: Future[Any] = Future()
         self._queue.put(_Waiting(work, answer))
         return answer
+
+    def refuse_samples(self, reason: str | None) -> None:
+        """Take no records with samples in from now on, and say why; with None, take them again."""
+        self._log.samples_refused = reason
 
     def close(self) -> None:
         """Finish what waits, then close the connection."""

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsight.collector.alerts.options import AlertOptions
+from fedsight.collector.anomalies.options import AnomalyOptions
+from fedsight.collector.backend_options import BackendOptions
 from fedsight.collector.export.bulk import SearchServer
 from fedsight.collector.monitors.plan import MonitorPlan
+from fedsight.collector.store.retention import Upkeeping
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.errors import SettingsError
 
@@ -22,8 +25,10 @@ class CollectorOptions:
     long a journal stays of which the store has everything. `fl_server_url`: where the FL server's
     API is, to which the dashboard's requests are passed on. `export_keep_days` and `export_bytes`:
     how long an export's file stays, and what all of them may take up. `elasticsearch`: where events
-    are sent, None: nowhere. `monitors`: what is watched. Rates are requests a second for each
-    client address. Raises SettingsError naming the key, its value and what is allowed.
+    are sent, None: nowhere. `upkeep`: when samples are sealed and how long they stay. `monitors`:
+    what is watched. `backends`: where samples and the present
+    are kept. Rates are requests a second for each client address. Raises SettingsError naming the
+    key, its value and what is allowed.
     """
 
     data: Path
@@ -33,8 +38,11 @@ class CollectorOptions:
     hosts: tuple[str, ...] = ()
     body_bytes: int = 32 * 2**20
     waiting_bytes: int = 64 * 2**20
-    ingest_rate: float = 200.0
-    ingest_burst: float = 1000.0
+    ingest_rate: float = 10_000.0
+    ingest_burst: float = 20_000.0
+    most_series: int = 1_000_000
+    new_series: int = 100_000
+    future_seconds: float = 600.0
     refused_rate: float = 0.5
     refused_burst: float = 10.0
     stream_queue: int = 1000
@@ -45,17 +53,31 @@ class CollectorOptions:
     export_keep_days: float = 7.0
     export_bytes: int = 4 * 2**30
     elasticsearch: SearchServer | None = None
+    upkeep: Upkeeping = field(default_factory=Upkeeping)
     monitors: MonitorPlan = field(default_factory=MonitorPlan)
     alerts: AlertOptions = field(default_factory=AlertOptions)
+    anomalies: AnomalyOptions = field(default_factory=AnomalyOptions)
+    backends: BackendOptions = field(default_factory=BackendOptions)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"port must lie between 0 and 65535, got {self.port}")
         if not self.host:
             raise SettingsError("host must be an address or a name, got ''")
-        for name in ("body_bytes", "waiting_bytes", "ingest_rate", "ingest_burst", "refused_rate"):
+        for name in (
+            "body_bytes",
+            "waiting_bytes",
+            "ingest_rate",
+            "ingest_burst",
+            "refused_rate",
+        ):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} must be above 0, got {getattr(self, name)}")
+
+    @property
+    def future_ns(self) -> int:
+        """How far ahead of the clock a sample's time may be, ns."""
+        return int(self.future_seconds * 1e9)
 
     @property
     def loopback(self) -> bool:

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 from fedsight.collector.abandoned import Abandoned
 from fedsight.collector.alerts.running import Alerting
+from fedsight.collector.anomalies.watching import Watching
+from fedsight.collector.backends import Backends
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
 from fedsight.collector.export.elastic import Elasticsearch
 from fedsight.collector.export.exports import ExportLimits, Exports
@@ -34,7 +36,8 @@ from fedsight.collector.store.contract import SampleSearch
 from fedsight.collector.store.readers import Readers
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.collector.store.storefile import note_damage, open_store
-from fedsight.collector.wire import ShipmentDecoder
+from fedsight.collector.taking.bodies import Decoders
+from fedsight.collector.taking.cardinality import Cardinality
 from fedsight.door.limits import RateLimit
 from fedsight.door.times import now_ns
 from fedsight.signals import Event, batch
@@ -62,10 +65,12 @@ class Collector:
     elasticsearch: Elasticsearch | None
     alerting: Alerting
     monitoring: Monitoring
+    backends: Backends
     kept: str | None
+    anomalies: Watching | None = None
     waiting_bytes: int = 0
     stored: StoredCounts = field(default_factory=StoredCounts)
-    decoder: ShipmentDecoder = field(default_factory=ShipmentDecoder)
+    decoders: Decoders = field(default_factory=Decoders)
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
         """What `question` answers about samples, over one snapshot and in a reading thread.
@@ -88,7 +93,10 @@ class Collector:
             "exports": part_health(None, self.exports.error),
             **services_health(self.monitoring.records),
             "alerts": part_health(None, self.alerting.error),
+            **await self.backends.health(),
         }
+        if self.anomalies is not None:
+            parts["anomalies"] = part_health(None, self.anomalies.error)
         if self.elasticsearch is not None:
             parts["elasticsearch"] = part_health(None, self.elasticsearch.error)
         level: Level = "healthy"
@@ -160,9 +168,15 @@ def assembled(parts: Parts) -> Collector:
     in the event loop."""
     loop = asyncio.get_running_loop()
     options, directory = parts.options, parts.directory
-    readers = Readers(parts.file)
+    backends = Backends(options.backends, directory.store_id)
+    readers = Readers(parts.file, archive=backends.archive)
     hub = Hub(readers)
-    ingest = Ingest(parts.connection, parts.file, lambda: loop.call_soon_threadsafe(hub.wake))
+    ingest = Ingest(
+        parts.connection,
+        parts.file,
+        lambda: loop.call_soon_threadsafe(hub.wake),
+        Cardinality(options.most_series, options.new_series),
+    )
     abandoned = Abandoned(
         directory.path / JOURNALS,
         ingest,
@@ -193,7 +207,9 @@ def assembled(parts: Parts) -> Collector:
             ingest,
             readers,
             settings=digests(options, token.encode()),
+            board=backends.current,
         ),
+        backends,
         parts.kept,
     )
 
@@ -208,10 +224,15 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
     try:
         if parts.kept is not None:
             await _note_reset(collector.ingest, parts.kept, parts.file)
+        collector.backends.start(parts.file, collector.ingest, collector.hub)
         collector.abandoned.start(from_the_beginning=parts.new_store)
         if parts.options.needs_login:
             parts.login.offer()
         collector.alerting.start(collector.search)
+        if parts.options.anomalies.enabled:
+            found = collector.alerting.alerts
+            collector.anomalies = Watching(parts.options.anomalies, collector.search, found)
+            collector.anomalies.start(collector.ingest)
         collector.exports.start(LiveSource(loop, readers, collector.search))
         if collector.elasticsearch is not None:
             collector.elasticsearch.start()
@@ -219,6 +240,8 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
         yield collector
     finally:
         await collector.monitoring.close()
+        if collector.anomalies is not None:
+            await collector.anomalies.close()
         await collector.alerting.close()
         await collector.exports.close()
         if collector.elasticsearch is not None:
@@ -227,6 +250,7 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
         passing_on.cancel()
         await asyncio.gather(passing_on, return_exceptions=True)
         await collector.services.close()
+        await collector.backends.close()
         readers.close()
         # Last, so that the one who may write folds the write-ahead log back into the store.
         await asyncio.to_thread(collector.ingest.close)

@@ -19,6 +19,7 @@ from fedsight.collector.store.prepare import (
     checked_record,
     columns_of,
 )
+from fedsight.collector.taking.columns import exact_column
 from fedsight.collector.taking.numbers import NumberReader
 from fedsight.collector.taking.series import SeriesReader
 from fedsight.door.refusal import BadFieldError, bad_field
@@ -64,11 +65,11 @@ class _Shipment(Struct, frozen=True):
 
 
 _decode_shipment = msgspec.json.Decoder(_Shipment).decode
-_COLUMNS: dict[str, msgspec.json.Decoder[Any]] = {
-    "index": msgspec.json.Decoder(list[int]),
-    "time": msgspec.json.Decoder(list[Nanoseconds]),
-    "value": msgspec.json.Decoder(list[float]),
-    "round": msgspec.json.Decoder(list[Round | None]),
+_COLUMNS: dict[str, Any] = {
+    "index": list[int],
+    "time": list[Nanoseconds],
+    "value": list[float],
+    "round": list[Round | None],
 }
 
 
@@ -116,8 +117,8 @@ class ShipmentDecoder:
     def _exact(self, samples: _Samples, path: str) -> SampleColumns:
         series = self._series.read(bytes(samples.series), f"{path}.series")
         columns = {
-            name: exact_column(decoder, getattr(samples, name), f"{path}.{name}")
-            for name, decoder in _COLUMNS.items()
+            name: exact_column(kind, getattr(samples, name), f"{path}.{name}")
+            for name, kind in _COLUMNS.items()
         }
         try:
             return SampleColumns(series, **columns)
@@ -130,13 +131,3 @@ def _arrived(body: bytes) -> _Shipment:
         return _decode_shipment(body)
     except msgspec.ValidationError as error:
         raise bad_field(error) from None
-
-
-def exact_column(decoder: msgspec.json.Decoder[Any], raw: Raw, path: str) -> Any:
-    """A column as its type; raises BadFieldError naming the entry, after `path`."""
-    try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        bad = bad_field(error)
-        inner = "" if bad.field == "body" else bad.field
-        raise BadFieldError(f"{path}{inner}", str(bad)) from None

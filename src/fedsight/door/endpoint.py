@@ -10,6 +10,8 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fedsight.door.refusal import ErrorAnswer
+
 #: Given the service, the request, and its query parameters as their type.
 Answer = Callable[[Any, Request, Any], Awaitable[Response]]
 
@@ -24,7 +26,9 @@ class Endpoint:
 
     `body_optional`: it may be left out. `text`: the media type of an answer that is not JSON.
     `deep`: the last parameter of the path may hold slashes. `form`: a POST that only reads, its
-    parameters in a form's body as well as in the address, as Prometheus's API has them.
+    parameters in a form's body as well as in the address, as Prometheus's API has them. `lines`:
+    the body is text in whatever Content-Type its writers name, as those of line protocol do.
+    `failure`: the body of its own errors, where that is another than the usual.
     """
 
     method: str
@@ -39,3 +43,5 @@ class Endpoint:
     text: str | None = None
     deep: bool = False
     form: bool = False
+    failure: type[Struct] = ErrorAnswer
+    lines: bool = False

@@ -80,8 +80,9 @@ class Guard:
     """Wraps the application. Refuses with 401, 403, 413, 415 or 429 before anything is read.
 
     `open_paths` need no login; a page that logged in may change what is beneath the prefixes
-    `of_pages`; a POST of a form to one of `forms` is a read; answers beneath the prefixes
-    `private` are stored by no cache.
+    `of_pages`; a POST of a form to one of `forms` is a read; bodies of any Content-Type reach
+    `any_content`, which only the token opens, and no form can show that; answers beneath the
+    prefixes `private` are stored by no cache.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Guard:
         open_paths: frozenset[str] = frozenset(),
         of_pages: tuple[str, ...] = (),
         forms: frozenset[str] = frozenset(),
+        any_content: frozenset[str] = frozenset(),
         private: tuple[str, ...] = ("/",),
     ) -> None:
         self._app = app
@@ -101,6 +103,7 @@ class Guard:
         self._open_paths = open_paths
         self._of_pages = of_pages
         self._forms = forms
+        self._any_content = any_content
         self._private = private
         self._refused = RateLimit(rules.refused_rate, rules.refused_burst)
 
@@ -126,7 +129,9 @@ class Guard:
         _check_origin(headers.get("origin"), host)
         self._check_caller(scope, headers, changes=posts and not form)
         if posts and not _is_bare_delete(scope, headers):
-            _check_content(headers, FORM if form else "application/json", self._rules.body_bytes)
+            if scope["path"] not in self._any_content:
+                _check_content(headers, FORM if form else "application/json")
+            _check_length(headers, self._rules.body_bytes)
 
     def _check_caller(self, scope: Scope, headers: Headers, changes: bool) -> None:
         """The right token always passes: it is 256 random bits, so that the limit on failures
@@ -220,11 +225,14 @@ def _is_bare_delete(scope: Scope, headers: Headers) -> bool:
     return bool(scope["method"] == "DELETE") and empty
 
 
-def _check_content(headers: Headers, wanted: str, most: int) -> None:
+def _check_content(headers: Headers, wanted: str) -> None:
     kind = headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != wanted:
         message = f"Content-Type must be {wanted}, got {kind!r}"
         raise RefusedError(415, "content_type", message, field="Content-Type")
+
+
+def _check_length(headers: Headers, most: int) -> None:
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > most:
         raise too_large(most)

@@ -31,7 +31,7 @@ def openapi(
     endpoints = list(endpoints)
     bodies = [e.body for e in endpoints if e.body is not None]
     known = [*(kind for e in endpoints for kind in e.response), *bodies, *types]
-    known += [ErrorAnswer, *(e.query for e in endpoints)]
+    known += [ErrorAnswer, *(e.query for e in endpoints), *(e.failure for e in endpoints)]
     _, schemas = msgspec.json.schema_components(known, ref_template=REFERENCE)
     found: dict[str, Document] = {**(paths or {}), "/openapi.json": _itself()}
     for endpoint in endpoints:
@@ -48,8 +48,9 @@ def openapi(
 
 def _operation(endpoint: Endpoint, schemas: Document) -> Document:
     summary = (endpoint.answer.__doc__ or "").strip()
+    name = getattr(endpoint.answer, "__name__", endpoint.path)
     operation: Document = {
-        "operationId": getattr(endpoint.answer, "__name__", endpoint.path),
+        "operationId": f"{name}_form" if endpoint.form else name,
         "summary": " ".join(summary.split()),
         "parameters": [*_path_parameters(endpoint.path), *_query_parameters(endpoint, schemas)],
         "responses": _responses(endpoint),
@@ -57,6 +58,9 @@ def _operation(endpoint: Endpoint, schemas: Document) -> Document:
     if endpoint.body is not None:
         required = not endpoint.body_optional
         operation["requestBody"] = {"required": required, "content": content([endpoint.body])}
+    if endpoint.lines:
+        text: Document = {"text/plain": {"schema": {"type": "string"}}}
+        operation["requestBody"] = {"required": True, "content": text}
     if endpoint.form:
         operation["requestBody"] = {"required": False, "content": _form(endpoint, schemas)}
     elif endpoint.method != "GET":
@@ -88,10 +92,16 @@ def _form(endpoint: Endpoint, schemas: Document) -> Document:
 
 def _responses(endpoint: Endpoint) -> Document:
     answers: Document = {"303": {"description": "logged in; go to the dashboard"}}
-    if endpoint.response:
+    if endpoint.status == 204:
+        answers = {"204": {"description": "done"}}
+    elif endpoint.response:
         answers = {str(endpoint.status): {"description": "OK", "content": _answer(endpoint)}}
     for status in sorted({*endpoint.errors, *AT_THE_DOOR}):
-        answers[str(status)] = {"description": "refused", "content": content([ErrorAnswer])}
+        shapes: set[type] = {ErrorAnswer, endpoint.failure}
+        answers[str(status)] = {
+            "description": "refused",
+            "content": content(sorted(shapes, key=lambda kind: kind.__name__)),
+        }
     return answers
 
 

@@ -61,7 +61,8 @@ def create_app(
         open_paths=frozenset({"/login"}),
         of_pages=("/api/v1/services/", "/api/v1/alerts/", "/api/v1/silences"),
         forms=frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.form),
-        private=("/api/", "/health", "/login", "/metrics"),
+        any_content=frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.lines),
+        private=("/api/", "/prometheus/", "/health", "/login", "/metrics"),
     )
     return Counting(guarded, app.state.requests, templates(routes))
 

@@ -7,11 +7,12 @@ from fedsight.collector.export import routes as export_routes
 from fedsight.collector.http import compare_routes, parameters, routes, service_routes
 from fedsight.collector.metrics import routes as metrics_routes
 from fedsight.collector.monitors import routes as monitor_routes
+from fedsight.collector.promql import routes as promql
 from fedsight.collector.querying import routes as querying
 from fedsight.collector.reading import rows
 from fedsight.collector.reading.compare import Comparison
+from fedsight.collector.taking import routes as taking_routes
 from fedsight.door.endpoint import Endpoint, Nothing
-from fedsight.signals import Shipment
 
 RUN = "/api/v1/runs/{run}"
 SERVICES = "/api/v1/services"
@@ -72,15 +73,7 @@ ENDPOINTS = (
         (rows.FederatedMetrics,),
         errors=(404, 422),
     ),
-    Endpoint(
-        "POST",
-        "/api/v1/ingest",
-        routes.ingest,
-        Nothing,
-        (rows.Accepted,),
-        Shipment,
-        (400, 408, 409, 413, 415, 422, 503, 507),
-    ),
+    *taking_routes.ENDPOINTS,
     *export_routes.ENDPOINTS,
     *alert_routes.ENDPOINTS,
     *monitor_routes.ENDPOINTS,
@@ -118,4 +111,5 @@ ENDPOINTS = (
         deep=True,
     ),
     *querying.ENDPOINTS,
+    *promql.ENDPOINTS,
 )

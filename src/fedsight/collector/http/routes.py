@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -14,7 +12,6 @@ from starlette.responses import Response
 
 from fedsight import __version__
 from fedsight.collector.http import parameters
-from fedsight.collector.ingest import DiskFullError
 from fedsight.collector.monitors import watched
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.clients import (
@@ -27,7 +24,6 @@ from fedsight.collector.reading.clients import (
 from fedsight.collector.reading.columns import ROUND_FIELDS, round_columns
 from fedsight.collector.reading.federated_metrics import federated_metrics
 from fedsight.collector.reading.rows import (
-    Accepted,
     ColumnPage,
     Components,
     Health,
@@ -43,19 +39,9 @@ from fedsight.collector.reading.spans import (
     span_table,
 )
 from fedsight.collector.running import Collector
-from fedsight.collector.store.hotlog import Prepared
-from fedsight.collector.wire import ShipmentDecoder
-from fedsight.door.body import read_body
 from fedsight.door.endpoint import Nothing
-from fedsight.door.guard import client_address
-from fedsight.door.refusal import RefusedError, too_many
+from fedsight.door.refusal import RefusedError
 from fedsight.door.times import now_ns, rfc3339
-from fedsight.errors import StoreError
-from fedsight.journal import GapError
-
-#: Bodies above this are decoded in a thread: a megabyte takes some milliseconds.
-SMALL_BODY = 256 * 1024
-RETRY_SECONDS = 1.0
 
 
 def json(answer: Struct, status: int = 200) -> Response:
@@ -196,46 +182,3 @@ def server_status(store: sqlite3.Connection, now: int) -> ServerStatus:
     rows = queries.rounds(store, run_now.id, from_round=run_now.round, to_round=run_now.round)
     active = rows.rounds[0].participants if rows.rounds else None
     return ServerStatus(run_now.state, run_now.round, active, run_now.last_seen)
-
-
-async def ingest(collector: Collector, request: Request, _: Nothing) -> Response:
-    """Store a shipment; answers after the commit is on disk."""
-    wait = collector.ingest_rate.take(client_address(request.scope), time.monotonic())
-    if wait:
-        raise too_many("too many shipments", wait)
-    body = await read_body(request, collector.options.body_bytes)
-    if collector.waiting_bytes + len(body) > collector.options.waiting_bytes:
-        raise too_many("too many shipments wait for the disk", RETRY_SECONDS)
-    collector.waiting_bytes += len(body)
-    try:
-        return json(Accepted(await _store(collector, body)))
-    finally:
-        collector.waiting_bytes -= len(body)
-
-
-async def _store(collector: Collector, body: bytes) -> int:
-    if len(body) > SMALL_BODY:
-        shipment = await asyncio.to_thread(checked, body, ShipmentDecoder())
-    else:
-        shipment = checked(body, collector.decoder)
-    try:
-        return await asyncio.wrap_future(collector.ingest.submit(shipment))
-    except GapError as gap:
-        seq = gap.expected_seq
-        message = f"records before {shipment.first_seq} are missing; send from {seq} on"
-        raise RefusedError(409, "gap", message, expected_seq=seq) from None
-    except DiskFullError as error:
-        raise RefusedError(507, "disk_full", str(error)) from error
-    except StoreError as error:
-        raise RefusedError(503, "store", str(error)) from error
-
-
-def checked(body: bytes, decoder: ShipmentDecoder) -> Prepared:
-    """The shipment in a body; 400 where it does not parse, BadFieldError where a value is out of
-    range."""
-    try:
-        return decoder.prepared(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(400, "json", f"the body is not JSON: {error}") from None
-    except RecursionError:
-        raise RefusedError(400, "json", "the body is nested too deeply") from None

@@ -112,3 +112,12 @@ def beyond(time: NDArray[np.int64], now: int, ahead: int) -> int | None:
     """Where the first sample is that lies over `ahead` ns after `now`; None where none does."""
     far = time > min(now + ahead, LATEST)
     return int(np.argmax(far)) if far.any() else None
+
+
+def too_far(time: int, now: int, ahead: int) -> str:
+    """Why such a sample is refused."""
+    late, most = (time - now) / 1e9, ahead / 1e9
+    return (
+        f"is {late:.0f} s after the collector's clock, at most {most:.0f} s may be;"
+        " check the clocks, and `precision`"
+    )

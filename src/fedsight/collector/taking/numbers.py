@@ -50,11 +50,17 @@ class NumberReader:
         return found.astype(np.int32)
 
     def columns(
-        self, index: bytes, time: bytes, value: bytes, round_: bytes | None, series: int
+        self,
+        index: bytes,
+        time: bytes,
+        value: bytes,
+        round_: bytes | None,
+        series: int,
+        latest: int = LATEST,
     ) -> Arrays | None:
         """Columns of samples of so many series; None where the exact decoder must look.
 
-        `round_` None: none of them has a round.
+        `round_` None: none of them has a round. `latest` is the last time that may be.
         """
         at, when, what = self.whole(index), self.whole(time), self.real(value)
         if at is None or when is None or what is None or not at.size == when.size == what.size:
@@ -62,7 +68,7 @@ class NumberReader:
         rounds = np.full(at.size, NO_ROUND, np.int32) if round_ is None else self.rounds(round_)
         if rounds is None or rounds.size != at.size:
             return None
-        if not within(at, series - 1) or not within(when, LATEST):
+        if not within(at, series - 1) or not within(when, latest):
             return None
         return at.astype(np.int32), when, what, rounds
 
