@@ -17,6 +17,7 @@ from fedsight.collector.anomalies.options import AnomalyOptions
 from fedsight.collector.anomalies.pieces import Piece, pieces
 from fedsight.collector.anomalies.ruled import PARTICIPANTS, SELECTED, Ruled, ruled
 from fedsight.collector.anomalies.suspects import CLEARED, ENDED, SCORE, SUSPECTED, Suspects
+from fedsight.collector.ingest import Ingest
 from fedsight.collector.store.contract import NAME_LABEL, Matcher, SampleSearch, Selection
 from fedsight.collector.store.prepare import Record
 from fedsight.signals import Event
@@ -48,7 +49,7 @@ class Search(Protocol):
 
 
 class Watching:
-    """Looks at every commit. Make it in the event loop; `tap` belongs among `Ingest.taps`.
+    """Looks at every commit. Make it in the event loop.
 
     What a detector knows is not written down: when a series' first point comes after a start, its
     past is read from the store. A finding is reported once what it is about was committed.
@@ -60,6 +61,7 @@ class Watching:
         self._findings = findings
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self._lock = threading.Lock()
         self._waiting: deque[Piece | Event] = deque()
         self._waiting_points = 0
@@ -71,6 +73,17 @@ class Watching:
         self.dropped = 0
         #: Why the last look failed; None while all is well.
         self.error: str | None = None
+
+    def start(self, ingest: Ingest) -> None:
+        """Begin to look at what `ingest` commits."""
+        ingest.taps.append(self.tap)
+        self._task = asyncio.create_task(self.run())
+
+    async def close(self) -> None:
+        """End; what still waits is looked at no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     def tap(self, records: Sequence[Record]) -> None:
         """Note what a commit brought, in the writing thread: no more than handing it over."""
