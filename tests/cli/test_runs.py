@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 
@@ -48,39 +46,6 @@ def test_a_run_that_is_not_there_is_usage(trained: tuple[Path, str]) -> None:
     assert done.stderr == (
         "fedsight: no run 'nothing'; `fedsight runs list` shows the 1 there are\n"
     )
-
-
-def test_export_as_json_holds_every_part(trained: tuple[Path, str]) -> None:
-    data, run = trained
-    found = json.loads(fedsight(data, "runs", "export", run).stdout)
-    assert found["run"]["id"] == run
-    assert [one["round"] for one in found["rounds"]] == [1, 2]
-    assert len(found["clients"]) == 6
-    assert {span["phase"] for span in found["spans"]} >= {"train", "aggregate", "evaluate"}
-    kinds = [event["kind"] for event in found["events"]]
-    assert (kinds[0], kinds[-1]) == ("RUN_STARTED", "RUN_ENDED")
-
-
-def test_export_as_csv_has_a_line_a_row_and_empty_cells_for_the_unknown(
-    trained: tuple[Path, str], tmp_path: Path
-) -> None:
-    data, run = trained
-    out = tmp_path / "clients.csv"
-    flags = ["--format", "csv", "--part", "clients", "-o", str(out)]
-    done = fedsight(data, "runs", "export", run, *flags)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    rows = list(csv.DictReader(io.StringIO(out.read_text())))
-    assert [row["node"] for row in rows[:3]] == ["client-0", "client-1", "client-2"]
-    assert float(rows[0]["train_seconds"]) > 0
-    assert rows[0]["upload_seconds"] == ""
-    assert list(tmp_path.iterdir()) == [out]
-
-
-def test_an_output_that_cannot_be_written_is_named(trained: tuple[Path, str]) -> None:
-    data, run = trained
-    done = fedsight(data, "runs", "export", run, "-o", "absent/run.json")
-    assert done.returncode == 1
-    assert done.stderr == "fedsight: cannot write absent/run.json: No such file or directory\n"
 
 
 def test_doctor_finds_all_that_a_run_needs(trained: tuple[Path, str]) -> None:

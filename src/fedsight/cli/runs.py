@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from fedsight.cli.comparing import side_by_side
 from fedsight.cli.options import UNKNOWN, Config, duration, figure, size
-from fedsight.config import load
-from fedsight.errors import FedsightError, UsageError
+from fedsight.cli.stored import full_id, stored
+from fedsight.errors import UsageError
 
-PAGE = 1000
 #: Columns of figures, and the width of a table that no terminal limits.
 FIGURES = ("round", "accuracy", "seconds")
 WIDE = 200
 
-app = typer.Typer(no_args_is_help=True, help="List, show and export runs.")
+app = typer.Typer(no_args_is_help=True, help="List, show and compare runs.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Run = Annotated[str, typer.Argument(help="A run's id, or its beginning.", metavar="RUN")]
-
-
-class Part(StrEnum):
-    """What of a run a CSV holds."""
-
-    ROUNDS = "rounds"
-    CLIENTS = "clients"
-    SPANS = "spans"
-    EVENTS = "events"
-
-
-class Format(StrEnum):
-    """How an export is written."""
-
-    JSON = "json"
-    CSV = "csv"
 
 
 @app.command("list", epilog="Example: fedsight runs list --limit 5")
@@ -56,7 +34,7 @@ def list_runs(
     """List runs, newest first."""
     from fedsight.collector.reading import queries
 
-    with _store(config) as store:
+    with stored(config) as store:
         page = queries.runs(store, queries.RunFilter(limit=limit), queries.now_ns())
     if as_json:
         _print_json(page)
@@ -88,8 +66,8 @@ def show(run: Run, as_json: AsJson = False, config: Config = None) -> None:
     """Show one run."""
     from fedsight.collector.reading import queries
 
-    with _store(config) as store:
-        found = queries.run(store, _full_id(store, run), queries.now_ns())
+    with stored(config) as store:
+        found = queries.run(store, full_id(store, run), queries.now_ns())
     assert found is not None
     if as_json:
         _print_json(found)
@@ -115,131 +93,30 @@ def show(run: Run, as_json: AsJson = False, config: Config = None) -> None:
         print(f"{name:<10}{value}")
 
 
-@app.command(
-    epilog="Example: fedsight runs export r-3fa9c01b --format csv --part clients -o clients.csv"
-)
-def export(
-    run: Run,
-    form: Annotated[Format, typer.Option("--format", help="json or csv.")] = Format.JSON,
-    part: Annotated[
-        Part | None, typer.Option(help="Rows of a CSV: rounds, clients, spans or events.")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File to write.", show_default="stdout"),
-    ] = None,
+@app.command(epilog="Example: fedsight runs compare r-3fa9c01b r-77aa0102 r-90be11cd")
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(help="Two runs or more: ids, or their beginnings.", metavar="RUN..."),
+    ],
+    as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Write all that is known of a run: JSON with everything, or a CSV of one part."""
-    if part is not None and form is Format.JSON:
-        raise UsageError(f"--part {part.value} needs --format csv; JSON holds all parts")
-    with _store(config) as store:
-        run_id = _full_id(store, run)
-        with _written(output) as out:
-            if form is Format.JSON:
-                _write_json(store, run_id, out)
-            else:
-                _write_csv(_rows(store, run_id, part or Part.ROUNDS), out)
+    """Put runs side by side: their figures, and the settings in which they differ."""
+    from fedsight.collector.reading import queries
+    from fedsight.collector.reading.compare import compared
 
-
-@contextmanager
-def _store(config: Path | None) -> Iterator[sqlite3.Connection]:
-    from fedsight.collector.store.storefile import open_readonly
-
-    with closing(open_readonly(load(config).data)) as store:
-        yield store
-
-
-@contextmanager
-def _written(output: Path | None) -> Iterator[TextIO]:
-    """The file, replaced only once it is whole; or stdout."""
-    if output is None:
-        yield sys.stdout
+    with stored(config) as store:
+        ids = list(dict.fromkeys(full_id(store, run) for run in runs))
+        if len(ids) < 2:
+            raise UsageError("name two runs or more to compare")
+        found = [queries.run(store, each, queries.now_ns()) for each in ids]
+    comparison = compared([run for run in found if run is not None])
+    if as_json:
+        _print_json(comparison)
         return
-    draft = output.with_name(f".{output.name}.part")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        draft.replace(output)
-    except OSError as error:
-        raise FedsightError(f"cannot write {output}: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _full_id(store: sqlite3.Connection, beginning: str) -> str:
-    """The one run whose id begins so. Raises UsageError where there is none, or several."""
-    from fedsight.collector.reading import queries
-
-    found = queries.run_ids(store, beginning, limit=5)
-    if beginning in found or len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"run {beginning!r} could be any of {', '.join(found)}")
-    there = queries.counts(store).runs
-    raise UsageError(f"no run {beginning!r}; `fedsight runs list` shows the {there} there are")
-
-
-def _rows(store: sqlite3.Connection, run: str, part: Part) -> list[msgspec.Struct]:
-    """All rows of one part of a run."""
-    from fedsight.collector.reading import clients, queries, spans
-
-    def rounds_at(offset: int) -> Sequence[msgspec.Struct]:
-        return queries.rounds(store, run, limit=PAGE, offset=offset).rounds
-
-    def clients_at(offset: int) -> Sequence[msgspec.Struct]:
-        which = clients.ClientFilter(limit=PAGE * 100, offset=offset)
-        table = clients.client_table(store, run, which, clients.CLIENT_FIELDS)
-        return clients.client_page(table).clients
-
-    def spans_at(offset: int) -> Sequence[msgspec.Struct]:
-        which = spans.SpanFilter(limit=PAGE * 100, offset=offset)
-        return spans.span_page(spans.span_table(store, run, which)).spans
-
-    if part is Part.EVENTS:
-        return _events(store, run)
-    return _paged({"rounds": rounds_at, "clients": clients_at, "spans": spans_at}[part.value])
-
-
-def _paged(page_at: Callable[[int], Sequence[msgspec.Struct]]) -> list[msgspec.Struct]:
-    rows: list[msgspec.Struct] = []
-    while page := page_at(len(rows)):
-        rows.extend(page)
-    return rows
-
-
-def _events(store: sqlite3.Connection, run: str) -> list[msgspec.Struct]:
-    from fedsight.collector.reading import queries
-
-    rows: list[msgspec.Struct] = []
-    after = 0
-    while True:
-        page = queries.events(store, run, queries.EventFilter(after, limit=PAGE))
-        if not page.events:
-            return rows
-        rows.extend(page.events)
-        after = page.last_id
-
-
-def _write_json(store: sqlite3.Connection, run: str, out: TextIO) -> None:
-    from fedsight.collector.reading import queries
-
-    parts = {part.value: _rows(store, run, part) for part in Part}
-    found = {"run": queries.run(store, run, queries.now_ns()), **parts}
-    out.write(_pretty(found))
-
-
-def _write_csv(rows: Sequence[msgspec.Struct], out: TextIO) -> None:
-    """A header, then a line a row; what is not known is empty, an object is JSON."""
-    writer = csv.writer(out, lineterminator="\n")
-    if rows:
-        writer.writerow(rows[0].__struct_fields__)
-    for row in rows:
-        writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
-
-
-def _cell(value: object) -> object:
-    return msgspec.json.encode(value).decode() if isinstance(value, (dict, list)) else value
+    for line in side_by_side(comparison):
+        print(line)
 
 
 def _short(time: str | None) -> str:
