@@ -41,6 +41,7 @@ def collector(
     the data directory, and a one-time address for a browser is printed.
     """
     from fedsight.cli.alert_options import alert_options
+    from fedsight.cli.anomaly_options import anomaly_options
     from fedsight.cli.backend_options import backend_options
     from fedsight.cli.elastic import search_server
     from fedsight.cli.monitoring import fl_server_url, monitor_plan
@@ -60,6 +61,7 @@ def collector(
             fl_server_url=fl_server_url(settings),
             monitors=monitor_plan(settings),
             alerts=alert_options(settings),
+            anomalies=anomaly_options(settings),
             export_keep_days=settings.export.retention_days,
             export_bytes=settings.export.max_bytes,
             elasticsearch=search_server(settings),

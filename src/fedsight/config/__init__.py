@@ -6,6 +6,9 @@ The environment wins over the file, a command's flags win over both. Nothing is 
 from fedsight.config.alerts import (
     AlertSettings,
 )
+from fedsight.config.anomalies import (
+    AnomalySettings,
+)
 from fedsight.config.exports import (
     ElasticsearchSettings,
     ExportSettings,
@@ -59,6 +62,7 @@ __all__ = [
     "PORTS",
     "SECTIONS",
     "AlertSettings",
+    "AnomalySettings",
     "CacheSettings",
     "CollectorSettings",
     "ElasticsearchSettings",

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from fedsight.config.alerts import AlertSettings
+from fedsight.config.anomalies import AnomalySettings
 from fedsight.config.exports import ElasticsearchSettings, ExportSettings
 from fedsight.config.monitors import MonitorSettings
 from fedsight.config.run import RunSettings
@@ -45,6 +46,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ExportSettings,
     ElasticsearchSettings,
     AlertSettings,
+    AnomalySettings,
     StoreSettings,
     InfluxSettings,
     CacheSettings,
@@ -70,6 +72,7 @@ class Settings:
     export: ExportSettings
     elasticsearch: ElasticsearchSettings
     alerts: AlertSettings
+    anomalies: AnomalySettings
     store: StoreSettings
     influxdb: InfluxSettings
     cache: CacheSettings
