@@ -45,6 +45,7 @@ def collector(
     from fedsight.cli.backend_options import backend_options
     from fedsight.cli.elastic import search_server
     from fedsight.cli.monitoring import fl_server_url, monitor_plan
+    from fedsight.cli.store_options import upkeeping
     from fedsight.collector.options import CollectorOptions
     from fedsight.collector.service import run
 
@@ -59,6 +60,7 @@ def collector(
             until_stdin_closes=until_stdin_closes,
             journal_keep_days=settings.journal.keep_days,
             fl_server_url=fl_server_url(settings),
+            upkeep=upkeeping(settings),
             monitors=monitor_plan(settings),
             alerts=alert_options(settings),
             anomalies=anomaly_options(settings),

@@ -32,10 +32,12 @@ from fedsight.collector.options import CollectorOptions
 from fedsight.collector.passing.services import Services
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import ComponentHealth, Level
+from fedsight.collector.store.archive import Archive
 from fedsight.collector.store.contract import SampleSearch
 from fedsight.collector.store.readers import Readers
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.collector.store.storefile import note_damage, open_store
+from fedsight.collector.store.upkeep import Upkeep
 from fedsight.collector.taking.bodies import Decoders
 from fedsight.collector.taking.cardinality import Cardinality
 from fedsight.door.limits import RateLimit
@@ -68,6 +70,7 @@ class Collector:
     backends: Backends
     kept: str | None
     anomalies: Watching | None = None
+    upkeep: Upkeep | None = None
     waiting_bytes: int = 0
     stored: StoredCounts = field(default_factory=StoredCounts)
     decoders: Decoders = field(default_factory=Decoders)
@@ -95,6 +98,8 @@ class Collector:
             "alerts": part_health(None, self.alerting.error),
             **await self.backends.health(),
         }
+        if self.upkeep is not None:
+            parts["samples"] = part_health(None, self.upkeep.wrong)
         if self.anomalies is not None:
             parts["anomalies"] = part_health(None, self.anomalies.error)
         if self.elasticsearch is not None:
@@ -225,6 +230,12 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
         if parts.kept is not None:
             await _note_reset(collector.ingest, parts.kept, parts.file)
         collector.backends.start(parts.file, collector.ingest, collector.hub)
+        if isinstance(readers.archive, Archive):
+            collector.upkeep = Upkeep(
+                readers.archive, collector.ingest, parts.file, parts.options.upkeep
+            )
+            for file in await asyncio.to_thread(collector.upkeep.start):
+                warn(f"{file} is of another store; it was moved to samples/unknown")
         collector.abandoned.start(from_the_beginning=parts.new_store)
         if parts.options.needs_login:
             parts.login.offer()
@@ -251,6 +262,8 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
         await asyncio.gather(passing_on, return_exceptions=True)
         await collector.services.close()
         await collector.backends.close()
+        if collector.upkeep is not None:
+            await asyncio.to_thread(collector.upkeep.close)
         readers.close()
         # Last, so that the one who may write folds the write-ahead log back into the store.
         await asyncio.to_thread(collector.ingest.close)

@@ -15,7 +15,7 @@ HOST = r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$|^[0-9a-fA-F:]+$"
 
 
 class StoreSettings(Section):
-    """Where samples are kept."""
+    """Where samples are kept, when they are sealed into files and how long they stay."""
 
     model_config = SettingsConfigDict(env_prefix="FEDSIGHT_STORE_")
     table = "store"
@@ -24,6 +24,17 @@ class StoreSettings(Section):
     )
     waiting_samples: int = Field(
         50_000_000, ge=1, description="a whole number of samples, at least 1"
+    )
+    raw_days: float = Field(0, ge=0, le=36_500, description="a number of days; 0: for ever")
+    rollup_days: float = Field(
+        0, ge=0, le=36_500, description="a number of days, at least raw_days; 0: for ever"
+    )
+    max_mb: int = Field(0, ge=0, description="a whole number of megabytes; 0: no limit")
+    seal_samples: int = Field(
+        1_000_000, ge=1000, le=10_000_000, description="a whole number from 1000 to 10000000"
+    )
+    seal_seconds: float = Field(
+        3600, ge=1, le=604_800, description="a number of seconds from 1 to 604800"
     )
 
 

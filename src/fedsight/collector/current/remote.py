@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from fedsight.collector.current.contract import AGGREGATED_SECONDS, STATE_SECONDS
 from fedsight.collector.current.memory import Clock, MemoryCurrent
-from fedsight.errors import FedsightError
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -55,7 +54,6 @@ class RedisCurrent:
 
     Nothing waits for a Redis that is away: `put` keeps the newest of each component here, at most
     as many as `MemoryCurrent` holds, and all of them go there once it is back.
-    Raises FedsightError where the package is missing.
     """
 
     def __init__(self, address: RedisAddress, store_id: str, clock: Clock = time.monotonic) -> None:
@@ -182,15 +180,10 @@ class RedisCurrent:
 
 
 def _client(address: RedisAddress) -> Any:
-    try:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-    except ModuleNotFoundError as error:
-        raise FedsightError(
-            "the cache Redis needs the package redis;"
-            " install it with: pip install 'fedsight[redis]'"
-        ) from error
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
     return Redis(
         host=address.host,
         port=address.port,

@@ -48,20 +48,16 @@ class Influx(Protocol):
         """Make the database where it is missing."""
         ...
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        ...
+
 
 def connect(address: InfluxAddress) -> Influx:
-    """A client, which connects with its first question.
+    """A client, which connects with its first question."""
+    import influxdb
+    import requests
 
-    Raises FedsightError where the package is missing.
-    """
-    try:
-        import influxdb
-        import requests
-    except ModuleNotFoundError as error:
-        raise FedsightError(
-            f"the store InfluxDB needs the package {error.name};"
-            " install it with: pip install 'fedsight[influx]'"
-        ) from error
     session = requests.Session()
     session.trust_env = False
     client = influxdb.InfluxDBClient(
@@ -102,6 +98,9 @@ class _Connected:
     def prepare(self) -> None:
         database = quoted_name(self._address.database)
         self._tried(lambda: self._client.query(f"CREATE DATABASE {database}", method="POST"))
+
+    def close(self) -> None:
+        self._client.close()
 
     def _tried(self, work: Any) -> Any:
         from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError

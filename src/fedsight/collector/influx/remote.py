@@ -101,6 +101,18 @@ class Remote:
         order = np.lexsort((found.time, found.series))
         return Windows(found.series[order], found.time[order], found.value[order])
 
+    def rounds(self, run: str) -> tuple[int, int] | None:
+        """The first and last round of which a run has samples; None where there is none."""
+        name = f'"{ROUND}"::field'
+        query = (
+            f'SELECT min({name}), max({name}) FROM "{MEASUREMENT}"'
+            f' WHERE "run"::tag = {quoted_text(tag_value(run))} AND {name} >= 0'
+        )
+        for table in self._influx.ask(query):
+            _, first, last = table.rows[0]
+            return int(first), int(last)
+        return None
+
     def _known(self, ids: NDArray[np.int64]) -> tuple[dict[str, int], list[str]]:
         """The ids by their series as text, and the series' names."""
         known = {self._index.key(id_): id_ for id_ in ids.tolist()}

@@ -46,7 +46,7 @@ class InfluxSearch:
         """As `SampleSearch.series`."""
         wanted = self._wanted(selection)
         held = self._waiting(wanted).series
-        stored = _asked(lambda: self._remote.windows(wanted, None, "count")).series
+        stored = asked(lambda: self._remote.windows(wanted, None, "count")).series
         there = np.union1d(held, stored)
         known = wanted.ids[np.isin(wanted.ids, there)]
         return [self._index.series(id_) for id_ in known[:limit].tolist()]
@@ -94,8 +94,8 @@ class InfluxSearch:
     def _pushed(self, wanted: Wanted, step: int, aggregation: Aggregation) -> Windows:
         first = wanted.start // step
         if (wanted.end - 1) // step != first:
-            return _asked(lambda: self._remote.windows(wanted, step, aggregation))
-        found = _asked(lambda: self._remote.windows(wanted, None, aggregation))
+            return asked(lambda: self._remote.windows(wanted, step, aggregation))
+        found = asked(lambda: self._remote.windows(wanted, None, aggregation))
         return found._replace(start=np.full(len(found.start), first * step, np.int64))
 
     def _wanted(self, selection: Selection) -> Wanted:
@@ -104,7 +104,7 @@ class InfluxSearch:
 
     def _raw(self, wanted: Wanted) -> RawSamples:
         """What is in InfluxDB, then what still waits, which came later."""
-        return joined([_asked(lambda: self._remote.raw(wanted)), self._waiting(wanted)])
+        return joined([asked(lambda: self._remote.raw(wanted)), self._waiting(wanted)])
 
     def _waiting(self, wanted: Wanted) -> RawSamples:
         return joined(
@@ -116,7 +116,8 @@ class InfluxSearch:
         )
 
 
-def _asked(question: Callable[[], Answer]) -> Answer:
+def asked(question: Callable[[], Answer]) -> Answer:
+    """What InfluxDB answers; RefusedError (503) where it does not."""
     try:
         return question()
     except InfluxError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,6 +39,8 @@ class Hub:
         self._cursor = cursor_of(self._event_id)
         self.watchers: set[Watcher] = set()
         self.counts = StreamCounts()
+        #: Is told each time which event is the newest that was seen.
+        self.announce: Callable[[int], None] = lambda event_id: None
         #: Why passing on failed last; None while all is well.
         self.error: str | None = None
 
@@ -72,16 +75,22 @@ class Hub:
     async def _pass_on(self) -> None:
         if not self.watchers:
             newest = await self._readers.ask(queries.last_event_id)
+            self._tell(newest)
             if not self.watchers:  # else one joined meanwhile, and may miss nothing
                 self._reached(newest)
                 return
         while True:
             after = self._event_id
             packets, last = await self._readers.ask(partial(packets_after, event_id=after))
+            self._tell(last)
             await self._publish(packets)
             self._reached(last)
             if last == after:
                 return
+
+    def _tell(self, event_id: int) -> None:
+        if event_id != self._event_id:
+            self.announce(event_id)
 
     def _reached(self, event_id: int) -> None:
         self._event_id, self._cursor = event_id, cursor_of(event_id)
