@@ -146,6 +146,20 @@ async def test_a_service_that_was_never_there_is_no_news() -> None:
 
 
 @in_loop
+async def test_this_machine_is_no_service_that_comes_and_goes() -> None:
+    async def follow(before: int) -> Found:
+        if before == 1:
+            raise OSError("a disk")
+        return Found()
+
+    keeper, host = MemoryKeeper(), Scripted("host", follow)
+    host.address = ""
+    async with watching(keeper, host) as schedule:
+        await until(lambda: schedule.records["host"].cycles >= 3)
+    assert keeper.batches == []
+
+
+@in_loop
 async def test_the_newest_state_is_shown() -> None:
     async def look(before: int) -> Found:
         return Found(state=Event(before, "x", "STATE"))

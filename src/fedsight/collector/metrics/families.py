@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PREFIX = "fedsight_collector_"
 
+#: Figures by the values of their labels.
+Labelled = Mapping[tuple[str, ...], float]
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -45,9 +48,7 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from requests(snapshot.requests)
 
 
-def counter(
-    name: str, about: str, value: float | Mapping[tuple[str, ...], float], *labels: str
-) -> Metric:
+def counter(name: str, about: str, value: float | Labelled, *labels: str) -> Metric:
     """A counter with one sample, or with one for each set of labels; `name` without `_total`."""
     found = CounterMetricFamily(PREFIX + name, about, labels=labels)
     for key, each in _samples(value):
@@ -55,9 +56,7 @@ def counter(
     return found
 
 
-def gauge(
-    name: str, about: str, value: float | Mapping[tuple[str, ...], float], *labels: str
-) -> Metric:
+def gauge(name: str, about: str, value: float | Labelled, *labels: str) -> Metric:
     """As `counter`, for a figure that also falls."""
     found = GaugeMetricFamily(PREFIX + name, about, labels=labels)
     for key, each in _samples(value):
@@ -66,7 +65,7 @@ def gauge(
 
 
 def _samples(
-    value: float | Mapping[tuple[str, ...], float],
+    value: float | Labelled,
 ) -> Iterable[tuple[tuple[str, ...], float]]:
     return value.items() if isinstance(value, Mapping) else [((), value)]
 
@@ -84,14 +83,16 @@ def process(figures: ProcessFigures) -> Iterator[Metric]:
 def monitors(records: Mapping[str, MonitorRecord]) -> Iterator[Metric]:
     """Collection cycles, by monitor."""
 
-    def each(field: str) -> dict[tuple[str, ...], float]:
+    def each(field: str) -> Labelled:
         return {(name,): getattr(record, field) for name, record in records.items()}
 
     yield counter("cycles", "Looks begun.", each("cycles"), "monitor")
     yield counter("cycle_successes", "Looks that went well.", each("successes"), "monitor")
     yield counter("cycle_failures", "Looks that failed.", each("failures"), "monitor")
     yield counter("cycle_seconds", "Seconds spent looking.", each("seconds"), "monitor")
-    up = {(name,): float(record.standing == "healthy") for name, record in records.items()}
+    up: Labelled = {
+        (name,): float(record.standing == "healthy") for name, record in records.items()
+    }
     yield gauge("monitor_up", "1 where the last look went well.", up, "monitor")
 
 
@@ -107,7 +108,7 @@ def ingest(collector: Collector) -> Iterator[Metric]:
     yield counter("repeated_samples", "Samples of a time that was known.", tally.repeated)
     yield counter("future_samples", "Samples from the future.", tally.future)
     yield counter("absent_values", "Values that are no number, left out.", tally.absent)
-    refused = {(code,): float(count) for code, count in tuple(tally.refused.items())}
+    refused: Labelled = {(code,): float(count) for code, count in tuple(tally.refused.items())}
     yield counter("refused", "Shipments and writes refused, by reason.", refused, "reason")
     yield gauge(
         "ingest_waiting", "Pieces of work that wait to be written.", collector.ingest.waiting
@@ -138,7 +139,7 @@ def exports(collector: Collector) -> Iterator[Metric]:
 
 def requests(counts: RequestCounts) -> Iterator[Metric]:
     """Requests by route, and what they took."""
-    answered = {
+    answered: Labelled = {
         (one.route, one.method, str(one.status)): float(count)
         for one, count in tuple(counts.answered.items())
     }

@@ -36,7 +36,8 @@ class Found:
 
 
 class Monitor(Protocol):
-    """Watches one thing. `name` is unique; `address` is where it looks, for people."""
+    """Watches one thing. `name` is unique; `address` is where it looks, for people, and empty where
+    that is this machine: what has an address is a service, which may come and go."""
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ ROUTES = Path("/proc/net/route")
 #: Where the system does not tell what is physical: not this.
 LOOPBACK = re.compile(r"lo\d*$")
 
+#: Labels, a metric's name, its value.
+Figure = tuple[dict[str, str], str, float]
+
 
 class HostState(Struct, frozen=True):
     """This machine at a glance. The processor's share is of all its cores, since the last look."""
@@ -37,7 +41,7 @@ class HostMonitor:
     """Watches this machine. `data` is the directory whose disk is looked at."""
 
     name = "host"
-    address = "this machine"
+    address = ""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -65,10 +69,14 @@ class HostMonitor:
         }
         if hasattr(os, "getloadavg"):
             figures["host_load_average_1m"] = os.getloadavg()[0]
-        samples = [
-            Sample(now, name, float(value)) for name, value in figures.items() if value is not None
+        found: list[Figure] = [
+            ({}, name, value) for name, value in figures.items() if value is not None
         ]
-        samples += [*_disks(now), *_interfaces(now)]
+        own = {"host": socket.gethostname()[:256] or "unknown"}
+        samples = [
+            Sample(now, name, float(value), None, {**own, **labels})
+            for labels, name, value in (*found, *_disks(), *_interfaces())
+        ]
         used = memory.total - memory.available
         return Found(batch(samples), HostState(cpu, used, memory.total, disk.free))
 
@@ -86,7 +94,7 @@ class HostMonitor:
         return min(1.0, max(0.0, 1 - (idle - before[1]) / (total - before[0])))
 
 
-def _disks(now: int) -> Iterator[Sample]:
+def _disks() -> Iterator[Figure]:
     import psutil
 
     try:
@@ -96,11 +104,11 @@ def _disks(now: int) -> Iterator[Sample]:
     for name, one in counters.items():
         if is_physical_disk(name):
             labels = {"device": name}
-            yield Sample(now, "host_disk_read_bytes_total", float(one.read_bytes), None, labels)
-            yield Sample(now, "host_disk_written_bytes_total", float(one.write_bytes), None, labels)
+            yield labels, "host_disk_read_bytes_total", one.read_bytes
+            yield labels, "host_disk_written_bytes_total", one.write_bytes
 
 
-def _interfaces(now: int) -> Iterator[Sample]:
+def _interfaces() -> Iterator[Figure]:
     import psutil
 
     wanted = physical_interfaces()
@@ -108,14 +116,10 @@ def _interfaces(now: int) -> Iterator[Sample]:
         if name not in wanted and (wanted or LOOPBACK.match(name) or INTERFACES.is_dir()):
             continue
         labels = {"interface": name}
-        figures = {
-            "host_network_receive_bytes_total": one.bytes_recv,
-            "host_network_transmit_bytes_total": one.bytes_sent,
-            "host_network_receive_errors_total": one.errin,
-            "host_network_transmit_errors_total": one.errout,
-        }
-        for metric, value in figures.items():
-            yield Sample(now, metric, float(value), None, labels)
+        yield labels, "host_network_receive_bytes_total", one.bytes_recv
+        yield labels, "host_network_transmit_bytes_total", one.bytes_sent
+        yield labels, "host_network_receive_errors_total", one.errin
+        yield labels, "host_network_transmit_errors_total", one.errout
 
 
 def is_physical_disk(name: str, blocks: Path = BLOCKS) -> bool:

@@ -48,6 +48,8 @@ class MonitorRecord:
 
     def good_news(self, now: int) -> Event | None:
         """What it means for the service that a look went well, where it is news."""
+        if not self.monitor.address:
+            return None
         if self.reached is None:
             return self._event("SERVICE_REACHED", now, {"address": self.monitor.address})
         if self.last_error is not None:
@@ -64,7 +66,7 @@ class MonitorRecord:
     def failed(self, error: Exception, now: int) -> Event | None:
         """Note a look that failed; an event where this is news of a service that was there."""
         said = str(error) or type(error).__name__
-        news = self.reached is not None and self.last_error != said
+        news = self.reached is not None and self.last_error != said and self.monitor.address
         first = self.last_error is None
         self.failures += 1
         self.in_a_row += 1
