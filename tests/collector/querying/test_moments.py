@@ -67,7 +67,7 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
             assert 0 <= reads() <= 2**63
 
 
-@given(st.integers(1, 300 * UNITS["y"]), st.integers(3, 20_000))
+@given(st.integers(1, 200 * UNITS["y"]), st.integers(3, 20_000))
 def test_the_step_that_is_proposed_fits(length: int, most: int) -> None:
     step = fitting_step(length, most)
     assert length // step + 2 <= most + (step % UNITS["y"] == 0)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fedsight.collector.querying.moments import SECOND, UNITS
-from fedsight.collector.querying.parameters import SamplesQuery
+from fedsight.collector.querying.parameters import PointsQuery
 from fedsight.collector.querying.question import (
     Question,
     check_points,
@@ -17,7 +17,7 @@ NOW = 1_795_341_120 * SECOND
 
 
 def asked(of_run: tuple[int, int] | None = None, **named: object) -> Question:
-    return question(SamplesQuery(**{"name": "fl_accuracy", **named}), NOW, of_run)  # type: ignore[arg-type]
+    return question(PointsQuery(**{"name": "fl_accuracy", **named}), NOW, of_run)  # type: ignore[arg-type]
 
 
 def refusal(**named: object) -> str:

@@ -51,7 +51,11 @@ def create_app(
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={sqlite3.Error: _unreadable, StoreError: _unwritable, **replies("the collector")},
+        exception_handlers={
+            sqlite3.Error: _unreadable,
+            StoreError: _unwritable,
+            **replies("the collector"),
+        },
     )
     app.state.requests = RequestCounts()
     guarded = Guard(

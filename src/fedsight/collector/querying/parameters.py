@@ -24,7 +24,7 @@ FilterText = Annotated[str, Meta(max_length=8192)]
 TimeText = Annotated[str, Meta(max_length=64)]
 
 
-class SamplesQuery(Struct, frozen=True, forbid_unknown_fields=True):
+class PointsQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """Which samples, and gathered how: see docs/queries.md."""
 
     BLAMED: ClassVar[str] = "from_round"

@@ -13,7 +13,7 @@ from fedsight.collector.querying.moments import UNITS, duration, fitting_step, m
 from fedsight.collector.querying.parameters import (
     MOST_POINTS,
     PAGE_POINTS,
-    SamplesQuery,
+    PointsQuery,
     SeriesQuery,
 )
 from fedsight.collector.reading.queries import LAST_ROUND
@@ -52,7 +52,7 @@ class Question:
         return self.selection.end - self.selection.start
 
 
-def question(query: SamplesQuery, now: int, of_run: tuple[int, int] | None) -> Question:
+def question(query: PointsQuery, now: int, of_run: tuple[int, int] | None) -> Question:
     """The question; `of_run` is when the run that is asked for began and was last seen.
 
     Raises BadFieldError naming the parameter that is wrong, and how to narrow what is too much.
@@ -78,13 +78,13 @@ def listing(query: SeriesQuery, now: int) -> Selection:
     return Selection(_matchers(query), start, end)
 
 
-def _matchers(query: SamplesQuery | SeriesQuery) -> tuple[Matcher, ...]:
+def _matchers(query: PointsQuery | SeriesQuery) -> tuple[Matcher, ...]:
     named = [] if query.name is None else [Matcher(NAME_LABEL, "=", query.name)]
     of_run = [] if query.run is None else [Matcher("run", "=", query.run)]
     return (*named, *of_run, *filters("labels", query.labels))
 
 
-def _range(query: SamplesQuery, now: int, of_run: tuple[int, int] | None) -> tuple[int, int]:
+def _range(query: PointsQuery, now: int, of_run: tuple[int, int] | None) -> tuple[int, int]:
     if query.cursor is not None:
         return _of_cursor(query)
     first, last = of_run or (now - USUAL_RANGE, now)
@@ -95,7 +95,7 @@ def _range(query: SamplesQuery, now: int, of_run: tuple[int, int] | None) -> tup
     return start, end
 
 
-def _of_cursor(query: SamplesQuery) -> tuple[int, int]:
+def _of_cursor(query: PointsQuery) -> tuple[int, int]:
     """Where the page before ended, and where the first request's range does."""
     found = CURSOR.fullmatch(query.cursor or "")
     if query.step is not None or query.aggregation is not None:
@@ -111,7 +111,7 @@ def cursor(start: int, end: int) -> str:
     return f"{start}-{end}"
 
 
-def _windows(query: SamplesQuery, length: int) -> tuple[int | None, Aggregation | None]:
+def _windows(query: PointsQuery, length: int) -> tuple[int | None, Aggregation | None]:
     if query.step is None and query.aggregation is None:
         return None, None
     if query.step is None:
@@ -119,7 +119,7 @@ def _windows(query: SamplesQuery, length: int) -> tuple[int | None, Aggregation 
     return duration("step", query.step), query.aggregation or "mean"
 
 
-def _rounds(query: SamplesQuery, step: int | None) -> tuple[int, int] | None:
+def _rounds(query: PointsQuery, step: int | None) -> tuple[int, int] | None:
     rounds = query.from_round, query.to_round
     if rounds == (0, LAST_ROUND):
         return None

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from fedsight.collector.http.parameters import ROWS
 from fedsight.collector.querying import paging
-from fedsight.collector.querying.parameters import MOST_COUNTED, SamplesQuery, SeriesQuery
+from fedsight.collector.querying.parameters import MOST_COUNTED, PointsQuery, SeriesQuery
 from fedsight.collector.querying.question import (
     MOST_SERIES,
     Question,
@@ -43,7 +43,7 @@ NEXT = "Fedsight-Next"
 Answer = TypeVar("Answer")
 
 
-async def query(collector: Collector, request: Request, query: SamplesQuery) -> Response:
+async def query(collector: Collector, request: Request, query: PointsQuery) -> Response:
     """Samples of the series that match, as they are or gathered into windows."""
     of_run = None
     if query.run is not None:
@@ -131,7 +131,7 @@ ENDPOINTS = (
         "GET",
         "/api/v1/query",
         query,
-        SamplesQuery,
+        PointsQuery,
         (SamplesAnswer,),
         errors=(404, 422),
         text="text/csv",
