@@ -1,9 +1,12 @@
-"""How long samples stay: by age and by size. What is let go of is told as an event."""
+"""When samples are sealed and how long they stay, by age and by size. Pure.
+
+What is let go of is told as an event.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedsight.collector.store.manifest import Segment
 from fedsight.errors import SettingsError
@@ -45,6 +48,16 @@ class Retention:
     def keeps_rollups(self) -> bool:
         """Whether roll-ups outlive their samples."""
         return self.raw_days is not None and self.rollup_days != self.raw_days
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeeping:
+    """When what is done: samples are sealed once they are so many, or this many seconds old."""
+
+    seal_samples: int = 1_000_000
+    seal_seconds: float = 3600.0
+    look_seconds: float = 1.0
+    kept: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 Changed = TypeVar("Changed")
 
-#: Samples of a sealed file before it is merged, about.
-SEALED_SAMPLES = 1_000_000
-
 
 class Writing(Protocol):
     """The one writing thread, as `ingest.Ingest`."""

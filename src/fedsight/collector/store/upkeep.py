@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +25,8 @@ from fedsight.collector.store import (
 from fedsight.collector.store.archive import Archive
 from fedsight.collector.store.engine import open_engine
 from fedsight.collector.store.manifest import Segment
-from fedsight.collector.store.retention import Retention
+from fedsight.collector.store.retention import Upkeeping
 from fedsight.collector.store.schema import connect_reader
-from fedsight.collector.store.sealing import SEALED_SAMPLES
 from fedsight.door.times import now_ns
 from fedsight.signals import batch
 
@@ -42,16 +41,6 @@ MEMORY_MB = 768
 NICENESS = 10
 LONGEST_PAUSE = 60.0
 RETENTION_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Upkeeping:
-    """When what is done: samples are sealed once they are so many, or this many seconds old."""
-
-    seal_samples: int = SEALED_SAMPLES
-    seal_seconds: float = 3600.0
-    look_seconds: float = 1.0
-    kept: Retention = field(default_factory=Retention)
 
 
 @dataclass
@@ -89,6 +78,11 @@ class Upkeep:
         self._since: float | None = None
         self._looked = float("-inf")
         self._told_series = 0
+
+    @property
+    def wrong(self) -> str | None:
+        """What is wrong with the samples, as one sentence; None while all is well."""
+        return self.error or named(self._archive.sealed.problems)
 
     def start(self) -> list[str]:
         """Clean up after a crash and begin; returns files of other stores that were moved away."""
@@ -268,3 +262,12 @@ def _drop(
     else:
         manifest.remove(store, ids)
     manifest.remove(store, [segment.id for segment in gone.rolled])
+
+
+def named(problems: dict[str, str]) -> str | None:
+    """One sentence for files that cannot be read; None where there are none."""
+    if not problems:
+        return None
+    file, why = next(iter(problems.items()))
+    more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return f"sealed samples cannot be read: {file} ({why}){more}; see `fedsight store verify`"
