@@ -76,45 +76,47 @@ class Target:
     one: str | None
 
 
-def export(
-    run: Annotated[
-        str | None, typer.Argument(help="A run's id, or its beginning.", metavar="[RUN]")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All runs.")] = False,
-    form: Annotated[Form, typer.Option("--format", help="json (lines), csv or parquet.")] = (
-        Form.JSON
+Run = Annotated[str | None, typer.Argument(help="A run's id, or its beginning.", metavar="[RUN]")]
+Everything = Annotated[bool, typer.Option("--all", help="All runs.")]
+FormOption = Annotated[Form, typer.Option("--format", help="json (lines), csv or parquet.")]
+GrainOption = Annotated[
+    Grain, typer.Option("--aggregation", help="Samples as they came in, or in windows.")
+]
+Tables = Annotated[
+    list[Part] | None,
+    typer.Option(
+        "--table", help="Only this table; may be given several times.", show_default="all"
     ),
-    grain: Annotated[
-        Grain,
-        typer.Option("--aggregation", help="Samples as they came in, or in windows."),
-    ] = Grain.RAW,
-    tables: Annotated[
-        list[Part] | None,
-        typer.Option(
-            "--table", help="Only this table; may be given several times.", show_default="all"
-        ),
-    ] = None,
-    components: Annotated[
-        list[Component] | None,
-        typer.Option(
-            "--component",
-            help="Only this component; may be given several times.",
-            show_default="all",
-        ),
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", help="Not before this time (RFC 3339).")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Before this time (RFC 3339).")] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write.",
-            show_default="RUN.zip; of one table, standard output",
-        ),
-    ] = None,
+]
+Components = Annotated[
+    list[Component] | None,
+    typer.Option(
+        "--component", help="Only this component; may be given several times.", show_default="all"
+    ),
+]
+Start = Annotated[str | None, typer.Option("--from", help="Not before this time (RFC 3339).")]
+End = Annotated[str | None, typer.Option("--to", help="Before this time (RFC 3339).")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="File to write.",
+        show_default="RUN.zip; of one table, standard output",
+    ),
+]
+
+
+def export(
+    run: Run = None,
+    everything: Everything = False,
+    form: FormOption = Form.JSON,
+    grain: GrainOption = Grain.RAW,
+    tables: Tables = None,
+    components: Components = None,
+    start: Start = None,
+    end: End = None,
+    output: Output = None,
     config: Config = None,
 ) -> None:
     """Write what is known of a run, or of all, to a file: a ZIP with one file a table.
