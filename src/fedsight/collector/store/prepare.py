@@ -11,7 +11,8 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from fedsight.collector.store.figures import COUNT_METRICS, LARGEST_COUNT, ROUND_FIGURES
+from fedsight.collector.store.figures import LARGEST_COUNT
+from fedsight.collector.store.names import names_of
 from fedsight.collector.store.present import RoundWaiting, RunPaused, RunStalled
 from fedsight.door.refusal import BadFieldError, bad_field
 from fedsight.signals import Batch, Event, Phase, SampleColumns, Series, Shipment, Span, Text
@@ -203,8 +204,8 @@ def columns_of(samples: SampleColumns) -> SampleBlock:
 def _check_values(columns: SampleBlock, path: str) -> None:
     value = columns.value
     _check_all(np.isfinite(value), f"{path}value", value, "a finite number")
-    counted = np.array([series.name in COUNT_METRICS for series in columns.series], bool)
-    if columns.index.size and counted.any():
+    counted = names_of(columns.series).counted
+    if columns.index.size and counted is not None:
         whole = (value >= 0) & (value <= LARGEST_COUNT) & (value == np.floor(value))
         wanted = "a whole number from 0 to 2^53"
         _check_all(whole | ~counted[columns.index], f"{path}value", value, wanted)
@@ -218,13 +219,12 @@ def _check_all(good: NDArray[np.bool_], path: str, value: NDArray[np.float64], w
 
 def _blocks(columns: SampleBlock) -> Iterator[SampleBlock]:
     """Part the samples by run, in the order in which the runs first appear."""
-    run_of = [series.labels.get("run") for series in columns.series]
-    code = {run: at for at, run in enumerate(dict.fromkeys(run_of))}
-    if len(code) == 1:
-        yield replace(columns, run=run_of[0])
+    named = names_of(columns.series)
+    if len(named.runs) == 1:
+        yield replace(columns, run=named.runs[0])
         return
-    of_sample = np.array([code[run] for run in run_of], np.int32)[columns.index]
-    for run, at in code.items():
+    of_sample = named.run[columns.index]
+    for at, run in enumerate(named.runs):
         mine = of_sample == at
         if mine.any():
             arrays = (columns.index, columns.time, columns.value, columns.round)
@@ -233,11 +233,9 @@ def _blocks(columns: SampleBlock) -> Iterator[SampleBlock]:
 
 def _figures(columns: SampleBlock) -> dict[tuple[str, int], dict[str, float]]:
     """Figures of whole rounds, from series labelled with nothing but their run."""
-    named = {
-        at: (series.labels["run"], ROUND_FIGURES[series.name])
-        for at, series in enumerate(columns.series)
-        if series.name in ROUND_FIGURES and series.labels.keys() == {"run"}
-    }
+    named = names_of(columns.series).figures
+    if not named:
+        return {}
     found: dict[tuple[str, int], dict[str, float]] = {}
     wanted = np.isin(columns.index, list(named)) & (columns.round >= 0)
     for at in np.flatnonzero(wanted).tolist():
@@ -286,7 +284,7 @@ def _runs(
     seen: list[tuple[str | None, int, int]] = [
         (block.run, int(block.time.min()), int(block.time.max()))
         for block in blocks
-        if any(series.name.startswith("fl_") for series in block.series)
+        if names_of(block.series).federated
     ]
     seen += [(e.run, e.time, e.time) for e in events if e.kind in RUN_KINDS]
     seen += [(span.run, span.start, span.end) for span in spans]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsight.collector.store.figures import COUNT_METRICS, LARGEST_COUNT
+from fedsight.collector.store.figures import LARGEST_COUNT
+from fedsight.collector.store.names import names_of
 from fedsight.collector.store.prepare import NO_ROUND, SampleBlock
 from fedsight.collector.taking import line_table
 from fedsight.collector.taking.exact_lines import (
@@ -233,8 +234,8 @@ def _joined(pieces: Iterable[NDArray], kind: type) -> NDArray:  # type: ignore[t
 
 def _no_counts(columns: SampleBlock) -> NDArray[np.bool_]:
     """Which samples of a series that counts something are no count."""
-    counted = np.array([series.name in COUNT_METRICS for series in columns.series], bool)
-    if not counted.any():
+    counted = names_of(columns.series).counted
+    if counted is None:
         return np.zeros(columns.index.size, bool)
     value = columns.value
     whole = (value >= 0) & (value <= LARGEST_COUNT) & (value == np.floor(value))
