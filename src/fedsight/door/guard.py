@@ -7,10 +7,11 @@ Content-Type so that no form can change anything; see docs/decisions/0102-the-do
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +34,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+#: The same as ASGI has them: names are in lower case there.
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+RAW_NAMES = frozenset(name for name, _ in RAW_HEADERS)
+CACHING = b"cache-control"
 
 
 class Rules(Protocol):
@@ -179,19 +184,20 @@ class Guard:
         await response(scope, receive, self._with_headers(send, scope["path"]))
 
     def _with_headers(self, send: Send, path: str) -> Send:
-        caching = "no-store" if path.startswith(self._private) else "no-cache"
+        caching = b"no-store" if path.startswith(self._private) else b"no-cache"
 
         async def wrapped(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", caching)
+                given = [pair for pair in message.get("headers", ()) if pair[0] not in RAW_NAMES]
+                if not any(name == CACHING for name, _ in given):
+                    given.append((CACHING, caching))
+                message["headers"] = [*given, *RAW_HEADERS]
             await send(message)
 
         return wrapped
 
 
+@lru_cache(256)
 def host_name(host: str) -> str:
     """The name in a Host header, without its port, in lower case: `[::1]:8083` gives `::1`."""
     try:

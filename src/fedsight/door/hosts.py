@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+@lru_cache(256)
 def is_loopback(name: str) -> bool:
     """Whether a name or address is this machine's own, as seen from it."""
     try:
