@@ -145,7 +145,10 @@ class RunningApp:
         limit = self._settings.journal.max_bytes
         journal = Journal(self._settings.journals, run_id, max_bytes=limit)
         try:
-            with HttpSink(reached.url, reached.token) as sink, Shipper(journal, sink) as shipper:
+            with (
+                HttpSink(reached.url, reached.token, verify=reached.verify) as sink,
+                Shipper(journal, sink) as shipper,
+            ):
                 where = Where(asked.least, place, asked.rule)
                 outcome = self._outcome(parts, journal, run_id, where)
                 flush(self._screen, journal, shipper)

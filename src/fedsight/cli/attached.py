@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -33,11 +34,15 @@ class PortInUseError(FedsightError):
 
 @dataclass
 class Collector:
-    """A collector that listens at `url`; `child` is None where somebody else started it."""
+    """A collector that listens at `url`; `child` is None where somebody else started it.
+
+    `verify` is whom to trust there over TLS.
+    """
 
     url: str
     token: str
     child: subprocess.Popen[bytes] | None = None
+    verify: ssl.SSLContext | bool = True
 
 
 def answers(settings: Settings, port: int) -> bool:
@@ -47,7 +52,12 @@ def answers(settings: Settings, port: int) -> bool:
     """
     address = f"{reachable(settings.collector.host)}:{port}"
     try:
-        response = httpx.get(f"http://{address}/health", timeout=PROBE_SECONDS, trust_env=False)
+        response = httpx.get(
+            f"{collector_url(settings, port)}/health",
+            timeout=PROBE_SECONDS,
+            trust_env=False,
+            verify=settings.collector.trust.verify(),
+        )
         if response.status_code == 401:
             # Not with our token: whoever listens there could keep it.
             raise PortInUseError(
@@ -77,6 +87,7 @@ def complaints(collector: Collector) -> list[str]:
             headers={"Authorization": f"Bearer {collector.token}"},
             timeout=PROBE_SECONDS,
             trust_env=False,
+            verify=collector.verify,
         )
         parts = response.json()["components"].values()
     except (httpx.HTTPError, ValueError, KeyError):
@@ -89,6 +100,11 @@ def reachable(host: str) -> str:
     if host in {"0.0.0.0", "::"}:
         return LOOPBACK
     return f"[{host}]" if ":" in host else host
+
+
+def collector_url(settings: Settings, port: int) -> str:
+    """The address at which the collector of these settings is reached from this machine."""
+    return f"{settings.collector.scheme}://{reachable(settings.collector.host)}:{port}"
 
 
 def make_writable(data: Path) -> None:

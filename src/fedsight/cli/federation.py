@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsight.cli.attached import reachable
+from fedsight.cli.attached import collector_url
 from fedsight.cli.options import Config, log_to_stderr
 from fedsight.cli.reach import Reach, linked
 from fedsight.config import Settings, load
@@ -111,7 +111,8 @@ def _options(
         host=own.host if host is None else host,
         port=own.port if port is None else port,
         hosts=own.hosts,
-        collector=f"http://{reachable(collector.host)}:{collector.port}",
+        collector=collector_url(settings, collector.port),
+        trust=collector.trust,
         journal_bytes=settings.journal.max_bytes,
         until_stdin_closes=until_stdin_closes,
     )

@@ -12,7 +12,7 @@ from fedsight.cli.attached import (
     Collector,
     PortInUseError,
     answers,
-    reachable,
+    collector_url,
     started,
     stop,
     token,
@@ -36,11 +36,11 @@ def collector(
     FedsightError saying why it did not start.
     """
     if attach:
-        host = reachable(settings.collector.host)
-        reached = Collector(f"http://{host}:{port}", token(settings.data))
+        reached = Collector(collector_url(settings, port), token(settings.data))
     else:
         child, url = started(settings, port)
         reached = Collector(url, token(settings.data), child)
+    reached.verify = settings.collector.trust.verify()
     watch = Watch(reached, settings, tell)
     try:
         watch.start()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 from typing import Annotated
 
 import httpx
 import typer
 
-from fedsight.cli.attached import PROBE_SECONDS, answers, reachable, token
+from fedsight.cli.attached import PROBE_SECONDS, answers, collector_url, reachable, token
 from fedsight.cli.options import Config
 from fedsight.collector.passing.listener import strangers
 from fedsight.config import load
@@ -41,11 +42,13 @@ def login(
         )
     if strangers(number):
         raise FedsightError(f"port {number} is held by another user's program: it gets no token")
-    found = new_address(f"http://{reachable(host)}:{number}", token(settings.data))
+    found = new_address(
+        collector_url(settings, number), token(settings.data), settings.collector.trust.verify()
+    )
     print(json.dumps({"address": found}) if as_json else found)
 
 
-def new_address(url: str, secret: str) -> str:
+def new_address(url: str, secret: str, verify: ssl.SSLContext | bool = True) -> str:
     """A one-time address of the collector at `url`, which is known to be ours.
 
     Raises FedsightError where it gives none.
@@ -53,7 +56,11 @@ def new_address(url: str, secret: str) -> str:
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
     try:
         reply = httpx.post(
-            f"{url}/api/v1/login", headers=headers, timeout=PROBE_SECONDS, trust_env=False
+            f"{url}/api/v1/login",
+            headers=headers,
+            timeout=PROBE_SECONDS,
+            trust_env=False,
+            verify=verify,
         )
         reply.raise_for_status()
         return str(reply.json()["address"])

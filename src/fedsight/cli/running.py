@@ -117,7 +117,10 @@ class Running:
         models, link = self._models(run_id), self._link(federation)
         journal = self._journal(run_id)
         try:
-            with HttpSink(reached.url, reached.token) as sink, Shipper(journal, sink) as shipper:
+            with (
+                HttpSink(reached.url, reached.token, verify=reached.verify) as sink,
+                Shipper(journal, sink) as shipper,
+            ):
                 with self._screen.rounds(self._plan.rounds) as on_round:
                     steering = self._steering(training, on_round)
                     outcome = self._trained(training, journal, run_id, steering, models, link)

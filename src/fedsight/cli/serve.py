@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,6 +31,19 @@ def collector(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0: any free one.", show_default="8083")
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) for TLS.", metavar="FILE")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Its private key (PEM).", metavar="FILE")
+    ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Let other collector processes listen on this port.")
+    ] = False,
+    reader: Annotated[
+        bool,
+        typer.Option("--reader", help="Only read a data directory that another process writes to."),
+    ] = False,
     until_stdin_closes: Annotated[
         bool, typer.Option(help="End when standard input closes.", hidden=True)
     ] = False,
@@ -48,21 +62,27 @@ def collector(
     from fedsight.cli.store_options import upkeeping
     from fedsight.collector.options import CollectorOptions
     from fedsight.collector.service import run
+    from fedsight.door.tls import Tls
 
     settings = load(config)
     log_to_stderr(settings.log.level)
+    own = settings.collector
+    tls = Tls.of(tls_cert or own.tls_cert, tls_key or own.tls_key)
     run(
         CollectorOptions(
             data=settings.data,
             host=settings.collector.host if host is None else host,
             port=settings.collector.port if port is None else port,
             hosts=settings.collector.hosts,
+            shared=shared,
+            reader=reader,
             until_stdin_closes=until_stdin_closes,
             journal_keep_days=settings.journal.keep_days,
             fl_server_url=fl_server_url(settings),
             upkeep=upkeeping(settings),
             monitors=monitor_plan(settings),
             alerts=alert_options(settings),
+            tls=tls,
             anomalies=anomaly_options(settings),
             export_keep_days=settings.export.retention_days,
             export_bytes=settings.export.max_bytes,

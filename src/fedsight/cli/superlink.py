@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from fedsight.cli.attached import reachable
+from fedsight.cli.attached import collector_url
 from fedsight.cli.options import Config, log_to_stderr
 from fedsight.config import LOOPBACK, PORTS, load
 from fedsight.errors import FedsightError, UsageError
-
-if TYPE_CHECKING:
-    from fedsight.federated.link.superlink import Tls
 
 EXAMPLES = """Examples:
 
@@ -61,18 +58,19 @@ def superlink(
     callers on this machine and those who show the token. Requests that were refused are journaled
     in the data directory. It starts no ServerApp of its own: that is the training process.
     """
+    from fedsight.door.tls import Tls
     from fedsight.federated.api.shipping import ProvenSink
     from fedsight.federated.link.refusal_journal import RefusalJournal
     from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
 
     settings = load(config)
     log_to_stderr(settings.log.level)
-    tls = _tls(tls_cert, tls_key)
+    tls = Tls.of(tls_cert, tls_key)
     own = _token(settings.data)
     token = own if token_file is None else _read(token_file)
     options = SuperLinkOptions(host, port, database, tls, node_auth, token)
-    collector = f"http://{reachable(settings.collector.host)}:{settings.collector.port}"
-    sink = ProvenSink(collector, settings.data, own)
+    collector = collector_url(settings, settings.collector.port)
+    sink = ProvenSink(collector, settings.data, own, settings.collector.trust.verify())
     journal = RefusalJournal(settings.journals, sink)
     try:
         SuperLink(options, on_refusal=journal.note).run(
@@ -81,16 +79,6 @@ def superlink(
     finally:
         journal.close()
         sink.close()
-
-
-def _tls(certificate: Path | None, key: Path | None) -> Tls | None:
-    from fedsight.federated.link.superlink import Tls
-
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise UsageError("--tls-cert and --tls-key go together: name both files, or neither")
-    return Tls(certificate, key)
 
 
 def _token(data: Path) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import httpx
 import typer
 
-from fedsight.cli.attached import answers, make_writable, reachable
+from fedsight.cli.attached import answers, collector_url, make_writable
 from fedsight.cli.kept import collector
 from fedsight.cli.options import Config
 from fedsight.cli.screen import Screen
@@ -81,7 +81,7 @@ def up(
         task=wanted,
         port=superlink_port,
         apps=apps,
-        collector=f"http://{reachable(settings.collector.host)}:{port}" if port else None,
+        collector=collector_url(settings, port) if port else None,
         tell=tell,
     ) as federation:
         screen.say(f"SuperLink at {federation.address}, logs in {settings.data / 'logs'}", "bold")

@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsight.door.token import created_once, token_of
+from fedsight.door.token import TOKEN, created_once, token_of
 from fedsight.errors import StoreError
 
 LOCK = "collector.lock"
@@ -18,12 +18,24 @@ JOURNALS = "journals"
 
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
-    """A data directory that this process alone collects into, until `close`."""
+    """A data directory that this process alone collects into, until `close`.
+
+    `fresh`: its token was made just now.
+    """
 
     path: Path
     store_id: str
     token: str
     lock: int
+    fresh: bool = False
+
+    def token_sentence(self, shown: bool) -> str:
+        """Where the token is; what it is only where it is new and somebody reads this on a
+        `shown` terminal, as it would stay in a log."""
+        file = self.path / TOKEN
+        if self.fresh and shown:
+            return f"requests need this token, shown once and kept in {file}: {self.token}"
+        return f"requests need the token in {file}"
 
     def close(self) -> None:
         """Give the directory up."""
@@ -42,12 +54,13 @@ def open_directory(path: Path) -> DataDirectory:
     except OSError as error:
         raise unwritable(path, error) from error
     try:
+        fresh = not (path / TOKEN).exists()
         store_id = created_once(path / STORE_ID, secrets.token_hex(8))
         token = token_of(path)
     except OSError as error:
         os.close(lock)
         raise unwritable(path, error) from error
-    return DataDirectory(path, store_id, token, lock)
+    return DataDirectory(path, store_id, token, lock, fresh)
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from fedsight.collector.alerts.options import AlertOptions
@@ -11,7 +12,9 @@ from fedsight.collector.backend_options import BackendOptions
 from fedsight.collector.export.bulk import SearchServer
 from fedsight.collector.monitors.plan import MonitorPlan
 from fedsight.collector.store.retention import Upkeeping
+from fedsight.door.guard import host_name
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
+from fedsight.door.tls import Tls
 from fedsight.errors import SettingsError
 
 
@@ -26,8 +29,9 @@ class CollectorOptions:
     API is, to which the dashboard's requests are passed on. `export_keep_days` and `export_bytes`:
     how long an export's file stays, and what all of them may take up. `elasticsearch`: where events
     are sent, None: nowhere. `upkeep`: when samples are sealed and how long they stay. `monitors`:
-    what is watched. `backends`: where samples and the present
-    are kept. Rates are requests a second for each client address. Raises SettingsError naming the
+    what is watched. `backends`: where samples and the present are kept. `shared`: other collector
+    processes may listen on the same port. `reader`: only read a data directory that another process
+    writes to. Rates are requests a second for each client address. Raises SettingsError naming the
     key, its value and what is allowed.
     """
 
@@ -36,6 +40,8 @@ class CollectorOptions:
     port: int = 8083
     until_stdin_closes: bool = False
     hosts: tuple[str, ...] = ()
+    shared: bool = False
+    reader: bool = False
     body_bytes: int = 32 * 2**20
     waiting_bytes: int = 64 * 2**20
     ingest_rate: float = 10_000.0
@@ -55,6 +61,7 @@ class CollectorOptions:
     elasticsearch: SearchServer | None = None
     upkeep: Upkeeping = field(default_factory=Upkeeping)
     monitors: MonitorPlan = field(default_factory=MonitorPlan)
+    tls: Tls | None = None
     alerts: AlertOptions = field(default_factory=AlertOptions)
     anomalies: AnomalyOptions = field(default_factory=AnomalyOptions)
     backends: BackendOptions = field(default_factory=BackendOptions)
@@ -84,12 +91,18 @@ class CollectorOptions:
         """Whether only this machine can reach the collector, or what passes requests on."""
         return is_loopback(self.host)
 
+    def encrypted(self, host: str) -> bool:
+        """Whether a browser that asks under this Host speaks TLS: with us, or with the proxy in
+        front of us, whose name it then gives."""
+        through_proxy = self.loopback and host_name(host) in {name.lower() for name in self.hosts}
+        return self.tls is not None or through_proxy
+
     @property
     def needs_login(self) -> bool:
         """Whether a browser may have to log in: one from elsewhere, or through a proxy."""
         return not self.loopback or bool(self.hosts)
 
-    @property
+    @cached_property
     def allowed_hosts(self) -> frozenset[str]:
         """Names that a request may address, in lower case."""
         return LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.hosts)}

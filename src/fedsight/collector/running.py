@@ -238,6 +238,7 @@ async def collecting(parts: Parts) -> AsyncIterator[Collector]:
                 warn(f"{file} is of another store; it was moved to samples/unknown")
         collector.abandoned.start(from_the_beginning=parts.new_store)
         if parts.options.needs_login:
+            warn(parts.directory.token_sentence(sys.stderr.isatty()))
             parts.login.offer()
         collector.alerting.start(collector.search)
         if parts.options.anomalies.enabled:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
+from contextlib import closing
 
 import uvloop
 
 from fedsight.collector.http.application import create_app
 from fedsight.collector.options import CollectorOptions
+from fedsight.collector.replica.application import create_replica_app
+from fedsight.collector.replica.running import ReplicaParts
+from fedsight.collector.replica.writer import announce_writer, withdraw_writer
 from fedsight.collector.running import Parts
 from fedsight.door.serving import listening, serve, url_of
 from fedsight.errors import StoreError
 
 __all__ = ["CollectorOptions", "create_app", "run"]
+
+LOOPBACK = "127.0.0.1"
 
 
 def run(options: CollectorOptions) -> None:
@@ -24,25 +31,55 @@ def run(options: CollectorOptions) -> None:
     PortInUseError or StoreError with one sentence where it cannot begin.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    listener = listening(options.host, options.port)
-    with listener:
+    secured = None if options.tls is None else options.tls.context()
+    listener = listening(options.host, options.port, shared=options.shared)
+    with listener, closing(_own(options, listener)) as own:
         address = address_of(options, listener)
-        parts = Parts(options, address)
+        parts = ReplicaParts(options, address) if options.reader else Parts(options, address)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(parts, listener, address))
+            runner.run(_serve(parts, listener, own, secured))
+
+
+def _own(options: CollectorOptions, listener: socket.socket) -> socket.socket:
+    """A socket that reaches this process and no other: a shared one may reach any."""
+    return listening(LOOPBACK, 0) if options.shared and not options.reader else listener.dup()
 
 
 def address_of(options: CollectorOptions, listener: socket.socket) -> str:
     """Where to reach the collector: a name that its door lets in, with the port it really has."""
     host = options.host if options.loopback or not options.hosts else options.hosts[0]
-    return url_of(host, listener)
+    return url_of(host, listener, "http" if options.tls is None else "https")
 
 
-async def _serve(parts: Parts, listener: socket.socket, address: str) -> None:
+async def _serve(
+    parts: Parts | ReplicaParts,
+    listener: socket.socket,
+    own: socket.socket,
+    secured: ssl.SSLContext | None,
+) -> None:
+    options = parts.options
+    address = address_of(options, listener)
+
     def announce() -> None:
+        if isinstance(parts, Parts):
+            announce_writer(options.data, reaching(options, own))
         print(f"listening on {address}", flush=True)
 
-    app = create_app(parts, on_ready=announce)
-    began = await serve(app, listener, until_stdin_closes=parts.options.until_stdin_closes)
+    closes = options.until_stdin_closes
+    if isinstance(parts, Parts):
+        app = create_app(parts, on_ready=announce)
+        more = [own] if options.shared else []
+    else:
+        app, more = create_replica_app(parts, on_ready=announce), []
+    began = await serve(app, listener, tls=secured, more=more, until_stdin_closes=closes)
+    if isinstance(parts, Parts):
+        withdraw_writer(options.data)
     if not began:
         raise StoreError(f"the collector could not begin with the data directory {parts.file}")
+
+
+def reaching(options: CollectorOptions, own: socket.socket) -> str:
+    """Where this very process is reached from this machine."""
+    host = own.getsockname()[0]
+    scheme = "http" if options.tls is None else "https"
+    return url_of(LOOPBACK if host in ("0.0.0.0", "::") else host, own, scheme)

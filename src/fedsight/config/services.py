@@ -17,6 +17,7 @@ from fedsight.config.ports import (
     SDN_CONTROLLER_URL,
 )
 from fedsight.config.section import Section
+from fedsight.config.trust import Trust
 
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+/?$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$")]
@@ -63,10 +64,26 @@ class CollectorSettings(Section):
         (), description="a list of host names without ports, in the environment parted by commas"
     )
 
+    tls_cert: Path | None = Field(None, description="the path of a PEM file with a certificate")
+    tls_key: Path | None = Field(None, description="the path of a PEM file with its key")
+    tls_ca: Path | None = Field(
+        None, description="the path of a PEM file with the authority that vouches for it"
+    )
+
     @field_validator("hosts", mode="before")
     @classmethod
     def _parted(cls, value: object) -> object:
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @property
+    def scheme(self) -> str:
+        """How the collector is spoken to."""
+        return "http" if self.tls_cert is None and self.tls_ca is None else "https"
+
+    @property
+    def trust(self) -> Trust:
+        """Whom those trust who speak to it."""
+        return Trust(self.tls_ca, self.tls_cert)
 
 
 class JournalSettings(Section):

@@ -7,9 +7,10 @@ import errno
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -35,8 +36,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A listening socket; raises PortInUseError naming the port."""
+def listening(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; raises PortInUseError naming the port.
+
+    `shared`: other processes of this user may listen there too, if they say the same.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
@@ -44,6 +48,8 @@ def listening(host: str, port: int) -> socket.socket:
     listener = socket.socket(found[0], found[1])
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(found[4])
         listener.listen(2048)
     except OSError as error:
@@ -57,26 +63,30 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(host: str, listener: socket.socket) -> str:
+def url_of(host: str, listener: socket.socket, scheme: str = "http") -> str:
     """The address of a listening socket under the name `host`, with the port it really has."""
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listener.getsockname()[1]}"
+    return f"{scheme}://{name}:{listener.getsockname()[1]}"
 
 
 async def serve(
     app: ASGIApp,
     listener: socket.socket,
     *,
+    tls: ssl.SSLContext | None = None,
+    more: Sequence[socket.socket] = (),
     until_stdin_closes: bool = False,
     on_stop: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve until SIGINT, SIGTERM or, where asked, the end of standard input.
 
-    `on_stop` is called as soon as one of them comes; a second ends open requests at once. Returns
-    whether the application ever began.
+    `more` are further sockets to serve on. `on_stop` is called at the first of
+    these signs; a second ends open requests at once. Returns whether the application ever began.
     """
+    secured = None if tls is None else (lambda *_: tls)
     config = uvicorn.Config(
         app,
+        ssl_context_factory=secured,
         loop="none",
         http="httptools",
         ws=FlowControlled,
@@ -100,7 +110,7 @@ async def serve(
         loop.add_signal_handler(number, stop)
     if until_stdin_closes:
         _call_at_end_of_input(lambda: loop.call_soon_threadsafe(stop))
-    await server.serve(sockets=[listener])
+    await server.serve(sockets=[listener, *more])
     return server.started
 
 

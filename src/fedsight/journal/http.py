@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import httpx
 import msgspec
 
@@ -30,12 +32,24 @@ class _Accepted(msgspec.Struct):
 
 
 class HttpSink:
-    """Sends shipments to the collector at `url` with the bearer token of its data directory."""
+    """Sends shipments to the collector at `url` with the bearer token of its data directory.
 
-    def __init__(self, url: str, token: str, *, timeout: float = REQUEST_SECONDS) -> None:
+    `verify` is whom it trusts over TLS, by default the system's authorities.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout: float = REQUEST_SECONDS,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._url = f"{url.rstrip('/')}/api/v1/ingest"
-        self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=False)
+        self._client = httpx.Client(
+            headers=headers, timeout=timeout, trust_env=False, verify=verify
+        )
 
     def send(self, shipment: Shipment) -> int:
         """As `Sink.send`."""

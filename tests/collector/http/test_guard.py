@@ -96,7 +96,7 @@ def test_failed_authentication_is_slowed_but_locks_nobody_out(strict: Server) ->
     assert codes == [401, 401, 401, 429, 429]
     assert strict.http.get("/api/v1/runs").status_code == 200
     assert strict.post(EMPTY).status_code in (200, 429)
-    assert strict.post(EMPTY).json()["error"]["message"] == "too many shipments"
+    assert strict.post(EMPTY).json()["error"]["message"] == "too many requests to store"
 
 
 @pytest.fixture
@@ -120,6 +120,8 @@ def test_beyond_loopback_everything_needs_the_token(beyond: Server) -> None:
 
 def test_the_login_address_works_once_and_gives_a_cookie(beyond: Server) -> None:
     assert beyond.process.stderr is not None
+    line = beyond.process.stderr.readline().strip()
+    assert line == f"requests need the token in {beyond.data}/token"
     line = beyond.process.stderr.readline()
     assert line.startswith("log in once at http://lab.example:")
     code = line.strip().rpartition("=")[2]
@@ -128,6 +130,7 @@ def test_the_login_address_works_once_and_gives_a_cookie(beyond: Server) -> None
     assert answer.status_code == 303
     assert answer.headers["Location"].startswith("/#/runs?write=")
     assert "HttpOnly" in cookie
+    assert "Secure" not in cookie
     assert "samesite=strict" in cookie.lower()
     session = {"Cookie": cookie.partition(";")[0]}
     assert beyond.http.get("/api/v1/runs", headers=session).status_code == 200
@@ -149,10 +152,12 @@ def test_through_a_proxy_on_loopback_reads_need_a_login(tmp_path: Path) -> None:
             assert running.http.get(path, headers=through).status_code == 401
         assert running.http.get("/health", headers={"Host": "other.example"}).status_code == 403
         assert running.process.stderr is not None
+        assert running.process.stderr.readline().startswith("requests need the token in ")
         line = running.process.stderr.readline()
         assert line.startswith("log in once at https://lab.example/login?code=")
         code = {"code": line.strip().rpartition("=")[2]}
         answer = running.http.get("/login", params=code, headers=through)
+        assert "Secure" in answer.headers["Set-Cookie"]
         session = {**through, "Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
         assert running.http.get("/api/v1/runs", headers=session).status_code == 200
         page = {**through, "Origin": "https://lab.example"}

@@ -17,13 +17,15 @@ from starlette.websockets import WebSocket
 
 from fedsight.collector.http.document import document
 from fedsight.collector.http.endpoints import ENDPOINTS
+from fedsight.collector.http.login import Login
 from fedsight.collector.http.static_files import packaged, site_routes
 from fedsight.collector.ingest import DiskFullError
 from fedsight.collector.metrics.requests import Counting, RequestCounts, templates
-from fedsight.collector.running import Collector, Parts, collecting
+from fedsight.collector.options import CollectorOptions
+from fedsight.collector.running import Parts, collecting
 from fedsight.door.guard import Guard
 from fedsight.door.refusal import RefusedError
-from fedsight.door.routing import refused, replies, route
+from fedsight.door.routing import Reply, refused, replies, route
 from fedsight.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -46,38 +48,44 @@ def create_app(
             yield
 
     routes: list[BaseRoute] = [route(endpoint) for endpoint in ENDPOINTS]
-    routes += [Route("/openapi.json", _document), WebSocketRoute("/ws/metrics", _watch)]
+    routes += [Route("/openapi.json", _document), WebSocketRoute("/ws/metrics", watch_stream)]
     routes += site_routes(packaged() if site is None else site)
-    app = Starlette(
-        routes=routes,
-        lifespan=lifespan,
-        exception_handlers={
-            sqlite3.Error: _unreadable,
-            StoreError: _unwritable,
-            **replies("the collector"),
-        },
-    )
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=own_replies())
     app.state.requests = RequestCounts()
-    guarded = Guard(
+    within = guarded(app, parts.options, parts.login)
+    return Counting(within, app.state.requests, templates(routes))
+
+
+def own_replies() -> dict[type[Exception], Reply]:
+    """What is answered to each kind of error."""
+    return {
+        sqlite3.Error: _unreadable,
+        StoreError: _unwritable,
+        **replies("the collector"),
+    }
+
+
+def guarded(app: ASGIApp, options: CollectorOptions, login: Login) -> Guard:
+    """The application behind its door."""
+    return Guard(
         app,
-        parts.options,
-        parts.login,
+        options,
+        login,
         open_paths=frozenset({"/login"}),
         of_pages=("/api/v1/services/", "/api/v1/alerts/", "/api/v1/silences"),
         forms=frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.form),
         any_content=frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.lines),
         private=("/api/", "/prometheus/", "/health", "/login", "/metrics"),
     )
-    return Counting(guarded, app.state.requests, templates(routes))
 
 
 async def _document(_: Request) -> Response:
     return Response(document(), media_type="application/json")
 
 
-async def _watch(socket: WebSocket) -> None:
-    collector: Collector = socket.app.state.service
-    await collector.watch.serve(socket)
+async def watch_stream(socket: WebSocket) -> None:
+    """One connection to the live stream."""
+    await socket.app.state.service.watch.serve(socket)
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:

@@ -156,6 +156,7 @@ async def login(collector: Collector, request: Request, query: LoginQuery) -> Re
         collector.login.cookie_name,
         found.cookie,
         max_age=COOKIE_SECONDS,
+        secure=collector.options.encrypted(request.headers.get("host", "")),
         httponly=True,
         samesite="strict",
     )

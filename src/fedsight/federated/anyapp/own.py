@@ -56,8 +56,10 @@ def _shipping(settings: Settings, journal: Journal) -> Iterator[Callable[[], obj
     if not token.is_file():
         yield lambda: None
         return
-    url = f"http://{settings.collector.host}:{settings.collector.port}"
-    sink = ProvenSink(url, settings.data, token.read_text(encoding="utf-8").strip())
+    place = settings.collector
+    url = f"{place.scheme}://{place.host}:{place.port}"
+    shown = token.read_text(encoding="utf-8").strip()
+    sink = ProvenSink(url, settings.data, shown, place.trust.verify())
     try:
         with Shipper(journal, sink) as shipper:
             yield lambda: shipper.flush(FLUSH_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fedsight.config.trust import Trust
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.errors import SettingsError
 from fedsight.federated.plan import Plan
@@ -28,6 +29,7 @@ class FederationOptions:
     port: int = 8081
     hosts: tuple[str, ...] = ()
     collector: str = "http://127.0.0.1:8083"
+    trust: Trust = field(default_factory=Trust)
     journal_bytes: int = 256 * 2**20
     until_stdin_closes: bool = False
     body_bytes: int = 64 * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import httpx
@@ -19,13 +20,16 @@ class ProvenSink:
     """Sends to the collector at `url` once it has shown to be that of the data directory `data`.
 
     The token goes to nobody else: whoever listens there could keep it. A collector that does not
-    answer is asked again with the next shipment.
+    answer is asked again with the next shipment. `verify` is whom it trusts over TLS.
     """
 
-    def __init__(self, url: str, data: Path, token: str) -> None:
+    def __init__(
+        self, url: str, data: Path, token: str, verify: ssl.SSLContext | bool = True
+    ) -> None:
         self._url = url.rstrip("/")
         self._data = data
-        self._sink = HttpSink(url, token)
+        self._sink = HttpSink(url, token, verify=verify)
+        self._verify = verify
         self._proven = False
 
     def send(self, shipment: Shipment) -> int:
@@ -44,7 +48,12 @@ class ProvenSink:
 
     def _prove(self) -> None:
         try:
-            answer = httpx.get(f"{self._url}/health", timeout=PROBE_SECONDS, trust_env=False)
+            answer = httpx.get(
+                f"{self._url}/health",
+                timeout=PROBE_SECONDS,
+                trust_env=False,
+                verify=self._verify,
+            )
             health = answer.json()
             service, store = health["service"], health["store_id"]
         except httpx.HTTPError as error:

@@ -53,7 +53,7 @@ class Trained:
         options, run_id = self._options, assignment.run_id
         journal = Journal(options.journals, run_id, max_bytes=options.journal_bytes)
         try:
-            sink = ProvenSink(options.collector, options.data, self._token)
+            sink = ProvenSink(options.collector, options.data, self._token, options.trust.verify())
             with closing(sink), Shipper(journal, sink) as shipper:
                 ended = self._train(assignment, journal)
                 if shipper.health.last_error is None:

@@ -77,6 +77,10 @@ class Federation:
         os.kill(pid, number)
 
 
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
 @contextmanager
 def launched(
     settings: Settings,
@@ -114,6 +118,8 @@ def launched(
         again=again,
         journals=str(settings.journals),
         collector=collector,
+        collector_ca=_text(settings.collector.tls_ca),
+        collector_cert=_text(settings.collector.tls_cert),
     )
     plan.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     child = _started(plan)

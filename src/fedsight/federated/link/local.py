@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsight.config import LOOPBACK
+from fedsight.config.trust import Trust
 from fedsight.door.serving import listening
 from fedsight.door.token import token_of
 from fedsight.errors import FedsightError, UsageError
@@ -45,6 +46,14 @@ class LocalPlan:
     again: bool = True
     journals: str | None = None
     collector: str | None = None
+    collector_ca: str | None = None
+    collector_cert: str | None = None
+
+    @property
+    def trust(self) -> Trust:
+        """Whom to trust as the collector."""
+        ca, cert = self.collector_ca, self.collector_cert
+        return Trust(None if ca is None else Path(ca), None if cert is None else Path(cert))
 
     @property
     def logs(self) -> Path:
@@ -118,7 +127,7 @@ def _refusals(plan: LocalPlan) -> Iterator[Callable[[Refusal], object]]:
         sink = None
         if plan.collector is not None:
             data = Path(plan.data)
-            sink = ProvenSink(plan.collector, data, token_of(data))
+            sink = ProvenSink(plan.collector, data, token_of(data), plan.trust.verify())
             stack.callback(sink.close)
         journal = RefusalJournal(Path(plan.journals), sink)
         stack.callback(journal.close)

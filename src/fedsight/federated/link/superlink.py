@@ -9,7 +9,6 @@ import asyncio
 import logging
 import signal
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from flwr.superlink.main import create_app
 from fedsight.config import LOOPBACK, PORTS
 from fedsight.door.hosts import is_loopback
 from fedsight.door.serving import listening
+from fedsight.door.tls import Tls
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link.address import Address
 from fedsight.federated.link.front import Front
@@ -42,31 +42,6 @@ KEEP_ALIVE_SECONDS = 75
 START_SECONDS = 60.0
 #: As Flower's log writes them.
 _REFUSALS = tuple(str(code.value) for code in STRANGERS)
-
-
-@dataclass(frozen=True)
-class Tls:
-    """PEM files: the server's certificate, with those between it and its authority, and its key."""
-
-    certificate: Path
-    key: Path
-
-    def check(self) -> None:
-        """Raise UsageError naming the file that cannot be read."""
-        for path in (self.certificate, self.key):
-            try:
-                path.read_bytes()
-            except OSError as error:
-                raise UsageError(f"cannot read {path}: {error.strerror}") from error
-        try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-                self.certificate, self.key
-            )
-        except ssl.SSLError as error:
-            raise UsageError(
-                f"{self.certificate} and {self.key} are not a certificate and its key:"
-                f" {error.reason or error}"
-            ) from error
 
 
 @dataclass(frozen=True)
