@@ -29,8 +29,12 @@ def route(endpoint: Endpoint) -> Route:
         query = parsed(given, endpoint.query)
         return await endpoint.answer(request.app.state.service, request, query)
 
-    path = f"{endpoint.path[:-1]}:path}}" if endpoint.deep else endpoint.path
-    return Route(path, answer, methods=[endpoint.method])
+    return Route(path_of(endpoint), answer, methods=[endpoint.method])
+
+
+def path_of(endpoint: Endpoint) -> str:
+    """The path with its parameters, as Starlette writes it."""
+    return f"{endpoint.path[:-1]}:path}}" if endpoint.deep else endpoint.path
 
 
 def replies(service: str) -> dict[type[Exception], Reply]:
