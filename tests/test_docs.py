@@ -176,9 +176,16 @@ def test_every_documented_route_is_there() -> None:
     assert set(documented) <= known
 
 
+#: Names of samples: a federation's, and with their unit at the end the network's and a machine's.
+METRIC = re.compile(
+    r"fl_(?!server)[a-z_]+|network_(devices|links|hosts|flows)"
+    r"|(network|host)_[a-z_]+_(total|bytes|seconds|per_second|ratio|cores|1m)"
+)
+
+
 def test_metric_names_are_documented_and_measured() -> None:
-    documented = {name for name in first_cells("docs/metrics.md") if name.startswith("fl_")}
-    used = {name for name in literals() if re.fullmatch(r"fl_[a-z_]+", name)}
+    documented = {name for name in first_cells("docs/metrics.md") if METRIC.fullmatch(name)}
+    used = {name for name in literals() if METRIC.fullmatch(name)}
     assert documented - used == set()
     elsewhere = {name for name in used if f"`{name}`" in text("docs/api.md")}
     elsewhere |= set(re.findall(r'"(fl_[a-z_]+)"', text("docs/api.md")))

@@ -24,6 +24,7 @@ State = TypeVar("State", bound=Struct)
 #: The services of a federation that `/health` names whether or not they were ever reached.
 SERVICES = ("fl_server", "policy_engine", "sdn_controller")
 AWAY = "away"
+IDLE = "idle"
 Records = Mapping[str, MonitorRecord]
 
 
@@ -61,7 +62,7 @@ def server_status(records: Records, newest: ServerStatus) -> ServerStatus:
     as its newest run shows it."""
     state = current(records, "fl_server", FlServerState)
     when = last_update(records, "fl_server")
-    if state is None or (state.run is None and newest.status != "unknown"):
+    if state is None or (state.status == IDLE and newest.status != "unknown"):
         lost = when is not None and newest.status == "unknown"
         return ServerStatus(AWAY, last_update=when) if lost and state is None else newest
     return ServerStatus(state.status, state.current_round, state.active_clients, when)
