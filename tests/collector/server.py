@@ -15,16 +15,12 @@ from fedsight.signals import Batch, Shipment
 
 PROGRAM = """
 import json, sys
-from pathlib import Path
 import msgspec
-from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.service import CollectorOptions, run
 from fedsight.errors import FedsightError
-options = json.loads(sys.argv[1])
-if "alerts" in options:
-    options["alerts"] = msgspec.convert(options["alerts"], AlertOptions)
 try:
-    run(CollectorOptions(Path(options.pop("data")), **options))
+    options = json.loads(sys.argv[1])
+    run(msgspec.convert(options, CollectorOptions, dec_hook=lambda kind, text: kind(text)))
 except FedsightError as error:
     sys.exit(str(error))
 """
