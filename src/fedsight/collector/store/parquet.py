@@ -29,9 +29,9 @@ TRIED = 122_880
 #: Which encodings suit depends on the values: real numbers with few decimals pack best as they
 #: are, numbers that were float32 byte by byte, and few distinct values as a dictionary.
 STYLES = (
-    "PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 100",
     "PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 20000",
-    "PARQUET_VERSION V1, DICTIONARY_SIZE_LIMIT 100",
+    "PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 100",
+    "PARQUET_VERSION V1, DICTIONARY_SIZE_LIMIT 20000",
 )
 ORDER = "ORDER BY series, time, round"
 
@@ -81,7 +81,7 @@ def rolled_query(file: Path, step: int, *, of_rolled: bool) -> str:
         " arg_max(last, last_time) AS last, max(last_time) AS last_time"
         if of_rolled
         else "sum(value) AS sum, count(*) AS count, min(value) AS min, max(value) AS max,"
-        " last(value ORDER BY time, round) AS last, max(time) AS last_time"
+        " arg_max(value, file_row_number) AS last, max(time) AS last_time"
     )
     source = f"read_parquet({quoted(str(file))})"
     return (

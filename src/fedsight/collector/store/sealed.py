@@ -37,7 +37,11 @@ PARTS = {
     "sum": ("sum(value)", "sum(sum)"),
     "min": ("min(value)", "min(min)"),
     "max": ("max(value)", "max(max)"),
-    "last": ("arg_max(value, (time, round))", "arg_max(last, last_time)"),
+    # Rows are sorted by (series, time, round) and files here by time: the last row is the latest.
+    "last": (
+        "arg_max(value, file_index * 1099511627776 + file_row_number)",
+        "arg_max(last, last_time)",
+    ),
     "last_time": ("max(time)", "max(last_time)"),
 }
 NEEDED: dict[Aggregation, tuple[str, ...]] = {
@@ -100,16 +104,21 @@ class Sealed:
         step: int,
         aggregation: Aggregation,
     ) -> Partial:
-        """Windows of samples, or of roll-ups where the segments are such."""
+        """Windows of samples, or of roll-ups where the segments are such.
+
+        No two of the segments may have samples in the same of the spans.
+        """
+        window = _window(spans, step)
 
         def read(some: Sequence[Segment]) -> Partial:
             rolled = int(some[0].step > 0)
             wanted = ", ".join(f'{PARTS[p][rolled]} AS "{p}"' for p in NEEDED[aggregation])
-            columns = f"series, time // {step} AS span, {wanted}"
+            columns = f"series, {window} AS span, {wanted}"
             where = f"{_where(some, ids, spans)} GROUP BY ALL"
             return _partial(self._columns(some, columns, where, arrival=False), ids)
 
-        return self._reading(segments, ids, spans, read) or nothing()
+        in_time = sorted(segments, key=lambda segment: segment.first_time)
+        return self._reading(in_time, ids, spans, read) or nothing()
 
     def series(
         self, segments: Sequence[Segment], ids: NDArray[np.int64], spans: Sequence[Span]
@@ -203,6 +212,13 @@ def _holds(segment: Segment, ids: NDArray[np.int64], spans: Sequence[Span]) -> b
     ):
         return False
     return any(s.start <= segment.last_time and segment.first_time < s.end for s in spans)
+
+
+def _window(spans: Sequence[Span], step: int) -> str:
+    """The number of a row's window: where there is one window only, no times need be read."""
+    if not spans or spans[0].start // step == (spans[-1].end - 1) // step:
+        return str(spans[0].start // step if spans else 0) + "::BIGINT"
+    return f"time // {step}"
 
 
 def _where(segments: Sequence[Segment], ids: NDArray[np.int64], spans: Sequence[Span]) -> str:

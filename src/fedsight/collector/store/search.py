@@ -23,10 +23,8 @@ from fedsight.signals import Series
 
 #: Samples that are read at once, about: bounds the memory that a question takes.
 AT_ONCE = 4_000_000
-#: Series of the first piece of an answer that is given piece by piece.
-FIRST_PIECE = 64
 #: Up to so many samples it is quicker to read them all than to have DuckDB sum them up.
-FEW = 400_000
+FEW = 50_000
 
 
 class EmbeddedSearch:
@@ -64,7 +62,9 @@ class EmbeddedSearch:
         """As `SampleSearch.points`."""
         ids = self._index.select(selection.matchers)
         span = Span(selection.start, selection.end)
-        at, width, left = 0, FIRST_PIECE, limit
+        density = max(1.0, self._estimate(ids, span) / max(1, len(ids)))
+        at, left = 0, limit
+        width = max(1, int(AT_ONCE / density))
         while at < len(ids) and left > 0:
             some = ids[at : at + width]
             samples = self._tidy(some, span)
@@ -72,8 +72,8 @@ class EmbeddedSearch:
                 left -= len(found.time)
                 yield found
             at += width
-            density = max(1.0, len(samples.time) / len(some))
-            width = max(1, min(4 * width, int(AT_ONCE / density), len(ids)))
+            # Series differ in how many samples they have: go on as those so far were.
+            width = max(1, int(AT_ONCE / max(1.0, len(samples.time) / len(some))))
 
     def windows(self, selection: Selection, step: int, aggregation: Aggregation) -> list[Points]:
         """As `SampleSearch.windows`."""

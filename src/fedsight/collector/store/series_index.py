@@ -15,6 +15,8 @@ from fedsight.collector.store.contract import NAME_LABEL, Matcher
 from fedsight.collector.store.patterns import matching
 from fedsight.signals import Series
 
+#: Series kept ready at most; beyond, all are made anew.
+READY = 200_000
 #: Answers remembered: dashboards ask the same again and again.
 REMEMBERED = 64
 
@@ -35,6 +37,7 @@ class SeriesIndex:
         self._names: list[str] = []
         self._labels: list[str] = []
         self._postings: dict[str, dict[str, array[int]]] = {}
+        self._ready: dict[int, Series] = {}
         self._answers: dict[tuple[Matcher, ...], tuple[int, NDArray[np.int64]]] = {}
 
     def refresh(self, connection: sqlite3.Connection) -> None:
@@ -100,9 +103,15 @@ class SeriesIndex:
         return ~mask if matcher.op in ("!=", "!~") else mask
 
     def series(self, id_: int) -> Series:
-        """The series of an id that `select` gave."""
-        at = self._place(id_)
-        return Series(self._names[at], LabelsText.decode(self._labels[at]))
+        """The series of an id that `select` gave; it is shared, so not to be changed."""
+        found = self._ready.get(id_)
+        if found is None:
+            at = self._place(id_)
+            if len(self._ready) >= READY:
+                self._ready.clear()
+            found = Series(self._names[at], LabelsText.decode(self._labels[at]))
+            self._ready[id_] = found
+        return found
 
     def key(self, id_: int) -> str:
         """The series of an id as text, as `signals.series_key` writes it."""
