@@ -27,6 +27,8 @@ NAMES = (
     "deployment",
     "aggregation",
     "algorithms",
+    "anomalies",
+    "attacks",
 )
 PAGE = ROOT / "docs" / "benchmarks.md"
 

@@ -23,6 +23,8 @@ TARGETS = {
     "deployment": 4,
     "aggregation": 5,
     "algorithms": 1,
+    "anomalies": 3,
+    "attacks": 3,
 }
 
 
