@@ -31,6 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "door": {"errors"},
     "tracking": FLOOR | {"journal"},
     "dashboard": set(),
+    "client": {"errors", "config"},
     "telemetry": BELOW,
     "network": BELOW,
     "policy": BELOW,
@@ -39,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "tasks": BELOW | {"forecast"},
     "federated": BELOW | {"tasks", "policy"},
     "cli": BELOW
-    | {"tasks", "federated", "collector", "policy", "network", "forecast", "telemetry"},
+    | {"tasks", "federated", "collector", "client", "policy", "network", "forecast", "telemetry"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -1,4 +1,4 @@
-"""The command tree: `run`, `up`, `serve`, `node`, `keys`, `runs`, `export`, `models`, `doctor`."""
+"""The command tree: what `fedsight --help` lists, each command in a file of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fedsight import __version__
-from fedsight.cli import doctor, export, keys, login, models, node, run, runs, serve, up
+from fedsight.cli import doctor, export, keys, login, models, node, notebook, run, runs, serve, up
 
 app = typer.Typer(
     name="fedsight",
@@ -46,5 +46,6 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")
 app.command(epilog=export.EXAMPLES)(export.export)
+app.command(epilog=notebook.EXAMPLES)(notebook.notebook)
 app.command(epilog=login.EXAMPLES)(login.login)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
