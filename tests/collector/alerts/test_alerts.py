@@ -122,7 +122,7 @@ def test_a_rule_of_ones_own_fires_and_is_resolved(store: Store) -> None:
                 ("deep", "n1", "critical")
             ]
             assert (found[0].current_value, found[0].threshold) == (11.0, 10.0)
-            assert found[0].message.endswith("is 11, above 10")
+            assert found[0].message == "latest queue_depth (job a, node n1) is 11, above 10"
             gauge(store, 9.0, seconds_ago=0.0, job="a", node="n1")
             await until(lambda: firing(store) == 0)
             assert parts.error is None

@@ -20,6 +20,7 @@ from msgspec import Struct
 from fedsight.collector.alerts import table
 from fedsight.collector.alerts.alert import AlertRecord
 from fedsight.collector.alerts.options import AlertOptions
+from fedsight.collector.alerts.words import figure
 from fedsight.collector.store.readers import Readers
 from fedsight.door.times import now_ns, rfc3339
 
@@ -69,17 +70,20 @@ def label_name(name: str) -> str:
 
 def _annotations(record: AlertRecord) -> dict[str, str]:
     low, high = record.expected_low, record.expected_high
+    between = None if low is None or high is None else f"{figure(low)} to {figure(high)}"
     figures = {
         "current_value": record.current_value,
         "threshold": record.threshold,
         "baseline": record.baseline,
-        "expected_range": None if low is None or high is None else f"{low:g} to {high:g}",
+        "expected_range": None
+        if low is None or high is None
+        else f"{figure(low)} to {figure(high)}",
         "round": record.round,
     }
     told = {
-        name: f"{figure:g}" if isinstance(figure, float) else str(figure)
-        for name, figure in figures.items()
-        if figure is not None
+        name: figure(known) if isinstance(known, float) else str(known)
+        for name, known in figures.items()
+        if known is not None
     }
     return {"summary": record.message, **told}
 

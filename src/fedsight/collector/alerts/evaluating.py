@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from fedsight.collector.alerts.finding import Finding, Findings
 from fedsight.collector.alerts.threshold import ThresholdRule
+from fedsight.collector.alerts.words import figure, named
 from fedsight.collector.store.contract import NAME_LABEL, Matcher, Points, SampleSearch, Selection
 from fedsight.door.times import now_ns
 from fedsight.signals import series_key
@@ -42,11 +43,12 @@ def judged(rule: ThresholdRule, points: Points, now: int) -> Finding:
     value = float(points.value[-1])
     labels = dict(points.series.labels)
     series = series_key(points.series.name, labels)
+    where = named(points.series.name, labels)
     side = "above" if rule.above is not None else "below"
     return Finding(
         type=rule.name,
         severity=rule.severity,
-        message=f"{rule.aggregation} of {series} is {value:g}, {side} {rule.threshold:g}",
+        message=f"{rule.aggregated} {where} is {figure(value)}, {side} {figure(rule.threshold)}",
         key=f"rule/{rule.name}/{series}",
         time=now,
         active=rule.is_broken(value),

@@ -7,8 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fedsight.collector.alerts.finding import Severity
+from fedsight.collector.alerts.words import figure, named
 from fedsight.collector.store.contract import Aggregation
 from fedsight.errors import SettingsError
+
+WORDS = {
+    "last": "latest",
+    "max": "highest",
+    "min": "lowest",
+    "sum": "sum of",
+    "count": "count of",
+    "rate": "rate a second of",
+    "p50": "median",
+    "p95": "95th percentile of",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +63,16 @@ class ThresholdRule:
         return value > self.threshold if self.above is not None else value < self.threshold
 
     @property
+    def aggregated(self) -> str:
+        """How the samples become one figure, in words."""
+        return WORDS.get(self.aggregation, self.aggregation)
+
+    @property
     def fires_when(self) -> str:
         """The rule as a sentence."""
-        where = ", ".join(f"{name}={text}" for name, text in self.labels.items())
         side = "above" if self.above is not None else "below"
-        held = f" for {self.for_seconds:g} s" if self.for_seconds else ""
-        what = f"{self.metric}{{{where}}}" if where else self.metric
+        held = f" for {figure(self.for_seconds)} s" if self.for_seconds else ""
         return (
-            f"{self.aggregation} of {what} over {self.window_seconds:g} s is {side}"
-            f" {self.threshold:g}{held}"
+            f"the {self.aggregated} {named(self.metric, self.labels)} of the last"
+            f" {figure(self.window_seconds)} s is {side} {figure(self.threshold)}{held}"
         )
