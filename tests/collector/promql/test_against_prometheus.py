@@ -100,7 +100,7 @@ EXPRESSIONS = (
     "topk by (run) (1, load)",
     "bottomk(3, load)",
     "topk(0, load)",
-    "bottomk(1, ln(load))",
+    "bottomk(1, exp(load))",
     "-load",
     "+load",
     "load * 2",

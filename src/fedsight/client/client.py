@@ -1,0 +1,217 @@
+"""The client: one method for each question, answered as a frame; pages are read inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from fedsight.client.asking import PAGE_SECONDS, Asking
+from fedsight.client.columns import Columns, Dictionary, joined, of_columns, of_rows
+from fedsight.client.frames import Frames, frame, usable
+from fedsight.client.points import PointsAnswer, points_columns, series_columns
+
+ROWS = 1_000
+CELLS = 200_000
+When = str | datetime | None
+
+RUN_COLUMNS = (
+    *("id", "task", "strategy", "engine", "state", "reason", "round", "rounds", "nodes"),
+    *("started", "ended", "last_seen", "seconds", "accuracy", "best_accuracy", "loss"),
+    *("payload_down_bytes", "payload_up_bytes", "model_parameters", "failures", "config"),
+)
+EVENT_COLUMNS = ["id", "time", "source", "kind", "run", "round", "node", "details"]
+
+
+class RunList(Struct):
+    """A page of runs."""
+
+    runs: list[dict[str, Any]]
+    total: int
+
+
+class EventList(Struct):
+    """A page of events."""
+
+    events: list[dict[str, Any]]
+    last_id: int
+
+
+class ColumnList(Struct):
+    """A page of rows as columns."""
+
+    count: int
+    total: int
+    columns: dict[str, Dictionary | list[Any]]
+
+
+class SeriesPage(Struct):
+    """A page of series."""
+
+    series: list[dict[str, Any]]
+    total: int | None
+
+
+class Client:
+    """A collector's data as frames.
+
+    `url` is where it listens, by default http://127.0.0.1:8083 or the settings' port. `token`: what
+    it asks for beyond loopback; by default the variable FEDSIGHT_TOKEN, or, for a collector on this
+    machine, what the data directory holds. `frames`: "pandas" or "polars", by default whichever is
+    installed, pandas first. Its methods raise ClientError with a sentence that says what to do. Use
+    it as a context, or `close` it.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        frames: Frames | None = None,
+        timeout: float = PAGE_SECONDS,
+    ) -> None:
+        self._frames = usable(frames)
+        self._asking = Asking(url, token, timeout)
+
+    def runs(self, *, state: str | None = None, task: str | None = None) -> Any:
+        """All runs, newest first: a row each."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            where = {"state": state, "task": task, "limit": ROWS, "offset": len(rows)}
+            page = self._asking.get("/api/v1/runs", where, RunList)
+            rows += page.runs
+            if not page.runs or len(rows) >= page.total:
+                return self._frame(of_rows(rows, RUN_COLUMNS, text_id=True))
+
+    def run(self, run: str) -> dict[str, Any]:
+        """One run as the API tells it, its configuration under `config`."""
+        return self._asking.get(_path(run), {}, dict[str, Any])
+
+    def rounds(self, run: str) -> Any:
+        """A run's rounds in order: a row each."""
+        return self._table(run, "rounds")
+
+    def clients(self, run: str, *, node: str | None = None) -> Any:
+        """What each client did in each round: a row for each of both."""
+        return self._table(run, "clients", node=node)
+
+    def spans(self, run: str) -> Any:
+        """How long each phase of each round took on each node; the server's node is empty."""
+        return self._table(run, "spans")
+
+    def events(self, run: str, *, kind: str | None = None) -> Any:
+        """What happened in a run, by id; `details` are dictionaries."""
+        rows: list[dict[str, Any]] = []
+        after = 0
+        while True:
+            where = {"after": after, "limit": ROWS, "kind": kind}
+            page = self._asking.get(f"{_path(run)}/events", where, EventList)
+            rows += page.events
+            after = page.last_id
+            if len(page.events) < ROWS:
+                return self._frame(of_rows(rows, EVENT_COLUMNS, text_id=False))
+
+    def series(
+        self,
+        name: str | None = None,
+        *,
+        run: str | None = None,
+        labels: str | Mapping[str, str] | None = None,
+    ) -> Any:
+        """Which series there are: a row each, with a column for each label."""
+        found: list[dict[str, Any]] = []
+        where = {"name": name, "run": run, "labels": filters(labels), "limit": ROWS}
+        while True:
+            page = self._asking.get("/api/v1/series", {**where, "offset": len(found)}, SeriesPage)
+            found += page.series
+            if len(page.series) < ROWS:
+                return self._frame(series_columns(found))
+
+    def query(
+        self,
+        name: str | None = None,
+        *,
+        run: str | None = None,
+        labels: str | Mapping[str, str] | None = None,
+        start: When = None,
+        end: When = None,
+        step: str | float | None = None,
+        aggregation: str | None = None,
+        from_round: int | None = None,
+        to_round: int | None = None,
+    ) -> Any:
+        """Samples: a row a point with time, name, a column for each label, and value.
+
+        Without `step` and `aggregation` they are as they came in, with their `round`. `start` and
+        `end` are datetimes, RFC 3339, or how long ago: "1h"; by default the last hour, or all of
+        `run`. `labels` are filters: `{"node": "client-3"}`, or as text `node=~client-.*`.
+        """
+        where: dict[str, object] = {
+            "name": name,
+            "run": run,
+            "labels": filters(labels),
+            "from": _when(start),
+            "to": _when(end),
+            "step": step,
+            "aggregation": aggregation,
+            "from_round": from_round,
+            "to_round": to_round,
+            "times": "ns",
+        }
+        return self._frame(points_columns(list(self._pages(where))))
+
+    def _pages(self, where: dict[str, object]) -> Iterator[PointsAnswer]:
+        cursor: str | None = None
+        while True:
+            page = self._asking.get("/api/v1/query", {**where, "cursor": cursor}, PointsAnswer)
+            yield page
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def _table(self, run: str, table: str, **named: object) -> Any:
+        pages: list[Columns] = []
+        read = 0
+        while True:
+            where = {**named, "layout": "columns", "limit": CELLS, "offset": read}
+            page = self._asking.get(f"{_path(run)}/{table}", where, ColumnList)
+            pages.append(of_columns(page.columns))
+            read += page.count
+            if not page.count or read >= page.total:
+                return self._frame(joined(pages))
+
+    def _frame(self, columns: Columns) -> Any:
+        return frame(columns, self._frames)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._asking.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def filters(labels: str | Mapping[str, str] | None) -> str | None:
+    """Label filters as the API reads them."""
+    if labels is None or isinstance(labels, str):
+        return labels
+    quoted = ((name, msgspec.json.encode(text).decode()) for name, text in labels.items())
+    return ",".join(f"{name}={text}" for name, text in quoted)
+
+
+def _when(when: When) -> str | None:
+    """A moment as the API reads it; one without a time zone is taken for local time."""
+    if isinstance(when, datetime):
+        return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return when
+
+
+def _path(run: str) -> str:
+    return f"/api/v1/runs/{quote(run, safe='')}"

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from fedsight.client import Client, ClientError
+from fedsight.errors import FedsightError
+from fedsight.signals import Sample, batch
+from tests.collector.server import Server
+from tests.collector.shipments import SECOND, START, failed, whole_run
+
+RUN = "r-1"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("data")) as running:
+        records = whole_run(RUN, ["a", "b"], rounds=4)
+        records.insert(-1, failed(RUN, 4, "b", "CLIENT_FAILED", "out of memory"))
+        running.send(RUN, records)
+        running.send("r-2", whole_run("r-2", ["a"], rounds=2))
+        many = [Sample(START + at, "many", at, labels={"name": "odd"}) for at in range(150_000)]
+        running.send("j", [batch(many[at : at + 50_000]) for at in range(0, 150_000, 50_000)])
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    with Client(server.url) as asking:
+        yield asking
+
+
+@pytest.fixture
+def polars(server: Server) -> Iterator[Client]:
+    with Client(server.url, frames="polars") as asking:
+        yield asking
+
+
+def test_runs(client: Client) -> None:
+    runs = client.runs()
+    assert set(runs["id"]) == {RUN, "r-2"}
+    assert runs["started"].dtype == "datetime64[ns, UTC]"
+    assert runs["rounds"].dtype == "Int64"
+    assert runs["accuracy"].dtype == np.float64
+    assert client.runs(task="none").empty
+    assert client.run(RUN)["config"] == {"lr": 1}
+
+
+def test_rounds_and_clients(client: Client) -> None:
+    rounds = client.rounds(RUN)
+    assert rounds["round"].tolist() == [1, 2, 3, 4]
+    assert rounds["accuracy"].tolist() == [0.125, 0.25, 0.375, 0.5]
+    assert rounds["started"].iloc[0] == pd.Timestamp("2026-11-22T09:52:00Z")
+    clients = client.clients(RUN)
+    assert isinstance(clients["node"].dtype, pd.CategoricalDtype)
+    assert clients.groupby("node", observed=True)["train_seconds"].mean().tolist() == [0.1, 0.2]
+    assert clients["cpu_seconds"].isna().all()
+    assert client.clients(RUN, node="a")["round"].tolist() == [1, 2, 3, 4]
+
+
+def test_spans_and_events(client: Client) -> None:
+    spans = client.spans(RUN)
+    assert spans["ok"].dtype == "boolean"
+    assert spans[spans["node"].isna()]["phase"].tolist() == ["aggregate"] * 4
+    events = client.events(RUN)
+    assert events["kind"].iloc[0] == "RUN_STARTED"
+    (told,) = client.events(RUN, kind="CLIENT_FAILED")["details"]
+    assert told == {"message": "out of memory"}
+
+
+def test_samples_as_they_are(client: Client) -> None:
+    points = client.query("fl_client_train_seconds", run=RUN)
+    assert points.columns.tolist() == ["time", "name", "node", "run", "value", "round"]
+    assert points["time"].dtype == "datetime64[ns, UTC]"
+    assert points["round"].tolist() == [1, 2, 3, 4] * 2
+    assert points["node"].tolist() == ["a"] * 4 + ["b"] * 4
+    some = client.query(run=RUN, labels={"node": "b"}, from_round=2, to_round=2)
+    assert set(some["round"]) == {2}
+    assert set(client.query(run=RUN, labels="node=~a|c")["node"]) == {"a"}
+
+
+def test_pages_are_read_inside(client: Client) -> None:
+    start = datetime.fromtimestamp(START / SECOND, UTC)
+    points = client.query("many", start=start, end="now")
+    assert points["value"].tolist() == list(range(150_000))
+    assert points["time"].astype("int64").tolist() == list(range(START, START + 150_000))
+    assert points["label_name"].unique().tolist() == ["odd"]
+
+
+def test_windows(client: Client) -> None:
+    points = client.query("fl_accuracy", run=RUN, step="1h", aggregation="max")
+    assert points["value"].tolist() == [0.5]
+    assert "round" not in points.columns
+
+
+def test_series(client: Client) -> None:
+    series = client.series(run=RUN, labels={"node": "a"})
+    assert series["name"].tolist() == [
+        "fl_client_samples",
+        "fl_client_train_accuracy",
+        "fl_client_train_seconds",
+    ]
+
+
+def test_nothing_is_an_empty_frame(client: Client, polars: Client) -> None:
+    empty = client.query("none")
+    assert empty.empty
+    assert empty["time"].dtype == "datetime64[ns, UTC]"
+    assert polars.query("none").height == 0
+    assert polars.runs(task="none").height == 0
+
+
+def test_polars(polars: Client) -> None:
+    points = polars.query("fl_client_train_seconds", run=RUN)
+    assert points.schema["time"] == pl.Datetime("ns", "UTC")
+    assert points.schema["round"] == pl.Int64
+    assert points["node"].cast(pl.String).to_list() == ["a"] * 4 + ["b"] * 4
+    clients = polars.clients(RUN)
+    assert clients["cpu_seconds"].null_count() == clients.height
+    assert polars.spans(RUN)["node"].null_count() == 4
+    assert polars.runs().height == 2
+    assert polars.events(RUN)["details"][0]["task"] == "digits"
+    assert polars.rounds(RUN)["started"][0] == datetime(2026, 11, 22, 9, 52, tzinfo=UTC)
+
+
+def refusal(asks: Any) -> ClientError:
+    with pytest.raises(ClientError) as caught:
+        asks()
+    assert isinstance(caught.value, FedsightError)
+    return caught.value
+
+
+def test_what_is_refused_says_what_to_do(client: Client) -> None:
+    missing = refusal(lambda: client.rounds("r-9"))
+    assert (missing.status, str(missing)) == (404, "there is no run 'r-9'")
+    bounded = refusal(lambda: client.query("many", start="10y", step="1s"))
+    assert (bounded.status, bounded.field) == (422, "step")
+    assert "use step=12h" in str(bounded)
+
+
+def test_nobody_there() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        with Client(f"http://127.0.0.1:{held.getsockname()[1]}") as nobody:
+            said = str(refusal(nobody.runs))
+    assert "fedsight serve collector" in said
+
+
+@pytest.mark.parametrize("url", ["localhost:8083", "http://", "ftp://a", ""])
+def test_what_is_no_address(url: str) -> None:
+    assert "address" in str(refusal(lambda: Client(url)))
+
+
+def test_what_is_no_library() -> None:
+    with pytest.raises(FedsightError, match=r"fedsight\[analysis\]"):
+        Client(frames="nothing_of_this_name")  # type: ignore[arg-type]
+
+
+def test_a_token_beyond_loopback(tmp_path: Path) -> None:
+    with Server(tmp_path, host="0.0.0.0") as open_to_all:
+        url = open_to_all.url.replace("0.0.0.0", "127.0.0.1")
+        with Client(url, token="wrong") as stranger:
+            assert "FEDSIGHT_TOKEN" in str(refusal(stranger.runs))
+        with Client(url, token=open_to_all.token) as known:
+            assert known.runs().empty
+
+
+def test_the_token_comes_from_the_environment_or_the_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(tmp_path, host="0.0.0.0") as open_to_all:
+        url = open_to_all.url.replace("0.0.0.0", "127.0.0.1")
+        monkeypatch.setenv("FEDSIGHT_DATA", str(tmp_path))
+        with Client(url) as here:
+            assert here.runs().empty
+        monkeypatch.setenv("FEDSIGHT_DATA", str(tmp_path / "elsewhere"))
+        monkeypatch.setenv("FEDSIGHT_TOKEN", open_to_all.token)
+        with Client(url) as told:
+            assert told.runs().empty
