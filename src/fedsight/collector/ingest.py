@@ -225,6 +225,8 @@ class Ingest:
     def _apply(self, waiting: _Waiting) -> Any:
         """Do one piece of work, or leave no trace of it and return why."""
         already = len(self._log.written)
+        if isinstance(waiting.work, _Direct):
+            return self._take(waiting.work.record)
         self._db.execute("SAVEPOINT shipment")
         try:
             answer = self._write(waiting.work)
@@ -233,18 +235,24 @@ class Ingest:
             self._log.forget_cached()
             del self._log.written[already:]
             answer = _Refusal(refused)
-            self.tally.refused[refused_as(refused)] += 1
         self._db.execute("RELEASE shipment")
         return answer
 
-    def _write(self, work: Work) -> Any:
+    def _take(self, record: Record) -> Any:
+        """Samples alone are refused before anything of them is written: no savepoint is needed."""
+        try:
+            for block in record.samples:
+                self.series_ids.of(block.series)
+            self._log.append(record, now_ns())
+        except RefusedError as refused:
+            return _Refusal(refused)
+        return record
+
+    def _write(self, work: Prepared | Record | Change | _Kept) -> Any:
         if isinstance(work, Prepared):
             return self._log.apply(work, now_ns())
         if isinstance(work, Record):
             return self._log.append(work, now_ns())
-        if isinstance(work, _Direct):
-            self._log.append(work.record, now_ns())
-            return work.record
         if isinstance(work, _Kept):
             self._log.append(work.record, now_ns())
             return work.change(self._db)

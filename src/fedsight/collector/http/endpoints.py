@@ -19,6 +19,8 @@ SERVICES = "/api/v1/services"
 SERVICE = f"{SERVICES}/{{service}}/{{route}}"
 
 ENDPOINTS = (
+    # First, as routes are tried in order and most requests are these.
+    *taking_routes.ENDPOINTS,
     Endpoint("GET", "/health", routes.health, Nothing, (rows.Health,)),
     Endpoint("GET", "/api/v1/status", routes.status, Nothing, (rows.SystemStatus,)),
     Endpoint(
@@ -73,7 +75,6 @@ ENDPOINTS = (
         (rows.FederatedMetrics,),
         errors=(404, 422),
     ),
-    *taking_routes.ENDPOINTS,
     *export_routes.ENDPOINTS,
     *alert_routes.ENDPOINTS,
     *monitor_routes.ENDPOINTS,

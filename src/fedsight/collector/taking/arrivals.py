@@ -70,31 +70,38 @@ class Arrivals:
 
     def noted(self, record: Record, now: int) -> Taken:
         """What this record's samples were, against what came before; `now` in ns."""
+        if len(record.samples) == 1:
+            return self._block(record.samples[0], now)
         return total(self._block(block, now) for block in record.samples)
 
     def _block(self, block: SampleBlock, now: int) -> Taken:
         series = self._ids.of(block.series)[block.index]
         if not series.size:
             return Taken()
-        self._grow(int(series.max()))
+        self._grow(self._ids.largest)
         newest = self._time[series]
-        late = int(np.count_nonzero(block.time < newest))
-        same = (block.time == newest) & (block.round == self._round[series])
-        self._remember(series, block, newest)
-        future = int(np.count_nonzero(block.time > now))
-        return Taken(series.size, late, int(np.count_nonzero(same)), future)
+        late = repeated = 0
+        if (block.time <= newest).any():
+            late = int(np.count_nonzero(block.time < newest))
+            again = (block.time == newest) & (block.round == self._round[series])
+            repeated = int(np.count_nonzero(again))
+        self._remember(series, block, newest if late else None)
+        future = int(np.count_nonzero(block.time > now)) if block.time.max() > now else 0
+        return Taken(series.size, late, repeated, future)
 
     def _remember(
-        self, series: NDArray[np.int64], block: SampleBlock, newest: NDArray[np.int64]
+        self, series: NDArray[np.int64], block: SampleBlock, newest: NDArray[np.int64] | None
     ) -> None:
-        order = slice(None)
-        if np.any(block.time[1:] < block.time[:-1]):
-            order = np.argsort(block.time, kind="stable")  # type: ignore[assignment]
-        series, time, round_ = series[order], block.time[order], block.round[order]
-        fresh = time >= newest[order]
-        # Of several of one series the last one, which is the newest, stays.
-        self._time[series[fresh]] = time[fresh]
-        self._round[series[fresh]] = round_[fresh]
+        """Of several samples of one series the last one, which is the newest, stays."""
+        time, round_ = block.time, block.round
+        if newest is not None:
+            fresh = time >= newest
+            series, time, round_ = series[fresh], time[fresh], round_[fresh]
+        if (time[1:] < time[:-1]).any():
+            order = np.argsort(time, kind="stable")
+            series, time, round_ = series[order], time[order], round_[order]
+        self._time[series] = time
+        self._round[series] = round_
 
     def _grow(self, largest: int) -> None:
         if largest >= self._time.size:

@@ -83,5 +83,5 @@ class NumberReader:
 
 
 def within(column: NDArray[np.int64], most: int) -> bool:
-    """Whether all lie between 0 and `most`."""
-    return not column.size or (int(column.min()) >= 0 and int(column.max()) <= most)
+    """Whether all lie between 0 and `most`; a negative one is a huge one without its sign."""
+    return not column.size or int(column.view(np.uint64).max()) <= most

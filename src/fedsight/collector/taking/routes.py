@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 
 import msgspec
@@ -61,7 +60,8 @@ class WriteQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 async def ingest(collector: Collector, request: Request, _: Nothing) -> Response:
     """Store a shipment; answers after the commit is on disk."""
-    async with _admitted(collector, request) as body:
+
+    async def store(body: bytes) -> Response:
         shipment = await _decoded(body, lambda: _shipment(collector, body))
         try:
             seq = await _kept(collector.ingest.submit, shipment)
@@ -71,20 +71,26 @@ async def ingest(collector: Collector, request: Request, _: Nothing) -> Response
             raise RefusedError(409, "gap", message, expected_seq=seq) from None
         return _json(Accepted(seq))
 
+    return await _admitted(collector, request, store)
+
 
 async def samples(collector: Collector, request: Request, query: SamplesQuery) -> Response:
     """Store columns of samples; answers after the commit is on disk."""
-    async with _admitted(collector, request) as body:
-        unit = UNITS[query.precision]
+    unit = UNITS[query.precision]
+
+    async def store(body: bytes) -> Response:
         record = await _decoded(body, lambda: _columns(collector, body, unit))
         taken = await _kept(collector.ingest.take, record)
         return _json(taken)
 
+    return await _admitted(collector, request, store)
+
 
 async def write(collector: Collector, request: Request, query: WriteQuery) -> Response:
     """Store line protocol; good lines are kept where others are refused."""
-    async with _admitted(collector, request) as body:
-        unit = UNITS[query.precision]
+    unit = UNITS[query.precision]
+
+    async def store(body: bytes) -> Response:
         lines = await _decoded(body, lambda: _lines(collector, body, unit))
         taken = Taken()
         if lines.line.size:
@@ -94,6 +100,8 @@ async def write(collector: Collector, request: Request, query: WriteQuery) -> Re
         if lines.bad:
             raise _partly(lines, taken)
         return Response(status_code=204, headers=_headers(taken, lines.absent))
+
+    return await _admitted(collector, request, store)
 
 
 ERRORS = (400, 408, 413, 415, 422, 503, 507)
@@ -112,9 +120,12 @@ ENDPOINTS = (
 )
 
 
-@asynccontextmanager
-async def _admitted(collector: Collector, request: Request) -> AsyncIterator[bytes]:
-    """The body, while it waits, is one of those that are bounded; refusals are counted."""
+async def _admitted(
+    collector: Collector, request: Request, store: Callable[[bytes], Awaitable[Response]]
+) -> Response:
+    """What `store` answers to the body, which is bounded with all others that wait; refusals are
+    counted."""
+    held = 0
     try:
         wait = collector.ingest_rate.take(client_address(request.scope), time.monotonic())
         if wait:
@@ -124,14 +135,14 @@ async def _admitted(collector: Collector, request: Request) -> AsyncIterator[byt
         body = inflated(came, request.headers.get("content-encoding", ""), most)
         if collector.waiting_bytes + len(body) > collector.options.waiting_bytes:
             raise too_many("too many requests wait for the disk", RETRY_SECONDS)
-        collector.waiting_bytes += len(body)
-        try:
-            yield body
-        finally:
-            collector.waiting_bytes -= len(body)
+        held = len(body)
+        collector.waiting_bytes += held
+        return await store(body)
     except (RefusedError, BadFieldError) as refused:
         collector.ingest.tally.refused[refused_as(refused)] += 1
         raise
+    finally:
+        collector.waiting_bytes -= held
 
 
 async def _decoded(body: bytes, decode: Callable[[], Decoded]) -> Decoded:

@@ -30,6 +30,8 @@ class SeriesIds:
         self._ids: dict[tuple[str, ...], int] = {}
         self._lists: dict[int, tuple[list[Series], NDArray[np.int64]]] = {}
         self._held: int | None = None
+        #: The largest id that was ever given.
+        self.largest = 0
 
     def of(self, series: list[Series]) -> NDArray[np.int64]:
         """The id of each; new ones are let in or refused together (RefusedError)."""
@@ -61,6 +63,7 @@ class SeriesIds:
         if new:
             self._let_in(new)
         ids = np.array([self._id(each) for each in series], np.int64)
+        self.largest = max(self.largest, int(ids.max(initial=0)))
         if len(self._ids) > REMEMBERED:
             self._ids.clear()
         return ids
