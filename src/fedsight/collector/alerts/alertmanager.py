@@ -75,7 +75,7 @@ def _annotations(record: AlertRecord) -> dict[str, str]:
         "current_value": record.current_value,
         "threshold": record.threshold,
         "baseline": record.baseline,
-        "expected_range": None
+        "expected_range": between,
         if low is None or high is None
         else f"{figure(low)} to {figure(high)}",
         "round": record.round,
