@@ -76,8 +76,6 @@ def _annotations(record: AlertRecord) -> dict[str, str]:
         "threshold": record.threshold,
         "baseline": record.baseline,
         "expected_range": between,
-        if low is None or high is None
-        else f"{figure(low)} to {figure(high)}",
         "round": record.round,
     }
     told = {
