@@ -12,9 +12,7 @@ import uvloop
 
 from fedsight.collector.http.application import create_app
 from fedsight.collector.options import CollectorOptions
-from fedsight.collector.replica.application import create_replica_app
-from fedsight.collector.replica.running import ReplicaParts
-from fedsight.collector.replica.writer import announce_writer, withdraw_writer
+from fedsight.collector.replica.announced import announce_writer, withdraw_writer
 from fedsight.collector.running import Parts
 from fedsight.door.serving import listening, serve, url_of
 from fedsight.errors import StoreError
@@ -33,11 +31,13 @@ def run(options: CollectorOptions) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     secured = None if options.tls is None else options.tls.context()
     listener = listening(options.host, options.port, shared=options.shared)
-    with listener, closing(_own(options, listener)) as own:
-        address = address_of(options, listener)
-        parts = ReplicaParts(options, address) if options.reader else Parts(options, address)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(parts, listener, own, secured))
+    work = _read if options.reader else _write
+    with (
+        listener,
+        closing(_own(options, listener)) as own,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(work(options, listener, own, secured))
 
 
 def _own(options: CollectorOptions, listener: socket.socket) -> socket.socket:
@@ -51,31 +51,45 @@ def address_of(options: CollectorOptions, listener: socket.socket) -> str:
     return url_of(host, listener, "http" if options.tls is None else "https")
 
 
-async def _serve(
-    parts: Parts | ReplicaParts,
+async def _write(
+    options: CollectorOptions,
     listener: socket.socket,
     own: socket.socket,
     secured: ssl.SSLContext | None,
 ) -> None:
-    options = parts.options
+    address, reached = address_of(options, listener), reaching(options, own)
+    parts = Parts(options, address)
+
+    def announce() -> None:
+        announce_writer(options.data, reached)
+        print(f"listening on {address}", flush=True)
+
+    app = create_app(parts, on_ready=announce)
+    more, closes = [own] if options.shared else [], options.until_stdin_closes
+    began = await serve(app, listener, tls=secured, more=more, until_stdin_closes=closes)
+    withdraw_writer(options.data, reached)
+    if not began:
+        raise StoreError(f"the collector could not begin with the data directory {options.data}")
+
+
+async def _read(
+    options: CollectorOptions,
+    listener: socket.socket,
+    own: socket.socket,
+    secured: ssl.SSLContext | None,
+) -> None:
+    from fedsight.collector.replica.application import create_replica_app
+    from fedsight.collector.replica.running import ReplicaParts
+
     address = address_of(options, listener)
 
     def announce() -> None:
-        if isinstance(parts, Parts):
-            announce_writer(options.data, reaching(options, own))
         print(f"listening on {address}", flush=True)
 
+    app = create_replica_app(ReplicaParts(options, address), on_ready=announce)
     closes = options.until_stdin_closes
-    if isinstance(parts, Parts):
-        app = create_app(parts, on_ready=announce)
-        more = [own] if options.shared else []
-    else:
-        app, more = create_replica_app(parts, on_ready=announce), []
-    began = await serve(app, listener, tls=secured, more=more, until_stdin_closes=closes)
-    if isinstance(parts, Parts):
-        withdraw_writer(options.data)
-    if not began:
-        raise StoreError(f"the collector could not begin with the data directory {parts.file}")
+    if not await serve(app, listener, tls=secured, until_stdin_closes=closes):
+        raise StoreError(f"the reader could not begin with the data directory {options.data}")
 
 
 def reaching(options: CollectorOptions, own: socket.socket) -> str:

@@ -1,10 +1,8 @@
-"""Where the process is that writes to a data directory, and what is passed on to it."""
+"""Passes requests on to the process that writes to a data directory."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -13,11 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from fedsight.collector.passing.listener import strangers
+from fedsight.collector.replica.announced import ADDRESS
 from fedsight.door.refusal import RefusedError
-from fedsight.errors import StoreError
 
-#: In the data directory, while its writer runs: the address that reaches this very process.
-ADDRESS = "collector.address"
 #: Of one connection alone, and what the answer's server says for itself (RFC 9110, 7.6.1).
 HOP_BY_HOP = frozenset(
     {
@@ -35,23 +31,6 @@ HOP_BY_HOP = frozenset(
 )
 #: Seconds to connect, and between two pieces of an answer.
 DEADLINES = httpx.Timeout(60.0, connect=2.0)
-
-
-def announce_writer(data: Path, url: str) -> None:
-    """Say where the writer is; whole or not at all."""
-    draft = data / f"{ADDRESS}.new"
-    try:
-        draft.write_text(f"{url}\n", encoding="ascii")
-        draft.chmod(0o600)
-        os.replace(draft, data / ADDRESS)
-    except OSError as error:
-        raise StoreError(f"cannot write to the data directory {data}: {error.strerror}") from error
-
-
-def withdraw_writer(data: Path) -> None:
-    """Say that there is no writer any more."""
-    with suppress(OSError):
-        (data / ADDRESS).unlink()
 
 
 class Writer:
