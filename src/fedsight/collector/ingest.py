@@ -28,6 +28,8 @@ Changed = TypeVar("Changed")
 
 #: Shipments that share one commit at most.
 GROUP = 128
+#: Samples that came in several requests and share one row at most.
+TOGETHER = 50_000
 #: By default: series in all, and new ones a minute.
 MOST_SERIES = 1_000_000
 NEW_SERIES = 100_000
@@ -107,6 +109,7 @@ class Ingest:
         #: For whoever deletes series, in `change`: `forget` them here.
         self.series_ids = SeriesIds(connection, cardinality or Cardinality(MOST_SERIES, NEW_SERIES))
         self._log = HotLog(connection, HotSampleWriter(connection, self.series_ids))
+        self._direct: list[Record] = []
         self._arrivals = Arrivals(self.series_ids)
         #: What came since the start.
         self.tally = Tally()
@@ -201,6 +204,7 @@ class Ingest:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             answers = [self._apply(waiting) for waiting in group]
+            self._write_direct()
             self._db.execute("COMMIT")
         except Exception as error:  # this thread must outlive whatever one write meets
             self._undo(group, error)
@@ -239,14 +243,23 @@ class Ingest:
         return answer
 
     def _take(self, record: Record) -> Any:
-        """Samples alone are refused before anything of them is written: no savepoint is needed."""
+        """Samples alone are refused before anything of them is written, or written at the end of
+        the group, all together."""
         try:
+            self._log.admit(record)
             for block in record.samples:
                 self.series_ids.of(block.series)
-            self._log.append(record, now_ns())
         except RefusedError as refused:
             return _Refusal(refused)
+        self._direct.append(record)
         return record
+
+    def _write_direct(self) -> None:
+        together, self._direct = self._direct, []
+        while together:
+            part = _at_most(together, TOGETHER)
+            self._log.append_all(part, now_ns())
+            together = together[len(part) :]
 
     def _write(self, work: Prepared | Record | Change | _Kept) -> Any:
         if isinstance(work, Prepared):
@@ -262,6 +275,7 @@ class Ingest:
         """Take the whole group back and tell everyone who waits."""
         self._log.forget_cached()
         self._log.written.clear()
+        self._direct.clear()
         failure = _explained(error, self._file)
         note_damage(self._file, error)
         try:
@@ -271,6 +285,16 @@ class Ingest:
         self.error = str(failure)
         for waiting in group:
             waiting.tell(_Refusal(failure))
+
+
+def _at_most(records: list[Record], samples: int) -> list[Record]:
+    """The first of them that have so many samples together; one at least."""
+    held = 0
+    for at, record in enumerate(records):
+        held += sum(len(block.index) for block in record.samples)
+        if held > samples:
+            return records[: max(at, 1)]
+    return records
 
 
 def refused_as(error: Exception) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from fedsight.collector.store import runlog
-from fedsight.collector.store.prepare import EventEntry, Record, SpanBlock, prepare
+from fedsight.collector.store.prepare import EventEntry, Record, SampleBlock, SpanBlock, prepare
 from fedsight.collector.store.samples import SampleWriter
 from fedsight.door.refusal import RefusedError
 from fedsight.journal import GapError
@@ -20,6 +20,7 @@ from fedsight.signals import Event, Shipment
 
 #: Stands where samples say which journal they came from.
 OWN_JOURNAL = "collector"
+DIRECT = "direct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,30 @@ class HotLog:
         self._write(OWN_JOURNAL, 0, record, received, "own")
         self.written.append(record)
 
+    def admit(self, record: Record) -> None:
+        """Raises RefusedError (503) where samples are taken no more."""
+        if record.samples and self.samples_refused is not None:
+            raise RefusedError(503, "store_behind", self.samples_refused)
+
+    def append_all(self, records: Sequence[Record], received: int) -> None:
+        """Store samples that come from no journal, those of one run together."""
+        seen: dict[str, tuple[int, int]] = {}
+        blocks: dict[str | None, list[SampleBlock]] = {}
+        for record in records:
+            for run, (first, last) in record.runs.items():
+                earliest, latest = seen.get(run, (first, last))
+                seen[run] = (min(earliest, first), max(latest, last))
+            for block in record.samples:
+                blocks.setdefault(block.run, []).append(block)
+        for run, (first, last) in seen.items():
+            runlog.touch(self._db, run, first, last, received)
+        for record in records:
+            for (run, round_), figures in record.figures.items():
+                runlog.set_figures(self._db, run, round_, figures)
+        for together in blocks.values():
+            self._samples.append_all(DIRECT, together)
+        self.written += records
+
     def forget_cached(self) -> None:
         """Call after a rollback: what was cached of undone writes is no longer so."""
         self._samples.forget_cached()
@@ -107,8 +132,7 @@ class HotLog:
         self._insert_events([EventEntry(gap, msgspec.json.encode(details).decode(), None)])
 
     def _write(self, journal: str, seq: int, record: Record, received: int, path: str) -> None:
-        if record.samples and self.samples_refused is not None:
-            raise RefusedError(503, "store_behind", self.samples_refused)
+        self.admit(record)
         for run, (first, last) in record.runs.items():
             runlog.touch(self._db, run, first, last, received)
         for at, entry in enumerate(record.events):

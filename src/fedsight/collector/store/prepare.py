@@ -112,8 +112,13 @@ class SampleBlock:
     @property
     def round_range(self) -> tuple[int, int] | tuple[None, None]:
         """The first and last round among the samples that have one."""
-        known = self.round[self.round >= 0]
-        return (int(known.min()), int(known.max())) if known.size else (None, None)
+        return range_of(self.round)
+
+
+def range_of(rounds: NDArray[np.int32]) -> tuple[int, int] | tuple[None, None]:
+    """The first and last of those that are one."""
+    known = rounds[rounds >= 0]
+    return (int(known.min()), int(known.max())) if known.size else (None, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ elsewhere, under keys that the same record always gives again, so that writing t
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsight.collector.store.prepare import SampleBlock
+from fedsight.collector.store.prepare import SampleBlock, range_of
 from fedsight.collector.store.schema import StoreConnection
 from fedsight.collector.taking.series_ids import SeriesIds
 
@@ -23,6 +24,10 @@ class SampleWriter(Protocol):
 
     def append(self, journal: str, seq: int, block: SampleBlock) -> None:
         """Keep the samples of record `seq`; harmless when done again."""
+        ...
+
+    def append_all(self, source: str, blocks: Sequence[SampleBlock]) -> None:
+        """Keep samples of one run that came together and from no journal, in this order."""
         ...
 
     def forget_cached(self) -> None:
@@ -65,7 +70,27 @@ class HotSampleWriter:
 
     def append(self, journal: str, seq: int, block: SampleBlock) -> None:
         """As `SampleWriter.append`; the caller's cursor makes a second time impossible."""
-        ids = self._ids.of(block.series)
+        ids = self._ids.of(block.series)[block.index]
+        self._insert(journal, seq, block.run, ids, block.round, block.value, block.time)
+
+    def append_all(self, source: str, blocks: Sequence[SampleBlock]) -> None:
+        """As `SampleWriter.append_all`: one row, as a row for a few samples each costs most."""
+        ids = np.concatenate([self._ids.of(block.series)[block.index] for block in blocks])
+        round_ = np.concatenate([block.round for block in blocks])
+        value = np.concatenate([block.value for block in blocks])
+        time = np.concatenate([block.time for block in blocks])
+        self._insert(source, 0, blocks[0].run, ids, round_, value, time)
+
+    def _insert(
+        self,
+        journal: str,
+        seq: int,
+        run: str | None,
+        ids: NDArray[np.int64],
+        round_: NDArray[np.int32],
+        value: NDArray[np.float64],
+        time: NDArray[np.int64],
+    ) -> None:
         self._db.execute(
             "INSERT INTO sample_batches (id, journal, seq, run, first_round, last_round, n, series,"
             " round, value, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -73,13 +98,13 @@ class HotSampleWriter:
                 self._new_batch(),
                 journal,
                 seq,
-                block.run,
-                *block.round_range,
-                len(block.index),
-                ids[block.index].astype("<i4").tobytes(),
-                block.round.astype("<i4").tobytes(),
-                block.value.astype("<f8").tobytes(),
-                block.time.astype("<i8").tobytes(),
+                run,
+                *range_of(round_),
+                len(ids),
+                ids.astype("<i4").tobytes(),
+                round_.astype("<i4", copy=False).tobytes(),
+                value.astype("<f8", copy=False).tobytes(),
+                time.astype("<i8", copy=False).tobytes(),
             ),
         )
 
