@@ -68,7 +68,7 @@ def test_the_page_is_text_or_openmetrics(known: Server) -> None:
     assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert open_.headers["content-type"].startswith("application/openmetrics-text")
     assert plain.headers["cache-control"] == "no-store"
-    assert list(open_metrics(open_.text))
+    assert list(open_metrics(open_.text))  # type: ignore[no-untyped-call]
 
 
 def test_every_name_is_documented(known: Server) -> None:

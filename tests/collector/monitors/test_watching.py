@@ -189,6 +189,7 @@ def test_a_collector_that_was_killed_takes_nothing_twice(tmp_path: Path) -> None
         for kind in ("ROUND_STARTED", "AGGREGATION_COMPLETED", "ROUND_COMPLETED")
     ]
     assert kinds(data).count("COLLECTOR_STARTED") == 2
+    assert "CONFIGURATION_CHANGED" not in kinds(data)
 
 
 def test_a_start_with_other_settings_says_which(tmp_path: Path) -> None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import HistogramMetricFamily, Metric
 
 from fedsight import __version__
+from fedsight.collector.metrics.figures import PREFIX, Labelled, counter, gauge
+from fedsight.collector.metrics.parts import alerts, backends, upkeep
 from fedsight.collector.metrics.process import ProcessFigures
 from fedsight.collector.metrics.requests import BOUNDS, RequestCounts
 from fedsight.collector.monitors.record import MonitorRecord
 
 if TYPE_CHECKING:
     from fedsight.collector.running import Collector
-
-PREFIX = "fedsight_collector_"
-
-#: Figures by the values of their labels.
-Labelled = Mapping[tuple[str, ...], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +37,10 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from ingest(collector)
     yield from stream(collector)
     yield from exports(collector)
+    yield from upkeep(collector)
+    yield from backends(collector)
+    yield from alerts(collector)
     yield from requests(snapshot.requests)
-
-
-def counter(name: str, about: str, value: float | Labelled, *labels: str) -> Metric:
-    """A counter with one sample, or with one for each set of labels; `name` without `_total`."""
-    found = CounterMetricFamily(PREFIX + name, about, labels=labels)
-    for key, each in _samples(value):
-        found.add_metric(key, each)
-    return found
-
-
-def gauge(name: str, about: str, value: float | Labelled, *labels: str) -> Metric:
-    """As `counter`, for a figure that also falls."""
-    found = GaugeMetricFamily(PREFIX + name, about, labels=labels)
-    for key, each in _samples(value):
-        found.add_metric(key, each)
-    return found
-
-
-def _samples(
-    value: float | Labelled,
-) -> Iterable[tuple[tuple[str, ...], float]]:
-    return value.items() if isinstance(value, Mapping) else [((), value)]
 
 
 def process(figures: ProcessFigures) -> Iterator[Metric]:

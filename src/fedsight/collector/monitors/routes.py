@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from fedsight.collector.monitors.network import NetworkState
 from fedsight.collector.monitors.network_metrics import (
+    NetworkFigures,
     NetworkMetrics,
     network_figures,
     network_metrics,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fedsight.collector.running import Collector
 
 SECOND = 1_000_000_000
+KEPT_FROM_SECONDS = 3600
 
 
 class MonitorRow(Struct, frozen=True):
@@ -91,11 +93,26 @@ async def monitors(collector: Collector, _: Request, __: Nothing) -> Response:
 
 async def network(collector: Collector, _: Request, query: NetworkQuery) -> Response:
     """The network over a timeframe."""
-    end = now_ns()
-    start = end - seconds_of(query.timeframe) * SECOND
-    figures = await collector.search(lambda samples: network_figures(samples, start, end))
+    figures = await _figures(collector, query.timeframe)
     state = current(collector.monitoring.records, "sdn_controller", NetworkState)
     return _json(network_metrics(query.timeframe, state, figures))
+
+
+async def _figures(collector: Collector, timeframe: str) -> NetworkFigures:
+    """What was measured; over an hour and more, handed out again for as long as the cache keeps it,
+    which is less than a fiftieth of that."""
+    seconds, key = seconds_of(timeframe), f"network:{timeframe}"
+    kept = None
+    if seconds >= KEPT_FROM_SECONDS:
+        kept = await collector.backends.current.aggregated(key)
+    if kept is not None:
+        return msgspec.json.decode(kept, type=NetworkFigures)
+    end = now_ns()
+    start = end - seconds * SECOND
+    figures = await collector.search(lambda samples: network_figures(samples, start, end))
+    if seconds >= KEPT_FROM_SECONDS:
+        await collector.backends.current.keep(key, msgspec.json.encode(figures))
+    return figures
 
 
 def _json(answer: Struct) -> Response:
