@@ -136,6 +136,17 @@ def test_an_export_of_nothing_says_so(data: Path, tmp_path: Path) -> None:
     assert out.exists()
 
 
+def test_samples_elsewhere_need_a_collector_and_what_is_here_does_not(
+    data: Path, tmp_path: Path
+) -> None:
+    elsewhere = {"COLLECTOR_PORT": "0", "FEDSIGHT_STORE_BACKEND": "influxdb"}
+    done = fedsight(data, "export", "r-1", "-o", str(tmp_path / "run.zip"), **elsewhere)
+    assert done.returncode == 1
+    assert "samples are kept in InfluxDB" in done.stderr
+    done = fedsight(data, "export", "r-1", "--table", "rounds", **elsewhere)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+
+
 def test_runs_are_put_side_by_side(data: Path) -> None:
     done = fedsight(data, "runs", "compare", "r-1", "r-2")
     lines = [line.split() for line in done.stdout.splitlines()]

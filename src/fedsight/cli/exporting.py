@@ -85,6 +85,11 @@ def from_store(settings: Settings, asked: Asked, target: Path) -> None:
         scope = scope_of(msgspec.convert(asked.body(), ExportRequest))
     except BadFieldError as error:
         raise UsageError(f"{_flag(error.field)}: {error}") from None
+    if settings.store.backend == "influxdb" and "samples" in scope.tables:
+        raise FedsightError(
+            "samples are kept in InfluxDB: start a collector (fedsight serve collector) and export"
+            " again, or leave them out with --table"
+        )
     source = ClosedSource(settings.data)
     folder = target.parent / "work"
     folder.mkdir()
