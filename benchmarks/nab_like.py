@@ -56,27 +56,27 @@ def _decay(height: float, points: float, most: int) -> Values:
     return falling
 
 
-def _daily(rng: np.random.Generator, size: int) -> Values:
-    """A plateau from nine to six, as in NAB's artificial series."""
+def _daily(rng: np.random.Generator, size: int) -> tuple[Values, Values]:
+    """A plateau from nine to six, as in NAB's artificial series; and noise for it."""
     hour = np.arange(size) % DAY / DAY * 24
-    high = np.where((hour >= 9) & (hour < 18), rng.uniform(40, 80), 20.0)
-    noise: Values = high + rng.uniform(-1, 1, size) * rng.uniform(1, 8)
-    return noise
+    level = np.where((hour >= 9) & (hour < 18), rng.uniform(40, 80), 20.0)
+    return level, rng.uniform(-1, 1, size) * rng.uniform(1, 8)
 
 
 def quiet(rng: np.random.Generator, size: int) -> Drawn:
     """A daily pattern and nothing else: whatever is found is false."""
-    return _daily(rng, size), []
+    level, noise = _daily(rng, size)
+    return level + noise, []
 
 
 def jump(rng: np.random.Generator, size: int) -> Drawn:
     """One day's plateau is higher, lower, or missing."""
-    value = _daily(rng, size)
+    level, noise = _daily(rng, size)
     day = _places(rng, size, 1)[0] // DAY * DAY
     plateau = slice(day + DAY * 9 // 24, day + DAY * 18 // 24)
-    other = (value[plateau] * rng.uniform(1.4, 2.0), value[plateau] * 0.6, value[plateau] * 0 + 20)
-    value[plateau] = other[rng.integers(3)]
-    return value, [plateau.start]
+    high = level[plateau.start]
+    level[plateau] = (high * rng.uniform(1.4, 2.0), high * 0.6, 20.0)[rng.integers(3)]
+    return level + noise, [plateau.start]
 
 
 def spikes(rng: np.random.Generator, size: int) -> Drawn:

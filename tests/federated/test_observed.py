@@ -13,6 +13,7 @@ from fedsight.federated.observed import Observed
 from fedsight.federated.plan import MOST_NODES_A_ROUND, RoundPlan
 from fedsight.federated.rounds.engine import Engine
 from fedsight.federated.rounds.muster import Muster
+from fedsight.federated.scrutiny import Look, Suspicion, Verdict
 from fedsight.signals import samples_of
 from tests.federated.rounds.script import Mean, Said, grid
 
@@ -89,7 +90,10 @@ def test_a_round_becomes_its_figures_and_nothing_is_made_up() -> None:
 def test_the_record_of_the_largest_round_fits_the_collectors_largest_body() -> None:
     busy = Period(1_763_805_119_123_456_789, 1_763_805_119_223_456_789)
     turn, third = Turn(busy, busy, busy), 1 / 3
-    node = NodeRound("x", "trained", None, turn, 10**6, third, third, third, third, 10**9, 10**9)
+    look = Look(third, third, third, third, third, third, third)
+    verdict = Verdict(look, Suspicion(third, 10, False))
+    figures = (10**6, third, third, third, third, 10**9, 10**9, verdict)
+    node = NodeRound("x", "trained", None, turn, *figures)
     nodes = [replace(node, node=f"client-{at}") for at in range(MOST_NODES_A_ROUND)]
     largest = RoundRecord("r-12345678", 10**6, busy.start - 10**9, busy.end, nodes)
     body = msgspec.json.encode(Translator("r-12345678").batch(largest))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -119,6 +119,10 @@ class RoundRecord:
         return [node for node in self.nodes if node.status == "trained"]
 
 
+#: Of so many nodes of a round it is told how their updates looked.
+MOST_JUDGED = 2000
+
+
 class Translator:
     """Turns rounds of one run into journal batches; keeps the series it has named before."""
 
@@ -155,6 +159,8 @@ def _all_figures(record: RoundRecord) -> Iterator[tuple[str | None, Figures]]:
     yield None, _round_figures(record)
     for node in record.nodes:
         yield node.node, _node_figures(node, record)
+    for node, verdict in _judged(record.nodes):
+        yield node.node, _update_figures(verdict)
 
 
 def _round_figures(record: RoundRecord) -> Figures:
@@ -183,11 +189,21 @@ def _node_figures(node: NodeRound, record: RoundRecord) -> Figures:
     yield "fl_client_train_accuracy", node.train_accuracy
     yield "fl_client_payload_down_bytes", node.payload_down_bytes
     yield "fl_client_payload_up_bytes", node.payload_up_bytes
-    if node.verdict is not None:
-        yield "fl_client_update_norm", node.verdict.look.norm
-        yield "fl_client_update_cosine", node.verdict.look.cosine
-        suspicion = node.verdict.suspicion
-        yield "fl_client_update_score", None if suspicion is None else suspicion.score
+
+
+def _update_figures(verdict: Verdict) -> Figures:
+    yield "fl_client_update_norm", verdict.look.norm
+    yield "fl_client_update_cosine", verdict.look.cosine
+    yield "fl_client_update_score", verdict.score
+
+
+def _judged(nodes: Sequence[NodeRound]) -> list[tuple[NodeRound, Verdict]]:
+    """The nodes of whose updates is told: where there are many, those that became suspected or were
+    cleared, and those with the highest scores, since a round is one record."""
+    found = [(node, node.verdict) for node in nodes if node.verdict is not None]
+    if len(found) > MOST_JUDGED:
+        found.sort(key=lambda one: (one[1].changed, one[1].score or 0.0), reverse=True)
+    return found[:MOST_JUDGED]
 
 
 def _queued(turn: Turn, record: RoundRecord) -> Period | None:
@@ -217,9 +233,10 @@ def _events(record: RoundRecord) -> Iterator[Event]:
         if node.status != "trained":
             end = (node.turn or NO_TURN).end or record.ended
             yield event(end, _KIND[node.status], {"message": node.reason or "no reply"}, node.node)
-        if node.verdict is not None and node.verdict.changed:
-            kind = "UPDATE_SUSPECTED" if node.verdict.suspected else "UPDATE_CLEARED"
-            yield event(record.ended, kind, node.verdict.details(), node.node)
+    for node, verdict in _judged(record.nodes):
+        if verdict.changed:
+            kind = "UPDATE_SUSPECTED" if verdict.suspected else "UPDATE_CLEARED"
+            yield event(record.ended, kind, verdict.details(), node.node)
     if record.trained:
         yield event(record.ended, "ROUND_COMPLETED", _doubts(record))
     else:

@@ -22,6 +22,11 @@ class Verdict:
     suspicion: Suspicion | None
 
     @property
+    def score(self) -> float | None:
+        """The evidence so far; None where nothing is known."""
+        return None if self.suspicion is None else self.suspicion.score
+
+    @property
     def suspected(self) -> bool:
         """Whether the node is suspected by now."""
         return self.suspicion is not None and self.suspicion.suspected
