@@ -22,7 +22,7 @@ BENCH_INSTALLED := $(VENV)/.installed-bench
 NODE_INSTALLED := web/node_modules/.installed
 SOURCES := src tests $(wildcard benchmarks examples)
 
-.PHONY: help setup demo test test-fast needs lint types bench web web-check docs lock clean
+.PHONY: help setup demo test test-fast fuzz needs lint types bench web web-check docs lock clean
 
 help: ## show this
 	@echo "make TARGET, where TARGET is one of:"
@@ -52,6 +52,9 @@ test: setup needs $(NODE_INSTALLED) ## run all tests, in Python and in the brows
 
 test-fast: setup ## run the Python tests that take no whole processes
 	@$(BIN)/python -m pytest -m "not slow"
+
+fuzz: setup ## ask everything of a collector that its /openapi.json allows, 1,000 examples a route
+	@FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/security/test_fuzzing.py
 
 needs: ## install, or list, what the tests need from the system
 	@scripts/test-needs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,8 +15,12 @@ from fedsight.door.refusal import ErrorAnswer
 
 REFERENCE = "#/components/schemas/{name}"
 PARAMETER = re.compile(r"\{(\w+)\}")
-#: Any request may be refused at the door.
-AT_THE_DOOR = (401, 403, 429)
+#: Any request may be refused at the door, for a parameter that there is not, or because it is no
+#: HTTP that can be read, such as an endless address.
+AT_THE_DOOR = (400, 401, 403, 422, 429)
+UNREADABLE = 400
+#: So may one that brings something.
+OF_BODIES = (408, 413, 415)
 Document = dict[str, Any]
 
 
@@ -26,8 +30,14 @@ def openapi(
     *,
     paths: Document | None = None,
     types: Iterable[type] = (),
+    links: Mapping[str, Document] | None = None,
+    always: tuple[int, ...] = (),
 ) -> bytes:
-    """The document as JSON; `paths` and `types` are what is no endpoint of the table."""
+    """The document as JSON; `paths` and `types` are what is no endpoint of the table.
+
+    `links` lead from an operation's answer to what may be asked then
+    (https://spec.openapis.org/oas/v3.1.0#link-object); `always` are errors that any may answer.
+    """
     endpoints = list(endpoints)
     bodies = [e.body for e in endpoints if e.body is not None]
     known = [*(kind for e in endpoints for kind in e.response), *bodies, *types]
@@ -35,7 +45,9 @@ def openapi(
     _, schemas = msgspec.json.schema_components(known, ref_template=REFERENCE)
     found: dict[str, Document] = {**(paths or {}), "/openapi.json": _itself()}
     for endpoint in endpoints:
-        found.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        found.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(
+            endpoint, schemas, links or {}, always
+        )
     for endpoint in endpoints:
         schemas.pop(endpoint.query.__name__, None)
     info = {"title": title, "version": __version__}
@@ -46,15 +58,23 @@ def openapi(
     )
 
 
-def _operation(endpoint: Endpoint, schemas: Document) -> Document:
+def _operation(
+    endpoint: Endpoint,
+    schemas: Document,
+    links: Mapping[str, Document],
+    always: tuple[int, ...],
+) -> Document:
     summary = (endpoint.answer.__doc__ or "").strip()
     name = getattr(endpoint.answer, "__name__", endpoint.path)
+    name = f"{name}_form" if endpoint.form else name
     operation: Document = {
-        "operationId": f"{name}_form" if endpoint.form else name,
+        "operationId": name,
         "summary": " ".join(summary.split()),
         "parameters": [*_path_parameters(endpoint.path), *_query_parameters(endpoint, schemas)],
-        "responses": _responses(endpoint),
+        "responses": _responses(endpoint, always),
     }
+    if name in links:
+        operation["responses"][str(endpoint.status)]["links"] = links[name]
     if endpoint.body is not None:
         required = not endpoint.body_optional
         operation["requestBody"] = {"required": required, "content": content([endpoint.body])}
@@ -90,24 +110,25 @@ def _form(endpoint: Endpoint, schemas: Document) -> Document:
     return {FORM: {"schema": schema}}
 
 
-def _responses(endpoint: Endpoint) -> Document:
+def _responses(endpoint: Endpoint, always: tuple[int, ...]) -> Document:
     answers: Document = {"303": {"description": "logged in; go to the dashboard"}}
     if endpoint.status == 204:
         answers = {"204": {"description": "done"}}
-    elif endpoint.response:
+    elif endpoint.response or endpoint.text is not None:
         answers = {str(endpoint.status): {"description": "OK", "content": _answer(endpoint)}}
-    for status in sorted({*endpoint.errors, *AT_THE_DOOR}):
+    bodies = () if endpoint.method in ("GET", "DELETE") else OF_BODIES
+    for status in sorted({*endpoint.errors, *AT_THE_DOOR, *bodies, *always}):
         shapes: set[type] = {ErrorAnswer, endpoint.failure}
-        answers[str(status)] = {
-            "description": "refused",
-            "content": content(sorted(shapes, key=lambda kind: kind.__name__)),
-        }
+        told = content(sorted(shapes, key=lambda kind: kind.__name__))
+        if status == UNREADABLE:
+            told |= {"text/plain": {"schema": {"type": "string"}}}
+        answers[str(status)] = {"description": "refused", "content": told}
     return answers
 
 
 def _answer(endpoint: Endpoint) -> Document:
     text = {} if endpoint.text is None else {endpoint.text: {"schema": {"type": "string"}}}
-    return {**text, **content(endpoint.response)}
+    return {**text, **(content(endpoint.response) if endpoint.response else {})}
 
 
 def content(types: Iterable[type]) -> Document:

@@ -16,8 +16,8 @@ from fedsight.collector.alerts.book import Book
 from fedsight.collector.alerts.finding import Finding
 from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.alerts.silences import (
+    AlertSilence,
     NewSilence,
-    Silence,
     SilenceRecord,
     add_silence,
     checked,
@@ -154,7 +154,7 @@ class Alerts:
         record = await self._in_the_book(lambda book: book.acknowledge(number, by, comment))
         return await self.told(record)
 
-    async def silence(self, wanted: NewSilence) -> Silence:
+    async def silence(self, wanted: NewSilence) -> AlertSilence:
         """Hold back what matches; BadFieldError for what is out of range, 409 for too many."""
         now = now_ns()
         record = await asyncio.to_thread(checked, wanted, now)
@@ -163,7 +163,7 @@ class Alerts:
         )
         return kept.told()
 
-    async def unsilence(self, number: int) -> Silence:
+    async def unsilence(self, number: int) -> AlertSilence:
         """End a silence; what it held back is told now. RefusedError 404 where there is none."""
         ended: SilenceRecord = await asyncio.wrap_future(
             self._ingest.change(lambda db: end_silence(db, number, now_ns()))

@@ -18,8 +18,9 @@ from fedsight.collector.alerts.kinds import KINDS, AlertKind
 from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.alerts.running import Notifiers
 from fedsight.collector.alerts.silences import (
+    AlertSilence,
+    Moment,
     NewSilence,
-    Silence,
     silence_page,
     silencing,
     standing,
@@ -36,8 +37,6 @@ BODY_BYTES = 64 * 2**10
 LARGEST_ID = 2**62
 COUNTED_DAYS = 30
 DAY = 86_400 * 10**9
-
-Moment = Annotated[str, Meta(max_length=64)]
 
 
 class AlertsQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +77,7 @@ class AlertPage(Struct, frozen=True):
 class SilencePage(Struct, frozen=True):
     """Silences, newest first, and how many there are."""
 
-    silences: list[Silence]
+    silences: list[AlertSilence]
     total: int
 
 
@@ -233,7 +232,7 @@ ENDPOINTS = (
         SILENCES,
         make_silence,
         Nothing,
-        (Silence,),
+        (AlertSilence,),
         NewSilence,
         (409, *CHANGE),
         status=201,
@@ -243,7 +242,7 @@ ENDPOINTS = (
         f"{SILENCES}/{{silence}}",
         end_silence,
         Nothing,
-        (Silence,),
+        (AlertSilence,),
         errors=(404, 503, 507),
     ),
 )

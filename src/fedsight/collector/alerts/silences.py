@@ -24,7 +24,7 @@ KEPT = 1000
 SECOND = 10**9
 
 MatchOp = Literal["=", "!=", "=~", "!~"]
-Moment = Annotated[str, Meta(max_length=64)]
+Moment = Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})]
 
 
 class LabelMatcher(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class NewSilence(Struct, frozen=True, forbid_unknown_fields=True):
     comment: Annotated[str, Meta(max_length=1000)] = ""
 
 
-class Silence(Struct, frozen=True):
+class AlertSilence(Struct, frozen=True):
     """A silence as it is answered; times are RFC 3339 UTC."""
 
     id: int
@@ -69,9 +69,9 @@ class SilenceRecord(Struct, frozen=True):
     by: str
     comment: str
 
-    def told(self) -> Silence:
+    def told(self) -> AlertSilence:
         """As it is told to others."""
-        return Silence(
+        return AlertSilence(
             self.id, self.matchers, rfc3339(self.starts), rfc3339(self.ends), self.by, self.comment
         )
 
