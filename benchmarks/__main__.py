@@ -29,6 +29,7 @@ NAMES = (
     "algorithms",
     "anomalies",
     "attacks",
+    "exports",
 )
 PAGE = ROOT / "docs" / "benchmarks.md"
 

@@ -25,6 +25,7 @@ TARGETS = {
     "algorithms": 1,
     "anomalies": 3,
     "attacks": 3,
+    "exports": 2,
 }
 
 
