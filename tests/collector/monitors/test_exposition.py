@@ -131,6 +131,10 @@ async def test_a_target_that_sends_too_much_or_redirects_is_refused() -> None:
         monitor = PrometheusMonitor(asking, "x", stub.url, Bounds())
         with pytest.raises(ForeignAnswerError, match="answered 302"):
             await monitor.collect(None)
+    with StubService(lambda _: (200, TEXT), "text/plain") as stub:
+        forbidden = stub.url.replace("127.0.0.1", "0.0.0.0")
+        with pytest.raises(AwayError, match="no address of a host"):
+            await PrometheusMonitor(asking, "x", forbidden, Bounds()).collect(None)
     with pytest.raises(AwayError):
         await PrometheusMonitor(asking, "x", stub.url, Bounds()).collect(None)
     await asking.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0
-CONNECTIONS = 64
 JSON_BYTES = 8 * 2**20
 #: Answers above this are decoded in a thread: a megabyte takes some milliseconds.
 SMALL = 256 * 1024
@@ -47,14 +47,13 @@ class Asking:
 
 
 def _opened() -> httpx.AsyncClient:
-    import httpx
+    """A client that speaks to no metadata service, follows no redirect and uses no proxy.
 
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=60.0),
-        trust_env=False,
-        follow_redirects=False,
-    )
+    It is made in a thread, with the one TLS context for all: that reads all authorities.
+    """
+    from fedsight.door.outbound import outbound_client
+
+    return outbound_client(verify=ssl.create_default_context(), timeout=ANSWER_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,8 @@ class Place:
         client = await self._asking.client()
         import httpx
 
+        from fedsight.door.outbound import RefusedAddressError
+
         request = client.build_request(
             "GET",
             f"{self.address}{path}",
@@ -122,6 +123,8 @@ class Place:
                 return await self._read(reply, path, most)
             finally:
                 await reply.aclose()
+        except RefusedAddressError as error:
+            raise AwayError(str(error)) from None
         except (httpx.ConnectError, httpx.ConnectTimeout):
             self._there = False
             raise self._away() from None

@@ -18,8 +18,8 @@ from fedsight.collector.monitors import fl_answers as answers
 from fedsight.collector.monitors import foreign
 from fedsight.collector.monitors.asking import Asking, Place
 from fedsight.collector.monitors.contract import ForeignAnswerError, Found
-from fedsight.collector.monitors.convergence import RECENT, convergence_slope
 from fedsight.collector.monitors.numbered import EVENTS, LogCursor, LogPart, Row, read_log
+from fedsight.collector.reading.convergence import RECENT, convergence_slope
 from fedsight.collector.store.prepare import RUN_KINDS
 from fedsight.door.times import now_ns
 from fedsight.signals import Event, Sample, Span, batch

@@ -26,7 +26,7 @@ from fedsight.door.times import rfc3339_or_none
 
 SECOND = 1_000_000_000
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-TIMEFRAME = re.compile(r"([1-9]\d{0,5})([smhd])")
+TIMEFRAME = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 LONGEST_SECONDS = 30 * 86_400
 #: One window over all of the selection.
 ALL = 2**62

@@ -15,6 +15,7 @@ from fedsight.collector.reading.clients import (
     ClientTable,
     client_table,
 )
+from fedsight.collector.reading.convergence import convergence_slope
 from fedsight.collector.reading.rows import (
     ClientMetrics,
     FederatedMetrics,
@@ -40,7 +41,9 @@ def federated_metrics(
     which = ClientFilter(limit=EVERYTHING)
     table = client_table(store, run, which, FIELDS)
     clients = per_client(table, np.array(trained, np.int64))
-    return FederatedMetrics(run, _range(rows), _global(rows), clients)
+    known = [(row.round, row.accuracy) for row in rows if row.accuracy is not None]
+    slope = convergence_slope(known)
+    return FederatedMetrics(run, _range(rows), _global(rows), clients, slope)
 
 
 def within(row: RoundRow, start: int | None, end: int | None) -> bool:

@@ -197,12 +197,13 @@ class ClientMetrics(Struct, frozen=True):
 
 
 class FederatedMetrics(Struct, frozen=True):
-    """A run's global and client figures."""
+    """A run's global and client figures. `convergence_slope`: accuracy gained a round, of late."""
 
     experiment_id: str | None
     timerange: TimeRange
     global_metrics: GlobalMetrics
     client_metrics: dict[str, ClientMetrics]
+    convergence_slope: float | None = None
 
 
 class Accepted(Struct, frozen=True):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsight.collector.monitors.convergence import RECENT, convergence_slope
+from fedsight.collector.reading.convergence import RECENT, convergence_slope
 
 ROUNDS = st.lists(st.tuples(st.integers(0, 1000), st.floats(0, 1)), max_size=30)
 
