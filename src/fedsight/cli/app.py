@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from fedsight import __version__
-from fedsight.cli import doctor, export, keys, login, models, node, notebook, run, runs, serve, up
+from fedsight.cli import (
+    alerts,
+    doctor,
+    export,
+    keys,
+    login,
+    models,
+    node,
+    notebook,
+    run,
+    runs,
+    serve,
+    store,
+    up,
+)
 
 app = typer.Typer(
     name="fedsight",
@@ -44,7 +58,9 @@ app.add_typer(serve.app, name="serve")
 app.add_typer(node.app, name="node")
 app.add_typer(keys.app, name="keys")
 app.add_typer(runs.app, name="runs")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(models.app, name="models")
+app.add_typer(store.app, name="store")
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=notebook.EXAMPLES)(notebook.notebook)
 app.command(epilog=login.EXAMPLES)(login.login)

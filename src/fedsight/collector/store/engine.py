@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 SPILL = "spill.tmp"
 
 
-def open_engine(folder: Path, *, threads: int, memory_mb: int) -> DuckDBPyConnection:
-    """A new engine over one folder."""
+def open_engine(
+    folder: Path, *, threads: int, memory_mb: int, also: Path | None = None
+) -> DuckDBPyConnection:
+    """A new engine over one folder, and `also` a second one."""
     import duckdb  # 0.3 s to load: a collector that has sealed nothing never needs it
 
     engine = duckdb.connect(
@@ -30,8 +32,9 @@ def open_engine(folder: Path, *, threads: int, memory_mb: int) -> DuckDBPyConnec
             "autoload_known_extensions": False,
         },
     )
+    folders = [folder] if also is None else [folder, also]
     for setting in (
-        f"allowed_directories = [{quoted(f'{folder}/')}]",
+        f"allowed_directories = [{', '.join(quoted(f'{each}/') for each in folders)}]",
         "enable_external_access = false",
         "parquet_metadata_cache = true",
         "lock_configuration = true",

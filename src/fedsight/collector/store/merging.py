@@ -25,7 +25,7 @@ SMALLEST_TIER = 1_500_000
 
 
 def tier(samples: int) -> int:
-    """Which files a file may be merged with: those of its own tier and below."""
+    """How large a file is: FAN_IN files of a tier make one of the next."""
     found = 0
     while samples > SMALLEST_TIER * FAN_IN**found:
         found += 1
@@ -47,7 +47,7 @@ def due(raw: Sequence[Segment], widest: int | None = None) -> list[Segment]:
             if tier(segment.n) > level or not _together([*chosen, segment], widest):
                 break
             chosen.append(segment)
-        if len(chosen) >= FAN_IN:
+        if sum(tier(segment.n) == level for segment in chosen) >= FAN_IN:
             return chosen
     return []
 

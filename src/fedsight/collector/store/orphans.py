@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -13,6 +14,8 @@ from fedsight.collector.store.engine import SPILL
 from fedsight.collector.store.hot_rows import batches
 from fedsight.collector.store.parquet import UNFINISHED
 
+#: How folders begin in which another process keeps files for its reading; its id follows.
+PINNED = "pinned-"
 #: Where files go that this store cannot have made.
 UNKNOWN = "unknown"
 NAME = re.compile(r"^(?:raw|1m|5m|1h)-(\d+)-(\d+)-[0-9a-f]+\.parquet$")
@@ -27,6 +30,9 @@ def clean(folder: Path, store: sqlite3.Connection) -> tuple[int, list[str]]:
     if not folder.is_dir():
         return 0, []
     shutil.rmtree(folder / SPILL, ignore_errors=True)
+    for pins in folder.glob(f"{PINNED}*"):
+        if not _alive(pins):
+            shutil.rmtree(pins, ignore_errors=True)
     segments = manifest.segments(store)
     named = {segment.file for segment in segments}
     newest = max([batches(store)[1], *(segment.last_batch for segment in segments)])
@@ -41,6 +47,18 @@ def clean(folder: Path, store: sqlite3.Connection) -> tuple[int, list[str]]:
             file.rename(folder / UNKNOWN / file.name)
             moved.append(file.name)
     return gone, moved
+
+
+def _alive(pins: Path) -> bool:
+    """Whether the process that made a folder of pins still runs."""
+    process = pins.name.removeprefix(PINNED).split("-")[0]
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _unnamed(folder: Path, named: Iterable[str]) -> list[Path]:

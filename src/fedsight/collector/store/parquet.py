@@ -100,13 +100,24 @@ def write(
     kind = STEPS.get(step, "raw")
     span = f"{origin.first_batch}-{origin.last_batch}"
     file = folder / f"{kind}-{span}-{secrets.token_hex(4)}.parquet"
+    write_file(engine, query, file, level=origin.level, step=step)
+    try:
+        return describe(engine, file, step, origin)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
+def write_file(
+    engine: DuckDBPyConnection, query: str, file: Path, *, level: int = 1, step: int = 0
+) -> None:
+    """Write what a query finds: the file is whole and on disk when this returns, or not there."""
     unfinished = file.with_name(file.name + UNFINISHED)
     try:
-        _copy(engine, query, unfinished, origin.level, step)
+        _copy(engine, query, unfinished, level, step)
         sync(unfinished)
         unfinished.rename(file)
-        sync(folder)
-        return describe(engine, file, step, origin)
+        sync(file.parent)
     except BaseException:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)

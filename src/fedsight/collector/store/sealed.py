@@ -171,11 +171,9 @@ class Sealed:
 
         try:
             read([segment])
-        except (
-            duckdb.IOException,
-            duckdb.InvalidInputException,
-            duckdb.SerializationException,
-        ) as error:
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+            raise
+        except duckdb.Error as error:  # the question is ours, so it is the file that is not
             missing = not (self.folder / segment.file).is_file()
             self.problems[segment.file] = "the file is missing" if missing else str(error)
             return False

@@ -79,7 +79,8 @@ class SeriesIndex:
         for matcher in matchers:
             mask &= self._meeting(matcher)
         places = np.flatnonzero(mask).tolist()
-        places.sort(key=lambda at: (self._names[at], self._keys[at]))
+        # Without its last brace, so that a series without labels comes before those with some.
+        places.sort(key=lambda at: (self._names[at], self._keys[at][:-1]))
         return np.array(self._ids, np.int64)[places]
 
     def _meeting(self, matcher: Matcher) -> NDArray[np.bool_]:

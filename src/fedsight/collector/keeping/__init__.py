@@ -1,0 +1,1 @@
+"""What is done to a whole store by hand: told, compacted, verified, taken out, put in."""

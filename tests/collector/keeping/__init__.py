@@ -1,0 +1,1 @@
+"""A whole store: told, compacted, verified, taken out, put in."""
