@@ -25,9 +25,10 @@ from benchmarks.report import Findings, at_most
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.store.archive import Archive
 from fedsight.collector.store.readers import Readers
+from fedsight.collector.store.retention import Upkeeping
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.collector.store.storefile import open_store
-from fedsight.collector.store.upkeep import Upkeep, Upkeeping
+from fedsight.collector.store.upkeep import Upkeep
 from fedsight.errors import FedsightError
 from fedsight.signals import Batch, SampleColumns, Series
 

@@ -143,6 +143,56 @@ def test_an_export_outlives_a_restart_and_one_that_was_killed_is_made_anew(tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"])
+def test_one_that_is_broken_off_is_made_by_the_next_collector(tmp_path: Path, end: str) -> None:
+    with Server(tmp_path) as server:
+        for number in range(40):
+            server.send(f"b-{number}", whole_run(f"b-{number}", ["a", "b", "c"], rounds=50))
+        ids = [ask(server, format="csv").json()["export_id"] for _ in range(3)]
+        if end == "SIGKILL":
+            server.kill()
+        else:
+            began = time.monotonic()
+            assert server.end()[0] == 0
+            assert time.monotonic() - began < 10
+    with Server(tmp_path) as server:
+        done = [ended(server, each) for each in ids]
+        assert {(each["state"], each["error"]) for each in done} == {("done", None)}
+        assert len({each["rows"] for each in done}) == 1
+    left = {file.name for file in (tmp_path / "exports").iterdir()}
+    assert left == {f"{each}.zip" for each in ids}
+
+
+@pytest.mark.slow
+def test_one_under_way_can_be_removed(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        for number in range(20):
+            server.send(f"b-{number}", whole_run(f"b-{number}", ["a", "b"], rounds=50))
+        first, second = (ask(server).json()["export_id"] for _ in range(2))
+        assert remove(server, first).status_code == 200
+        assert ended(server, second)["state"] == "done"
+        assert server.get("/api/v1/exports")["total"] == 1
+    assert [file.name for file in (tmp_path / "exports").iterdir()] == [f"{second}.zip"]
+
+
+def test_a_file_that_somebody_took_away_is_gone(filled: Server) -> None:
+    done = ended(filled, ask(filled, tables=["runs"]).json()["export_id"])
+    (filled.data / "exports" / f"{done['export_id']}.zip").unlink()
+    gone = filled.http.get(done["download_url"])
+    assert (gone.status_code, "gone" in gone.json()["error"]["message"]) == (404, True)
+
+
+def test_only_so_many_wait(filled: Server) -> None:
+    answers = [ask(filled) for _ in range(40)]
+    assert {each.status_code for each in answers} == {202, 429}
+    refused = next(each for each in answers if each.status_code == 429)
+    assert refused.headers["Retry-After"] == "10"
+    for each in answers:
+        if each.status_code == 202:
+            assert ended(filled, each.json()["export_id"])["state"] == "done"
+
+
+@pytest.mark.slow
 def test_an_export_that_ends_its_collector_is_not_begun_a_third_time(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         asked = ended(server, ask(server).json()["export_id"])

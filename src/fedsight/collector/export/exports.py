@@ -159,7 +159,10 @@ class Exports:
         if export.state != "done":
             why = export.error or f"{export.progress:.0%} of it is done"
             raise RefusedError(409, "not_ready", f"the export is {export.state}: {why}")
-        return self._path(export.export_id)
+        file = self._path(export.export_id)
+        if not await asyncio.to_thread(file.is_file):
+            raise RefusedError(404, "not_found", "the export's file is gone: ask for it again")
+        return file
 
     async def remove(self, id_: str) -> None:
         """Forget an export and remove its file; one that is under way is broken off."""
