@@ -46,6 +46,8 @@ from fedsight.signals import Event, batch
 
 Answer = TypeVar("Answer")
 DAY_SECONDS = 86_400.0
+#: Questions about samples over HTTP that are answered at one time.
+QUESTIONS = 2
 
 
 @dataclass
@@ -74,6 +76,8 @@ class Collector:
     waiting_bytes: int = 0
     stored: StoredCounts = field(default_factory=StoredCounts)
     decoders: Decoders = field(default_factory=Decoders)
+    #: Questions about samples may take seconds: some reading threads are left to the other routes.
+    questions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS))
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
         """What `question` answers about samples, over one snapshot and in a reading thread.

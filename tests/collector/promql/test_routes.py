@@ -196,6 +196,19 @@ def test_no_range_is_a_fault(filled: Server, where: tuple[str, str, str]) -> Non
     assert answer.status_code in (200, 400, 422), answer.text
 
 
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["labels", "series", "label/node/values"]),
+    st.dictionaries(
+        st.sampled_from(["match[]", "start", "end", "limit"]),
+        st.sampled_from(["load", '{a=~"("}', "1", "-1", "nan"]) | st.text(max_size=12),
+    ),
+)
+def test_no_selector_is_a_fault(filled: Server, path: str, named: dict[str, str]) -> None:
+    answer = filled.http.get(f"{API}/{path}", params=named)
+    assert answer.status_code in (200, 400, 422), answer.text
+
+
 def test_a_browsers_page_of_another_site_reads_nothing(filled: Server) -> None:
     answer = httpx.get(
         f"{filled.url}{API}/labels", headers={"Host": "evil.example"}, trust_env=False

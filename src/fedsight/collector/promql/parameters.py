@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from fedsight.collector.promql.errors import bad_data
 from fedsight.collector.promql.values import Times
@@ -17,6 +17,9 @@ from fedsight.door.times import LATEST, parse_rfc3339
 
 MILLISECOND = 10**6
 MOST_STEPS = 11_000
+
+#: Entries of a list; 0: all.
+Limit = Annotated[int, Meta(ge=0)]
 
 
 class InstantQuery(Struct, frozen=True):
@@ -45,14 +48,14 @@ class MatchQuery(Struct, frozen=True):
     match: list[str] = msgspec.field(name="match[]", default_factory=list)
     start: str | None = None
     end: str | None = None
-    limit: int | None = None
+    limit: Limit = 0
 
 
 class MetadataQuery(Struct, frozen=True):
     """Which metric; by default all, at most `limit`."""
 
     metric: str | None = None
-    limit: int | None = None
+    limit: Limit = 0
 
 
 def moment(name: str, text: str) -> int:

@@ -5,8 +5,8 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -36,6 +36,8 @@ LIKE_VERSION = "2.42.0"
 #: Values above which an answer is sent while it is written.
 SMALL = 10_000
 
+Answer = TypeVar("Answer")
+
 
 async def prometheus_query(
     collector: Collector, _: Request, query: parameters.InstantQuery
@@ -45,9 +47,9 @@ async def prometheus_query(
     times = np.array([when // parameters.MILLISECOND * parameters.MILLISECOND], np.int64)
     tree = parsed(query.query)
     if type(tree).__name__ == "MatrixSelector":
-        lines = await collector.search(lambda samples: range_samples(samples, times, tree))
+        lines = await _searched(collector, lambda samples: range_samples(samples, times, tree))
         return _sent(sum(len(line.time) for line in lines), answers.sample_pieces(lines))
-    value = await collector.search(lambda samples: evaluated(Evaluation(samples, times), tree))
+    value = await _searched(collector, lambda samples: evaluated(Evaluation(samples, times), tree))
     return _sent(_size(value), answers.instant_pieces(value, times, by_value(tree)))
 
 
@@ -66,10 +68,18 @@ async def prometheus_query_range(
     tree = parsed(query.query)
     if type(tree).__name__ in ("MatrixSelector", "SubqueryExpr", "StringLiteral"):
         raise bad_data("invalid expression type for range query, must be Scalar or instant Vector")
-    value = await collector.search(lambda samples: evaluated(Evaluation(samples, times), tree))
+    value = await _searched(collector, lambda samples: evaluated(Evaluation(samples, times), tree))
     if not isinstance(value, Vector | Scalar):
         raise bad_data("invalid expression type for range query, must be Scalar or instant Vector")
     return _sent(_size(value), answers.range_pieces(value, times))
+
+
+async def _searched(collector: Collector, ask: Callable[[SampleSearch], Answer]) -> Answer:
+    try:
+        async with collector.questions:
+            return await collector.search(ask)
+    except BadFieldError as error:
+        raise bad_data(f"invalid matcher: {error}") from None
 
 
 def _size(value: Value) -> int:
@@ -92,7 +102,7 @@ async def prometheus_labels(
     """Names of labels."""
     found, warnings = await _found(collector, query)
     names = {label for each in found for label in each.labels} | ({NAME_LABEL} if found else set())
-    return _json(answers.Texts(sorted(names)[: query.limit], warnings))
+    return _json(answers.Texts(sorted(names)[: query.limit or None], warnings))
 
 
 async def prometheus_label_values(
@@ -102,7 +112,7 @@ async def prometheus_label_values(
     name = request.path_params["name"]
     found, warnings = await _found(collector, query)
     values = {each.name if name == NAME_LABEL else each.labels.get(name, "") for each in found}
-    return _json(answers.Texts(sorted(values - {""})[: query.limit], warnings))
+    return _json(answers.Texts(sorted(values - {""})[: query.limit or None], warnings))
 
 
 async def prometheus_series(
@@ -113,7 +123,7 @@ async def prometheus_series(
         raise bad_data("no match[] parameter provided")
     found, warnings = await _found(collector, query)
     metrics = [{NAME_LABEL: each.name, **each.labels} for each in found]
-    return _json(answers.SeriesFound(metrics[: query.limit], warnings))
+    return _json(answers.SeriesFound(metrics[: query.limit or None], warnings))
 
 
 async def prometheus_metadata(
@@ -122,8 +132,8 @@ async def prometheus_metadata(
     """What is known of metrics: a name that ends in `_total` is a counter's."""
     named = [] if query.metric is None else [Matcher(NAME_LABEL, "=", query.metric)]
     everything = Selection(tuple(named), 0, LATEST)
-    found = await collector.search(lambda samples: samples.series(everything, MOST_COUNTED))
-    names = sorted({each.name for each in found})[: query.limit]
+    found = await _searched(collector, lambda samples: samples.series(everything, MOST_COUNTED))
+    names = sorted({each.name for each in found})[: query.limit or None]
     known = {name: [answers.Meaning(_kind(name))] for name in names}
     return _json(answers.Metadata(known))
 
@@ -153,10 +163,7 @@ async def _found(
                 found[each.name, tuple(each.labels.items())] = each
         return list(found.values())
 
-    try:
-        found = await collector.search(ask)
-    except BadFieldError as error:
-        raise bad_data(f"invalid matcher: {error}") from None
+    found = await _searched(collector, ask)
     if len(found) < MOST_COUNTED:
         return found, []
     return found, [f"more than {MOST_COUNTED} series match: only as many were looked at"]

@@ -70,7 +70,8 @@ async def series(collector: Collector, _: Request, query: SeriesQuery) -> Respon
 async def searched(collector: Collector, ask: Callable[[SampleSearch], Answer]) -> Answer:
     """What the store answers; a pattern that it refuses came in `labels`."""
     try:
-        return await collector.search(ask)
+        async with collector.questions:
+            return await collector.search(ask)
     except BadFieldError as error:
         if error.field != "pattern":
             raise
