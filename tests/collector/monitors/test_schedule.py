@@ -6,15 +6,25 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
-from fedsight.collector.monitors.contract import AwayError, ForeignAnswerError, Found, Monitor, Pace
+from fedsight.collector.monitors.contract import (
+    AwayError,
+    ForeignAnswerError,
+    Found,
+    Monitor,
+    Pace,
+    read_cursors,
+)
 from fedsight.collector.monitors.schedule import STOP_SECONDS, Schedule
 from fedsight.errors import StoreError
-from fedsight.signals import Event, batch
+from fedsight.signals import Event, Sample, batch
 from tests.collector.monitors.board import MemoryBoard, MemoryKeeper, Scripted, in_loop, until
+from tests.collector.open_store import Store
 
+NOON = 1_764_072_000 * 10**9
 QUICK = Pace(interval=0.01, deadline=0.1, longest=0.02)
 
 
@@ -116,6 +126,36 @@ async def test_the_cursor_moves_once_its_signals_are_kept() -> None:
     kept = [str(event.time).encode() for event in keeper.events]
     assert one.cursors[-1] in kept
     assert keeper.changes == len(keeper.batches)
+
+
+@in_loop
+async def test_what_the_store_refuses_holds_up_nothing(tmp_path: Path) -> None:
+    """A run that begins twice, at two times, between events that are good."""
+
+    async def look(before: int) -> Found:
+        if before:
+            return Found()
+        kinds = ["ROUND_STARTED", "RUN_STARTED", "RUN_STARTED", "ROUND_COMPLETED"]
+        told = [Event(NOON + at, "federated", kind, "r-1", 1) for at, kind in enumerate(kinds)]
+        return Found(batch([Sample(NOON, "x", 1.0)], told), cursor=b"7")
+
+    store = Store(tmp_path)
+    schedule = Schedule([(Scripted("one", look), QUICK)], store.ingest, MemoryBoard())
+    running = asyncio.create_task(schedule.run())
+    await until(lambda: schedule.records["one"].successes > 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert [kind for (kind,) in store.rows("SELECT kind FROM events ORDER BY id")] == [
+        "ROUND_STARTED",
+        "RUN_STARTED",
+        "ROUND_COMPLETED",
+        "RECORD_REFUSED",
+    ]
+    ((details,),) = store.rows("SELECT details FROM events WHERE kind = 'RECORD_REFUSED'")
+    assert '"monitor":"one"' in details
+    assert store.ask(read_cursors) == {"one": b"7"}
+    assert store.rows("SELECT count(*) FROM sample_batches") == [(1,)]
+    store.close()
 
 
 @in_loop

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from fedsight.collector.monitors import foreign
 from fedsight.collector.monitors.fl_answers import round_of
+from fedsight.collector.store.prepare import RUN_KINDS
 from fedsight.signals import Event
 
 SOURCE = "policy"
@@ -70,7 +71,8 @@ def _event(row: Row, kind: str, told: dict[str, Any], received: int) -> Event:
     time = foreign.moment(row.get("timestamp")) or received
     node = foreign.text(row.get("client_id")) or foreign.text(told.get("client_id"))
     run = foreign.text(row.get("run"))
-    # A run's own story comes from its journal; what the engine says of it is another's word.
+    # A run's own story comes from its journal: what the engine says of it is another's word.
+    kind = f"POLICY_{kind}" if kind in RUN_KINDS else kind
     return Event(time, SOURCE, kind, run, round_of(row, told), node, told)
 
 

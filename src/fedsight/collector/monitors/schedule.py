@@ -20,6 +20,8 @@ from fedsight.collector.monitors.contract import (
     cursor_write,
 )
 from fedsight.collector.monitors.record import MonitorRecord, expected
+from fedsight.collector.monitors.refusing import refusal, without
+from fedsight.door.refusal import BadFieldError
 from fedsight.door.times import now_ns
 from fedsight.signals import Batch, Event
 
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 1.0
 #: What one that took too long may take to clean up before the next look comes.
 GRACE_SECONDS = 0.1
+#: So many refusals of one batch are left out one by one; then the rest of it goes.
+MOST_REFUSED = 20
 SECOND = 1_000_000_000
 
 
@@ -121,8 +125,7 @@ class Schedule:
             batch = replace_events(batch, [*batch.events, news])
         name = record.monitor.name
         if batch.events or batch.spans or len(batch.samples) or found.cursor is not None:
-            change = None if found.cursor is None else cursor_write(name, found.cursor)
-            await asyncio.wrap_future(self._keeper.keep(batch, change))
+            await self._committed(name, batch, found.cursor)
         if found.cursor is not None:
             self._cursors[name] = found.cursor
         record.samples += len(batch.samples)
@@ -130,6 +133,22 @@ class Schedule:
         record.state = found.state
         if found.state is not None:
             await self._board.put(name, msgspec.json.encode(found.state))
+
+    async def _committed(self, name: str, batch: Batch, cursor: bytes | None) -> None:
+        """Keep a batch with its cursor; what the store refuses of it is told in its place."""
+        change = None if cursor is None else cursor_write(name, cursor)
+        told: list[Event] = []
+        while True:
+            try:
+                kept = replace_events(batch, [*batch.events, *told])
+                await asyncio.wrap_future(self._keeper.keep(kept, change))
+            except BadFieldError as refused:
+                if len(told) == MOST_REFUSED:
+                    raise
+                batch = without(refused, batch) if len(told) < MOST_REFUSED - 1 else Batch()
+                told.append(refusal(refused, name, now_ns()))
+            else:
+                return
 
     async def _failed(self, record: MonitorRecord, error: Exception) -> None:
         known = record.last_error
