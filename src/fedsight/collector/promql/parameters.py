@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
+from numpy.typing import NDArray
 
 from fedsight.collector.promql.errors import bad_data
-from fedsight.collector.promql.values import Times
 from fedsight.collector.querying.moments import duration
 from fedsight.door.refusal import BadFieldError
 from fedsight.door.times import LATEST, parse_rfc3339
@@ -98,7 +98,7 @@ def step(text: str) -> int:
     return length
 
 
-def grid(query: RangeQuery) -> Times:
+def grid(query: RangeQuery) -> NDArray[np.int64]:
     """The times of a range query. Raises PromError where there are too many."""
     start, end, each = moment("start", query.start), moment("end", query.end), step(query.step)
     if end < start:

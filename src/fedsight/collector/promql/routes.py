@@ -5,22 +5,18 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from fedsight import __version__
-from fedsight.collector.promql import answers, parameters
+from fedsight.collector.promql import parameters, shapes
 from fedsight.collector.promql.errors import Failure, bad_data
-from fedsight.collector.promql.evaluation import by_value, evaluated
-from fedsight.collector.promql.selecting import Evaluation, nanoseconds, selected_times
-from fedsight.collector.promql.syntax import parsed, selector
-from fedsight.collector.promql.values import Line, Scalar, Times, Value, Vector
+from fedsight.collector.promql.syntax import selector
 from fedsight.collector.querying.parameters import MOST_COUNTED
 from fedsight.collector.querying.rendering import chunks
 from fedsight.collector.running import Collector
@@ -29,6 +25,9 @@ from fedsight.door.endpoint import Endpoint, Nothing
 from fedsight.door.refusal import BadFieldError
 from fedsight.door.times import LATEST, now_ns
 from fedsight.signals import Series
+
+if TYPE_CHECKING:
+    from fedsight.collector.promql.asking import Told
 
 PREFIX = "/prometheus/api/v1"
 #: The Prometheus that the answers are compared with.
@@ -43,35 +42,20 @@ async def prometheus_query(
     collector: Collector, _: Request, query: parameters.InstantQuery
 ) -> Response:
     """An expression at one time."""
-    when = now_ns() if query.time is None else parameters.moment("time", query.time)
-    times = np.array([when // parameters.MILLISECOND * parameters.MILLISECOND], np.int64)
-    tree = parsed(query.query)
-    if type(tree).__name__ == "MatrixSelector":
-        lines = await _searched(collector, lambda samples: range_samples(samples, times, tree))
-        return _sent(sum(len(line.time) for line in lines), answers.sample_pieces(lines))
-    value = await _searched(collector, lambda samples: evaluated(Evaluation(samples, times), tree))
-    return _sent(_size(value), answers.instant_pieces(value, times, by_value(tree)))
+    from fedsight.collector.promql.asking import at_once  # loaded when first asked
 
-
-def range_samples(samples: SampleSearch, times: Times, tree: Any) -> list[Line]:
-    """The samples of a range vector at one time."""
-    evaluation, length = Evaluation(samples, times), nanoseconds(tree.range)
-    at = selected_times(tree.vector_selector, times)
-    return [line for line in evaluation.lines(tree.vector_selector, at, length) if len(line.time)]
+    time = now_ns() if query.time is None else parameters.moment("time", query.time)
+    return _sent(await _searched(collector, lambda store: at_once(store, query.query, time)))
 
 
 async def prometheus_query_range(
     collector: Collector, _: Request, query: parameters.RangeQuery
 ) -> Response:
     """An expression at evenly spaced times."""
+    from fedsight.collector.promql.asking import over_range  # loaded when first asked
+
     times = parameters.grid(query)
-    tree = parsed(query.query)
-    if type(tree).__name__ in ("MatrixSelector", "SubqueryExpr", "StringLiteral"):
-        raise bad_data("invalid expression type for range query, must be Scalar or instant Vector")
-    value = await _searched(collector, lambda samples: evaluated(Evaluation(samples, times), tree))
-    if not isinstance(value, Vector | Scalar):
-        raise bad_data("invalid expression type for range query, must be Scalar or instant Vector")
-    return _sent(_size(value), answers.range_pieces(value, times))
+    return _sent(await _searched(collector, lambda store: over_range(store, query.query, times)))
 
 
 async def _searched(collector: Collector, ask: Callable[[SampleSearch], Answer]) -> Answer:
@@ -82,14 +66,10 @@ async def _searched(collector: Collector, ask: Callable[[SampleSearch], Answer])
         raise bad_data(f"invalid matcher: {error}") from None
 
 
-def _size(value: Value) -> int:
-    return value.values.size if isinstance(value, Vector | Scalar) else 1
-
-
-def _sent(values: int, pieces: Iterator[bytes]) -> Response:
-    if values <= SMALL:
-        return Response(b"".join(pieces), media_type="application/json")
-    return StreamingResponse(chunks(pieces), media_type="application/json")
+def _sent(told: Told) -> Response:
+    if told.size <= SMALL:
+        return Response(b"".join(told.pieces), media_type="application/json")
+    return StreamingResponse(chunks(told.pieces), media_type="application/json")
 
 
 def _json(answer: Struct) -> Response:
@@ -102,7 +82,7 @@ async def prometheus_labels(
     """Names of labels."""
     found, warnings = await _found(collector, query)
     names = {label for each in found for label in each.labels} | ({NAME_LABEL} if found else set())
-    return _json(answers.Texts(sorted(names)[: query.limit or None], warnings))
+    return _json(shapes.Texts(sorted(names)[: query.limit or None], warnings))
 
 
 async def prometheus_label_values(
@@ -112,7 +92,7 @@ async def prometheus_label_values(
     name = request.path_params["name"]
     found, warnings = await _found(collector, query)
     values = {each.name if name == NAME_LABEL else each.labels.get(name, "") for each in found}
-    return _json(answers.Texts(sorted(values - {""})[: query.limit or None], warnings))
+    return _json(shapes.Texts(sorted(values - {""})[: query.limit or None], warnings))
 
 
 async def prometheus_series(
@@ -123,7 +103,7 @@ async def prometheus_series(
         raise bad_data("no match[] parameter provided")
     found, warnings = await _found(collector, query)
     metrics = [{NAME_LABEL: each.name, **each.labels} for each in found]
-    return _json(answers.SeriesFound(metrics[: query.limit or None], warnings))
+    return _json(shapes.SeriesFound(metrics[: query.limit or None], warnings))
 
 
 async def prometheus_metadata(
@@ -134,8 +114,8 @@ async def prometheus_metadata(
     everything = Selection(tuple(named), 0, LATEST)
     found = await _searched(collector, lambda samples: samples.series(everything, MOST_COUNTED))
     names = sorted({each.name for each in found})[: query.limit or None]
-    known = {name: [answers.Meaning(_kind(name))] for name in names}
-    return _json(answers.Metadata(known))
+    known = {name: [shapes.Meaning(_kind(name))] for name in names}
+    return _json(shapes.Metadata(known))
 
 
 def _kind(name: str) -> Any:
@@ -145,7 +125,7 @@ def _kind(name: str) -> Any:
 async def prometheus_build_info(_: Collector, __: Request, ___: Nothing) -> Response:
     """Who answers, and like which Prometheus."""
     application = f"fedsight {__version__}"
-    return _json(answers.BuildInfo(answers.Build(LIKE_VERSION, "", "", "", "", "", application)))
+    return _json(shapes.BuildInfo(shapes.Build(LIKE_VERSION, "", "", "", "", "", application)))
 
 
 async def _found(
@@ -189,16 +169,16 @@ def _read(path: str, answer: Any, query: type[Struct], response: type[Struct]) -
 
 
 ENDPOINTS = (
-    *_read("query", prometheus_query, parameters.InstantQuery, answers.Success),
-    *_read("query_range", prometheus_query_range, parameters.RangeQuery, answers.Success),
-    *_read("labels", prometheus_labels, parameters.MatchQuery, answers.Texts),
-    *_read("series", prometheus_series, parameters.MatchQuery, answers.SeriesFound),
+    *_read("query", prometheus_query, parameters.InstantQuery, shapes.Success),
+    *_read("query_range", prometheus_query_range, parameters.RangeQuery, shapes.Success),
+    *_read("labels", prometheus_labels, parameters.MatchQuery, shapes.Texts),
+    *_read("series", prometheus_series, parameters.MatchQuery, shapes.SeriesFound),
     Endpoint(
         "GET",
         f"{PREFIX}/label/{{name}}/values",
         prometheus_label_values,
         parameters.MatchQuery,
-        (answers.Texts,),
+        (shapes.Texts,),
         errors=(400, 422),
         failure=Failure,
     ),
@@ -207,10 +187,10 @@ ENDPOINTS = (
         f"{PREFIX}/metadata",
         prometheus_metadata,
         parameters.MetadataQuery,
-        (answers.Metadata,),
+        (shapes.Metadata,),
         errors=(422,),
     ),
     Endpoint(
-        "GET", f"{PREFIX}/status/buildinfo", prometheus_build_info, Nothing, (answers.BuildInfo,)
+        "GET", f"{PREFIX}/status/buildinfo", prometheus_build_info, Nothing, (shapes.BuildInfo,)
     ),
 )
