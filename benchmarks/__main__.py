@@ -27,6 +27,7 @@ NAMES = (
     "deployment",
     "aggregation",
     "algorithms",
+    "collector",
     "anomalies",
     "attacks",
     "exports",

@@ -23,6 +23,7 @@ TARGETS = {
     "deployment": 4,
     "aggregation": 5,
     "algorithms": 1,
+    "collector": 18,
     "anomalies": 3,
     "attacks": 3,
     "exports": 2,

@@ -1,0 +1,269 @@
+"""The four questions of `benchmarks.collector`, asked over HTTP before and after merging."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import httpx
+
+from benchmarks.collector_load import METRICS, ROUND_MS, Shape
+from benchmarks.collector_peers import Ours, Process, merge_ours
+from benchmarks.command import Say
+from benchmarks.measuring import FEWEST_BLOCKS, Spread, ratios, taking_turns
+from benchmarks.report import Target
+from fedsight.errors import FedsightError
+
+NAMES = ("last", "rounds", "minute_means", "count_by_client")
+METRIC = "fl_client_train_loss"
+#: Requests whose median is one block's figure.
+REQUESTS = 5
+MERGE_SECONDS = 300.0
+#: A store that cannot answer.
+NEVER = float("inf")
+HOUR_MS = 3_600_000
+
+
+class Stores(Protocol):
+    """What runs, by name; `start` starts one again in its folder."""
+
+    running: dict[str, Process]
+
+    def start(self, name: str, begin: Callable[..., Process]) -> Process: ...
+
+
+Seconds = dict[str, dict[str, list[float]]]
+Bound = Callable[[str, float, float], Target]
+
+
+@dataclass
+class Found:
+    """Seconds of each question and store, block by block, before and after merging; and bytes a
+    sample once merged."""
+
+    before: Seconds = field(default_factory=dict)
+    after: Seconds = field(default_factory=dict)
+    bytes_a_sample: dict[str, float] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, Any]:
+        """All of it, in milliseconds."""
+        found: dict[str, Any] = {}
+        for phase, seconds in (("unmerged", self.before), ("merged", self.after)):
+            for name, by_store in seconds.items():
+                for store, values in by_store.items():
+                    found[f"{name}_{store}_{phase}_ms"] = _spread(values)
+        return {**found, "bytes_a_sample": self.bytes_a_sample}
+
+    def targets(self, at_least: Bound, at_most: Bound) -> list[Target]:
+        """What was promised of queries and size."""
+        found = []
+        for name in NAMES:
+            ours = self.after[name]["ours"]
+            without = _median(ours, self.after[name]["victoria"])
+            with_round = _median(self.after[name]["victoria_round"], ours)
+            unmerged = statistics.median(self.before[name]["ours"]) / statistics.median(ours)
+            found += [
+                at_most(f"{name} over VictoriaMetrics without round", without, 1.25),
+                at_least(f"{name}: VictoriaMetrics with round over ours", with_round, 3.0),
+                at_most(f"{name} before merging over after", unmerged, 3.0),
+            ]
+        size = self.bytes_a_sample["ours"]
+        return [*found, at_most("bytes a sample once merged", size, 7.0)]
+
+
+def _spread(values: list[float]) -> Spread | None:
+    """None where the store cannot answer."""
+    return None if NEVER in values else Spread.of([1000 * value for value in values])
+
+
+def _median(values: list[float], references: list[float]) -> float:
+    return statistics.median(ratios(values, references, float))
+
+
+def queries(stores: Stores, shape: Shape, say: Say) -> Found:
+    """Ask, merge, and ask again."""
+    found = Found()
+    asked = {name: stores.running[name] for name in ("ours", "victoria", "victoria_round")}
+    asked |= {name: stores.running[name] for name in ("influx", "prometheus")}
+    for name in ("victoria", "victoria_round"):
+        _told(asked[name], "/internal/force_flush")  # else what came last is not found yet
+    _check(asked, shape)
+    found.before = _timed(asked, shape, lambda line: say(f"before merging, {line}"))
+    say("merging")
+    _merge(stores)
+    asked["ours"] = stores.running["ours"]
+    _check(asked, shape)
+    found.after = _timed(asked, shape, lambda line: say(f"after merging, {line}"))
+    for name in ("ours", "victoria", "influx", "prometheus"):
+        found.bytes_a_sample[name] = asked[name].size() / shape.samples
+    return found
+
+
+def _merge(stores: Stores) -> None:
+    """Ours by its command, VictoriaMetrics by its internal address, to the end of both."""
+    stores.running["ours"].stop()
+    merge_ours(stores.running["ours"].data)
+    stores.start("ours", Ours)
+    for name in ("victoria", "victoria_round"):
+        _told(stores.running[name], "/internal/force_merge")
+        _await_merged(stores.running[name].url)
+
+
+def _told(process: Process, path: str) -> None:
+    httpx.get(process.url + path, timeout=MERGE_SECONDS, trust_env=False).raise_for_status()
+
+
+def _await_merged(url: str) -> None:
+    until = time.monotonic() + MERGE_SECONDS
+    while time.monotonic() < until:
+        time.sleep(1.0)
+        text = httpx.get(f"{url}/metrics", timeout=60, trust_env=False).text
+        active = [line for line in text.splitlines() if line.startswith("vm_active_merges")]
+        if all(line.endswith(" 0") for line in active):
+            return
+    raise FedsightError("VictoriaMetrics did not finish merging")
+
+
+def _timed(stores: Mapping[str, Process], shape: Shape, say: Say) -> Seconds:
+    """Every question of every store, in turns."""
+    found: Seconds = {}
+    with httpx.Client(timeout=120, trust_env=False) as client:
+        for name in NAMES:
+            arms = {
+                store: _arm(client, process.url + _path(store, name, shape))
+                for store, process in stores.items()
+            }
+            say(name)
+            found[name] = taking_turns(arms, FEWEST_BLOCKS, _silent)
+    return found
+
+
+def _silent(_: str) -> None:
+    """The blocks of questions are over in a moment."""
+
+
+def _arm(client: httpx.Client, url: str) -> Callable[[], float]:
+    def median() -> float:
+        seconds = []
+        for _ in range(REQUESTS):
+            began = time.perf_counter()
+            answer = client.get(url)
+            seconds.append(time.perf_counter() - began)
+            if answer.status_code != 200:
+                return NEVER
+        return statistics.median(seconds)
+
+    return median
+
+
+def _path(store: str, name: str, shape: Shape) -> str:
+    if store == "ours":
+        return _ours(name, shape)
+    if store == "influx":
+        return _influx(name, shape)
+    if (store, name) == ("prometheus", "count_by_client"):
+        return _count_of_each(shape)
+    return _promql(name, shape)
+
+
+def _run(shape: Shape) -> str:
+    """A run in the middle of them, whose first rounds VictoriaMetrics has with rounds as labels."""
+    return f"r-{shape.runs // 2 // 2 * 2}"
+
+
+def _range(shape: Shape) -> tuple[int, int]:
+    """All of time, ms."""
+    return shape.time_ms(0, 0), shape.end_ms + 1000
+
+
+def _hour(shape: Shape) -> tuple[int, int]:
+    """An hour of the run, or all of a shorter one, in whole minutes, ms."""
+    begin = shape.time_ms(shape.runs // 2 // 2 * 2, 0) // 60_000 * 60_000
+    return begin, begin + min(HOUR_MS, shape.rounds * ROUND_MS // 60_000 * 60_000)
+
+
+def _url(path: str, **parameters: object) -> str:
+    return f"{path}?{httpx.QueryParams({k: str(v) for k, v in parameters.items()})}"
+
+
+def _ours(name: str, shape: Shape) -> str:
+    start, end = (f"{at / 1000:.3f}" for at in _range(shape))
+    of_run, whole = f"run={_run(shape)}", {"from": start, "to": end, "times": "ns"}
+    one = {"step": "3650d", **whole}
+    path = "/api/v1/query"
+    if name == "last":
+        return _url(path, name=METRIC, labels=of_run, aggregation="last", **one)
+    if name == "rounds":
+        labels = f"{of_run},node=client-7"
+        return _url(path, name=METRIC, labels=labels, limit=100_000, **whole)
+    if name == "minute_means":
+        begin, until = (f"{at / 1000:.0f}" for at in _hour(shape))
+        hour = {"from": begin, "to": until, "step": "60s", "times": "ns"}
+        return _url(path, name=METRIC, labels=of_run, aggregation="mean", **hour)
+    return _url(path, labels="__name__=~fl_client_.*", aggregation="count", **one)
+
+
+def _promql(name: str, shape: Shape) -> str:
+    start, end = _range(shape)
+    window, of_run = f"[{(end - start) // 1000 + 10}s]", f'run="{_run(shape)}"'
+    if name == "minute_means":
+        begin, until = (at // 1000 for at in _hour(shape))
+        query = f"avg by (node) (avg_over_time({METRIC}{{{of_run}}}[1m]))"
+        return _url(
+            "/api/v1/query_range", query=query, start=begin + 60, end=until, step=60, nocache=1
+        )
+    query = {
+        "last": f"last_over_time({METRIC}{{{of_run}}}{window})",
+        "rounds": f'{METRIC}{{{of_run},node="client-7"}}{window}',
+        "count_by_client": f'sum by (node) (count_over_time({{__name__=~"fl_client_.*"}}{window}))',
+    }[name]
+    return _url("/api/v1/query", query=query, time=end // 1000, nocache=1)
+
+
+def _count_of_each(shape: Shape) -> str:
+    """Prometheus cannot count several names at once: without its name a series is no other."""
+    start, end = _range(shape)
+    window = f"[{(end - start) // 1000 + 10}s]"
+    sums = [f"sum by (node) (count_over_time(fl_client_{name}{window}))" for name in METRICS]
+    return _url("/api/v1/query", query=" + ".join(sums), time=end // 1000)
+
+
+def _influx(name: str, shape: Shape) -> str:
+    begin, until = _hour(shape)
+    of_run = f"run = '{_run(shape)}'"
+    query = {
+        "last": f"SELECT last(train_loss) FROM fl_client WHERE {of_run} GROUP BY node",
+        "rounds": f"SELECT train_loss, round FROM fl_client WHERE {of_run} AND node = 'client-7'",
+        "minute_means": f"SELECT mean(train_loss) FROM fl_client WHERE {of_run} AND"
+        f" time >= {begin}ms AND time < {until}ms GROUP BY time(1m), node",
+        "count_by_client": "SELECT count(train_loss), count(train_accuracy), count(train_seconds),"
+        " count(upload_seconds) FROM fl_client GROUP BY node",
+    }[name]
+    return _url("/query", db="fl", epoch="ms", q=query)
+
+
+def _check(stores: Mapping[str, Process], shape: Shape) -> None:
+    """Ours and VictoriaMetrics hold the same: every sample, and the same last values."""
+    with httpx.Client(timeout=120, trust_env=False) as client:
+        ours = client.get(stores["ours"].url + _ours("count_by_client", shape))
+        ours.raise_for_status()
+        counted: defaultdict[str, float] = defaultdict(float)
+        for series in ours.json()["series"]:
+            counted[series["labels"]["node"]] += sum(series["values"])
+        theirs = client.get(stores["victoria"].url + _promql("count_by_client", shape)).json()
+        expected = {r["metric"]["node"]: float(r["value"][1]) for r in theirs["data"]["result"]}
+        if counted != expected or sum(counted.values()) != shape.samples:
+            raise FedsightError(
+                f"of {shape.samples} samples we count {sum(counted.values())},"
+                f" VictoriaMetrics {sum(expected.values())}"
+            )
+        last = client.get(stores["ours"].url + _ours("last", shape)).json()["series"]
+        mine = {series["labels"]["node"]: series["values"] for series in last}
+        theirs = client.get(stores["victoria"].url + _promql("last", shape)).json()
+        for series in theirs["data"]["result"]:
+            if mine[series["metric"]["node"]] != [float(series["value"][1])]:
+                raise FedsightError(f"last values differ: {series}")
