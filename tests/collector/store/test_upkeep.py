@@ -125,7 +125,7 @@ def test_old_samples_go_and_their_rollups_stay(tmp_path: Path):
         assert sorted(s.step for s in kept.segments()) == [0, *STEPS]
         assert {s.source for s in kept.segments()} == {None}
         (event,) = kept.store.rows("SELECT kind, details FROM events")
-        assert event[0] == "SAMPLES_DROPPED"
+        assert event[0] == "SAMPLES_EXPIRED"
         assert '"samples":600' in event[1].replace(" ", "")
         (minutes,) = kept.ask(lambda s: s.windows(named("load"), 60 * SECOND, "count"))
         assert minutes.value.tolist() == [120.0] * 10

@@ -115,4 +115,4 @@ def told(gone: Expired, now: int, *, rollups_kept: bool) -> Event:
         "to": max(segment.last_time for segment in segments),
         "rollups_kept": rollups_kept,
     }
-    return Event(now, "collector", "SAMPLES_DROPPED", details=details)
+    return Event(now, "collector", "SAMPLES_EXPIRED", details=details)

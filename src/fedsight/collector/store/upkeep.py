@@ -40,6 +40,10 @@ MEMORY_MB = 768
 #: Behind ingest and queries wherever they compete for a core.
 NICENESS = 10
 LONGEST_PAUSE = 60.0
+#: So many files to be merged come before more samples are sealed.
+MANY = 4 * merging.FAN_IN
+#: Where sealing lags behind, as many times the usual number of samples go into one file.
+AT_ONCE = 4
 RETENTION_SECONDS = 60.0
 
 
@@ -95,11 +99,20 @@ class Upkeep:
     def close(self) -> None:
         """Break off what is under way, which loses nothing, and end."""
         self._stop.set()
-        if self._engine is not None:
-            self._engine.interrupt()
-        if self._thread.is_alive():
-            self._thread.join()
+        while self._thread.is_alive():
+            self._break_off()
+            self._thread.join(0.05)
+        self._rest()
         self._archive.leases.sweep(at_once=True)
+
+    def _break_off(self) -> None:
+        """Interrupt a query that runs; one that has yet to begin is met the next time."""
+        engine = self._engine
+        if engine is not None:
+            import duckdb
+
+            with suppress(duckdb.ConnectionException):  # it was closed just now
+                engine.interrupt()
 
     def _loop(self) -> None:
         with suppress(OSError):  # where threads have no priority of their own
@@ -109,6 +122,7 @@ class Upkeep:
             try:
                 while self.step() and not self._stop.is_set():
                     pass
+                self._rest()
                 self.error, pause = None, self._how.look_seconds
             except Exception as error:  # a full disk or a damaged file must not end the upkeep
                 if self._stop.is_set():
@@ -123,9 +137,9 @@ class Upkeep:
         with self._snapshot() as store:
             hot = sealing.hot_state(store)
             segments = self._sound(manifest.segments(store))
-        if self._is_due(hot):
-            return self.seal()
         chosen = merging.due(manifest.raw(segments), self._how.kept.widest)
+        if self._is_due(hot) and len(chosen) < MANY:
+            return self.seal(min(hot.samples, AT_ONCE * self._how.seal_samples))
         if chosen:
             self.merge(chosen)
             return True
@@ -145,10 +159,10 @@ class Upkeep:
     def _sound(self, segments: list[Segment]) -> list[Segment]:
         return [s for s in segments if s.file not in self._archive.sealed.problems]
 
-    def seal(self) -> bool:
-        """Seal the oldest hot samples; False where there are none."""
+    def seal(self, most: int = 0) -> bool:
+        """Seal the oldest hot samples, about `most`; False where there are none."""
         began = time.monotonic()
-        most = self._how.seal_samples
+        most = max(most, self._how.seal_samples)
         with self._working() as engine:
             made = sealing.seal(engine, self._file, self._folder, self._ingest, most)
             self._tell_series(engine)
@@ -233,13 +247,20 @@ class Upkeep:
 
     @contextmanager
     def _working(self) -> Iterator[DuckDBPyConnection]:
-        """An engine for one piece of work: what it took of memory goes back at the end."""
+        """The engine that does the work; after a failure, another one."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._engine = open_engine(self._folder, threads=1, memory_mb=MEMORY_MB)
+        if self._engine is None:
+            self._engine = open_engine(self._folder, threads=1, memory_mb=MEMORY_MB)
         try:
             yield self._engine
-        finally:
-            engine, self._engine = self._engine, None
+        except BaseException:
+            self._rest()
+            raise
+
+    def _rest(self) -> None:
+        """Close the engine: what it took of memory goes back."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
             engine.close()
 
     @contextmanager
