@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -54,41 +55,14 @@ def collector(
     Prints `listening on URL` once it does. Bound beyond loopback, every request needs the token of
     the data directory, and a one-time address for a browser is printed.
     """
-    from fedsight.cli.alert_options import alert_options
-    from fedsight.cli.anomaly_options import anomaly_options
-    from fedsight.cli.backend_options import backend_options
-    from fedsight.cli.elastic import search_server
-    from fedsight.cli.monitoring import fl_server_url, monitor_plan
-    from fedsight.cli.store_options import upkeeping
-    from fedsight.collector.options import CollectorOptions
+    from fedsight.cli.collector_options import collector_options
     from fedsight.collector.service import run
-    from fedsight.door.tls import Tls
 
     settings = load(config)
     log_to_stderr(settings.log.level)
-    own = settings.collector
-    tls = Tls.of(tls_cert or own.tls_cert, tls_key or own.tls_key)
+    options = collector_options(settings, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
     run(
-        CollectorOptions(
-            data=settings.data,
-            host=settings.collector.host if host is None else host,
-            port=settings.collector.port if port is None else port,
-            hosts=settings.collector.hosts,
-            shared=shared,
-            reader=reader,
-            until_stdin_closes=until_stdin_closes,
-            journal_keep_days=settings.journal.keep_days,
-            fl_server_url=fl_server_url(settings),
-            upkeep=upkeeping(settings),
-            monitors=monitor_plan(settings),
-            alerts=alert_options(settings),
-            tls=tls,
-            anomalies=anomaly_options(settings),
-            export_keep_days=settings.export.retention_days,
-            export_bytes=settings.export.max_bytes,
-            elasticsearch=search_server(settings),
-            backends=backend_options(settings),
-        )
+        replace(options, shared=shared, reader=reader, until_stdin_closes=until_stdin_closes),
     )
 
 
