@@ -13,6 +13,9 @@ from fedsight.config.exports import (
     ElasticsearchSettings,
     ExportSettings,
 )
+from fedsight.config.ingest import (
+    IngestSettings,
+)
 from fedsight.config.monitors import (
     MonitorSettings,
     TargetSettings,
@@ -70,6 +73,7 @@ __all__ = [
     "FederationSettings",
     "GeneralSettings",
     "InfluxSettings",
+    "IngestSettings",
     "JournalSettings",
     "LogSettings",
     "ModelSettings",

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fedsight.config.alerts import AlertSettings
 from fedsight.config.anomalies import AnomalySettings
 from fedsight.config.exports import ElasticsearchSettings, ExportSettings
+from fedsight.config.ingest import IngestSettings
 from fedsight.config.monitors import MonitorSettings
 from fedsight.config.run import RunSettings
 from fedsight.config.section import Section
@@ -39,6 +40,7 @@ SECTIONS: tuple[type[Section], ...] = (
     GeneralSettings,
     LogSettings,
     CollectorSettings,
+    IngestSettings,
     JournalSettings,
     ModelSettings,
     ServiceSettings,
@@ -65,6 +67,7 @@ class Settings:
     data: Path
     log: LogSettings
     collector: CollectorSettings
+    ingest: IngestSettings
     journal: JournalSettings
     models: ModelSettings
     services: ServiceSettings
