@@ -6,16 +6,19 @@ import csv
 import io
 import json
 import signal
+import ssl
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.command import fedsight, line_with, started
 from tests.collector.open_store import Store
 from tests.collector.shipments import ended, shipment, whole_run
 from tests.collector.shipments import started as begun
+from tests.federated.link.certificates import certificate
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +96,27 @@ def test_a_collector_that_is_up_makes_the_file(served: tuple[Path, str], tmp_pat
     assert told["tables"]["runs"]["rows"] == 2
     # It fetched what it asked for, and leaves nothing behind.
     assert list((folder / "exports").iterdir()) == []
+
+
+def test_a_collector_behind_tls_makes_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    filled(folder)
+    tls = certificate(tmp_path)
+    where = {"COLLECTOR_TLS_CERT": str(tls.certificate), "COLLECTOR_TLS_KEY": str(tls.key)}
+    with started(folder, "serve", "collector", "--port", "0", **where) as serving:
+        url = line_with(serving, "listening on").split()[-1]
+        where["COLLECTOR_PORT"] = url.rsplit(":", 1)[1]
+        done = fedsight(folder, "export", "r-1", "--table", "runs", **where)
+        told = httpx.get(f"{url}/metrics", verify=where_to_trust(tls.certificate)).text
+        serving.send_signal(signal.SIGTERM)
+        serving.communicate(timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["id"] == "r-1"
+    assert "fedsight_collector_exports_made_total 1.0" in told
+
+
+def where_to_trust(file: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=file)
 
 
 @pytest.mark.parametrize(

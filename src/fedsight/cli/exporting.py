@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedsight.cli.attached import PortInUseError, answers, reachable, token
+from fedsight.cli.attached import PortInUseError, answers, collector_url, token
 from fedsight.config import Settings
 from fedsight.errors import FedsightError, UsageError
 
@@ -131,7 +131,8 @@ def from_collector(settings: Settings, asked: Asked, target: Path) -> bool:
     import httpx
 
     with httpx.Client(
-        base_url=f"http://{reachable(settings.collector.host)}:{port}",
+        base_url=collector_url(settings, port),
+        verify=settings.collector.trust.verify(),
         headers={"Authorization": f"Bearer {token(settings.data)}"},
         timeout=ANSWER_SECONDS,
         trust_env=False,

@@ -56,6 +56,8 @@ def notebook(
 
     It asks the collector each time it runs, or with --offline reads a file beside it.
     """
+    from fedsight.cli.attached import collector_url
+
     _check_installed()
     with stored(config) as store:
         run_id = full_id(store, run)
@@ -67,7 +69,9 @@ def notebook(
     settings = load(config)
     if offline:
         _write_data(settings, run_id, data)
-    text = assembled(found, url_of(settings), data.name, offline=offline)
+    text = assembled(
+        found, collector_url(settings, settings.collector.port), data.name, offline=offline
+    )
     with written(target) as out:
         out.write(text.encode())
     print(f"{target}: open it with `jupyter lab {target}`")
@@ -90,13 +94,6 @@ def _summary(store: Any, run_id: str) -> RunSummary:
     found = queries.run(store, run_id, queries.now_ns())
     assert found is not None
     return found
-
-
-def url_of(settings: Settings) -> str:
-    """Where the collector of these settings listens."""
-    from fedsight.cli.attached import reachable
-
-    return f"http://{reachable(settings.collector.host)}:{settings.collector.port}"
 
 
 def _write_data(settings: Settings, run_id: str, target: Path) -> None:
