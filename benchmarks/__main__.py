@@ -31,6 +31,7 @@ NAMES = (
     "anomalies",
     "attacks",
     "exports",
+    "promql",
 )
 PAGE = ROOT / "docs" / "benchmarks.md"
 

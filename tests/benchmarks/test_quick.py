@@ -27,6 +27,7 @@ TARGETS = {
     "anomalies": 3,
     "attacks": 3,
     "exports": 2,
+    "promql": 1,
 }
 
 
