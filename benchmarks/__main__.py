@@ -32,6 +32,7 @@ NAMES = (
     "attacks",
     "exports",
     "promql",
+    "stream",
 )
 PAGE = ROOT / "docs" / "benchmarks.md"
 

@@ -28,6 +28,7 @@ TARGETS = {
     "attacks": 3,
     "exports": 2,
     "promql": 1,
+    "stream": 3,
 }
 
 

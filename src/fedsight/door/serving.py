@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -105,6 +106,7 @@ async def serve(
         server.should_exit = True
         on_stop()
 
+    _allow_files()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
@@ -112,6 +114,12 @@ async def serve(
         _call_at_end_of_input(lambda: loop.call_soon_threadsafe(stop))
     await server.serve(sockets=[listener, *more])
     return server.started
+
+
+def _allow_files() -> None:
+    """As many open connections as this user may have: systems start a process with 1,024 files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _call_at_end_of_input(then: Callable[[], object]) -> None:

@@ -39,7 +39,7 @@ def test_an_event_is_told_as_its_source_says(
     store: Store, event: Event, type_: str, streams: tuple[str, ...]
 ) -> None:
     [packet] = packets(store, event)
-    message = msgspec.json.decode(packet.text)
+    message = msgspec.json.decode(packet.message["text"])
     assert (message["type"], message["cursor"]) == (type_, packet.cursor)
     assert packet.streams == streams
     assert packet.cursor == cursor_of(1)

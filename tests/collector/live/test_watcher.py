@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from starlette.types import Message
 
 from fedsight.collector.live.messages import Packet
 from fedsight.collector.live.watcher import Replay, Send, Watcher
+from fedsight.door.websockets import framed
 
 
 class Socket:
@@ -16,13 +18,13 @@ class Socket:
         self.writable = asyncio.Event()
         self.writable.set()
 
-    async def send(self, text: str) -> None:
+    async def send(self, message: Message) -> None:
         await self.writable.wait()
-        self.took.append(text)
+        self.took.append(message["text"])
 
 
 def packet(number: int, run: str | None = None) -> Packet:
-    return Packet(number, ("fl_training",), run, str(number))
+    return Packet(number, ("fl_training",), run, framed(str(number)))
 
 
 async def nothing(_: Replay, __: Send) -> None:
@@ -89,9 +91,9 @@ def test_what_comes_during_a_replay_waits_for_its_end() -> None:
         going = asyncio.Event()
 
         async def replay(_: Replay, send: Send) -> None:
-            await send("old")
+            await send(framed("old"))
             await going.wait()
-            await send("older news")
+            await send(framed("older news"))
 
         pump = asyncio.create_task(mine.pump(replay))
         mine.offer(Replay(0, 1, frozenset({"fl_training"}), None))

@@ -12,9 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
+from starlette.types import Message
 
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import EventRow, RoundRow
+from fedsight.door.websockets import framed
 
 Stream = Literal["fl_training", "network_performance", "policy_events", "system_events", "alerts"]
 STREAM_OF_SOURCE: dict[str, Stream] = {
@@ -81,12 +83,12 @@ class NetworkAlert(Struct, frozen=True, tag_field="type", tag="network_alert"):
 
 
 class Packet(NamedTuple):
-    """One message, encoded once for all who watch any of its streams."""
+    """One message, encoded and framed once for all who watch any of its streams."""
 
     cursor: int
     streams: tuple[Stream, ...]
     run: str | None
-    text: str
+    message: Message
 
 
 def cursor_of(event_id: int) -> int:
@@ -113,9 +115,9 @@ def packets_after(
 def _packets(store: sqlite3.Connection, event: EventRow) -> Iterator[Packet]:
     change = _change(store, event)
     if change is not None:
-        yield Packet(change.cursor, ("fl_training",), event.run, encoded(change))
+        yield Packet(change.cursor, ("fl_training",), event.run, framed(encoded(change)))
     message, streams = _own(event)
-    yield Packet(message.cursor, streams, event.run, encoded(message))
+    yield Packet(message.cursor, streams, event.run, framed(encoded(message)))
 
 
 def _change(store: sqlite3.Connection, event: EventRow) -> RoundUpdate | RunUpdate | None:

@@ -79,7 +79,7 @@ class Watch:
             await socket.close(TRY_AGAIN_LATER)
             return
         await socket.accept()
-        mine = Watcher(socket.send_text, self._capacity)
+        mine = Watcher(socket.send, self._capacity)
         self._hub.watchers.add(mine)
         works = (self._listen(socket, mine), mine.pump(self._replay), mine.lagging.wait())
         tasks = [asyncio.create_task(work) for work in works]
@@ -131,7 +131,7 @@ class Watch:
             )
             for packet in packets:
                 if wanted.after < packet.cursor <= wanted.upto and _matches(packet, wanted):
-                    await send(packet.text)
+                    await send(packet.message)
             if after == known:
                 return
 

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, NamedTuple
 
+from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 from fedsight.collector.live.messages import Packet, Stream
 
-#: Sends one text; waits where the reader takes no more. Raises what `GONE` holds at its end.
-Send = Callable[[str], Coroutine[Any, Any, None]]
+#: Sends one message; waits where the reader takes no more. Raises what `GONE` holds at its end.
+Send = Callable[[Message], Coroutine[Any, Any, None]]
 GONE = (WebSocketDisconnect, RuntimeError)
 
 
@@ -63,6 +64,10 @@ def begin(sending: Coroutine[Any, Any, None]) -> Begun | None:
 Item = Packet | str | Replay | Begun
 
 
+def _message(item: Packet | str) -> Message:
+    return {"type": "websocket.send", "text": item} if isinstance(item, str) else item.message
+
+
 class Watcher:
     """One connection. For use in the event loop alone."""
 
@@ -92,7 +97,7 @@ class Watcher:
         if self._busy or isinstance(item, Replay) or self._queue.qsize():
             return self._queued(item)
         try:
-            begun = begin(self._send(item if isinstance(item, str) else item.text))
+            begun = begin(self._send(_message(item)))
         except GONE:
             return False
         return begun is None or self._queued(begun)
@@ -115,7 +120,7 @@ class Watcher:
                 elif isinstance(item, Replay):
                     await replay(item, self._send)
                 else:
-                    await self._send(item if isinstance(item, str) else item.text)
+                    await self._send(_message(item))
                 self._busy = False
         finally:
             self._give_up()
