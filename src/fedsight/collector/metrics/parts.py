@@ -9,6 +9,7 @@ from prometheus_client.core import Metric
 
 from fedsight.collector.current.remote import RedisCurrent
 from fedsight.collector.metrics.figures import counter, gauge
+from fedsight.collector.store.archive import Archive
 
 if TYPE_CHECKING:
     from fedsight.collector.running import Collector
@@ -28,6 +29,10 @@ def upkeep(collector: Collector) -> Iterator[Metric]:
     yield counter("store_dropped_files", "Files dropped for their age.", done.dropped_files)
     yield counter("store_dropped_samples", "Samples dropped with them.", done.dropped_samples)
     yield counter("store_upkeep_failures", "Attempts at any of it that failed.", done.failures)
+    archive = collector.readers.archive
+    if isinstance(archive, Archive):
+        yield gauge("store_files_waiting", "Replaced files still read.", archive.leases.waiting)
+        yield gauge("store_unreadable_files", "Damaged files.", len(archive.sealed.problems))
 
 
 def backends(collector: Collector) -> Iterator[Metric]:
