@@ -73,6 +73,12 @@ class Sealed:
             elif (size := file.stat().st_size) != segment.bytes:
                 self.problems[segment.file] = f"has {size} bytes instead of {segment.bytes}"
 
+    def forget_gone(self, segments: Sequence[Segment]) -> None:
+        """Files that no longer belong to the store are nobody's problem."""
+        if self.problems:
+            named = {segment.file for segment in segments}
+            self.problems = {file: why for file, why in self.problems.items() if file in named}
+
     def raw(
         self, segments: Sequence[Segment], ids: NDArray[np.int64], spans: Sequence[Span]
     ) -> RawSamples:

@@ -44,6 +44,7 @@ class EmbeddedSearch:
         index.refresh(snapshot)
         self._hot = hot.read(snapshot)
         self._segments = manifest.segments(snapshot)
+        sealed.forget_gone(self._segments)
         self._raw = manifest.raw(self._segments)
 
     def series(self, selection: Selection, limit: int) -> list[Series]:

@@ -102,8 +102,7 @@ class Upkeep:
         while self._thread.is_alive():
             self._break_off()
             self._thread.join(0.05)
-        self._rest()
-        self._archive.leases.sweep(at_once=True)
+        self._rest()  # files that were replaced wait for the next start: others may read them
 
     def _break_off(self) -> None:
         """Interrupt a query that runs; one that has yet to begin is met the next time."""
@@ -227,7 +226,7 @@ class Upkeep:
         return made
 
     def compact(self, tell: Callable[[str], object] = lambda _: None) -> None:
-        """Seal and merge all there is, now; call it only where the thread was not started."""
+        """Seal and merge all there is, now. Only where no collector and no thread does so."""
         while self.seal():
             tell(f"sealed {self.done.sealed_samples:,} samples")
         while chosen := self._mergeable():
@@ -236,6 +235,7 @@ class Upkeep:
         with self._snapshot() as store:
             segments = self._sound(manifest.segments(store))
         self.let_go(segments)
+        self._archive.leases.sweep(at_once=True)
 
     def _mergeable(self) -> list[Segment]:
         with self._snapshot() as store:
