@@ -18,7 +18,14 @@ from fedsight.signals import Batch, Shipment
 class Process:
     """`fedsight serve collector` with more flags; use as a context."""
 
-    def __init__(self, data: Path, *flags: str, redis: int | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *flags: str,
+        redis: int | None = None,
+        influx: int | None = None,
+        port: int = 0,
+    ) -> None:
         self.data = data
         known = {key: value for key, value in os.environ.items() if not key.startswith("FEDSIGHT")}
         environment = {**known, "FEDSIGHT_DATA": str(data), "ENABLE_ANOMALY_DETECTION": "false"}
@@ -27,6 +34,12 @@ class Process:
                 "FEDSIGHT_CACHE_BACKEND": "redis",
                 "REDIS_HOST": "127.0.0.1",
                 "REDIS_PORT": str(redis),
+            }
+        if influx is not None:
+            environment |= {
+                "FEDSIGHT_STORE_BACKEND": "influxdb",
+                "INFLUXDB_HOST": "127.0.0.1",
+                "INFLUXDB_PORT": str(influx),
             }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fedsight", "serve", "collector", "--port", str(port), *flags],
