@@ -2,15 +2,14 @@ import numpy as np
 import pytest
 
 from fedsight.federated.scrutiny.outliers import FEWEST, MOST_PEERS, deviations, looks
-from fedsight.federated.scrutiny.sketch import Sketch, Sketcher
+from fedsight.federated.scrutiny.sketch import Sketches, direct
 
 RNG = np.random.default_rng(0)
 
 
-def sketched(updates: np.ndarray) -> list[Sketch]:
+def sketched(updates: np.ndarray) -> Sketches:
     model = np.zeros(updates.shape[1], np.float32)
-    sketcher = Sketcher(1)
-    return [sketcher.sketch(one, model) for one in updates.astype(np.float32)]
+    return direct(list(updates.astype(np.float32)), model)
 
 
 def honest(count: int, size: int = 200, seed: int = 0) -> np.ndarray:
@@ -28,9 +27,10 @@ def scores(updates: np.ndarray) -> list[float]:
 
 
 def test_deviations_are_robust() -> None:
-    found = deviations(np.array([1.0, 2.0, 3.0, 4.0, 100.0]), 0.1)
-    assert found.tolist() == pytest.approx([-1.349, -0.6745, 0.0, 0.6745, 65.43], abs=0.01)
-    assert deviations(np.array([1.0, 1.0, 1.05]), 0.1).tolist() == pytest.approx([0, 0, 0.5])
+    rows = np.array([[1.0, 2.0, 3.0, 4.0, 100.0], [1.0, 1.0, 1.05, 1.0, 1.0]])
+    found = deviations(rows, np.array([0.1, 0.1]))
+    assert found[0].tolist() == pytest.approx([-1.349, -0.6745, 0.0, 0.6745, 65.43], abs=0.01)
+    assert found[1].tolist() == pytest.approx([0, 0, 0.5, 0, 0])
 
 
 def test_honest_updates_are_like_one_another() -> None:

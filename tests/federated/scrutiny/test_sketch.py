@@ -1,19 +1,17 @@
-import math
-
 import numpy as np
 import pytest
 
-from fedsight.federated.scrutiny.sketch import BLOCK, LONGEST, WIDTH, Sketcher
+from fedsight.federated.scrutiny.sketch import BLOCK, LONGEST, WIDTH, Sketcher, direct
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
-def test_a_short_update_is_kept_as_it_is() -> None:
-    found = Sketcher(1).sketch(np.array([4, 2], np.float32), np.array([1, -2], np.float32))
-    assert found.norm == 5.0
-    assert found.places.tolist() == [3.0, 4.0]
+def test_short_updates_are_kept_as_they_are() -> None:
+    found = direct([np.array([4, 2], np.float32), np.ones(2, np.float32)], np.ones(2, np.float32))
+    assert found.rows.tolist() == [[3.0, 1.0], [0.0, 0.0]]
+    assert found.norms.tolist() == [pytest.approx(10**0.5), 0.0]
 
 
 @pytest.mark.parametrize("size", [WIDTH + 1, 10 * WIDTH, BLOCK, BLOCK + 7, 2 * BLOCK + 3 * WIDTH])
@@ -40,11 +38,14 @@ def test_the_same_values_in_another_block_are_no_twin() -> None:
 
 
 def test_an_update_beyond_all_numbers_is_very_long_and_like_nothing() -> None:
-    model = np.zeros(3, np.float32)
-    found = Sketcher(5).sketch(np.full(3, 3e38, np.float32), model)
+    far = np.full(2 * WIDTH, 3e38, np.float32)
+    found = Sketcher(5).sketch(far, np.zeros_like(far))
     assert found.norm == LONGEST
     assert not found.places.any()
-    assert math.isfinite(found.norm)
+    short = direct([far, np.ones_like(far)], np.zeros_like(far))
+    assert short.norms.tolist() == [LONGEST, pytest.approx((2 * WIDTH) ** 0.5)]
+    assert not short.rows[0].any()
+    assert short.rows[1].all()
 
 
 def test_signs_are_drawn_anew_for_every_run() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from fedsight.federated.runs.state import State
 from fedsight.federated.scrutiny.outliers import Look
@@ -25,8 +25,7 @@ SUSPECTED, CLEARED = 2.0, 1.4
 MOST_NODES = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Suspicion:
+class Suspicion(NamedTuple):
     """The evidence against one node: `score` is compared with `threshold`.
 
     `changed` in the round in which the node became suspected, or was cleared.

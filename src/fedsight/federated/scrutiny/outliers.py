@@ -17,13 +17,12 @@ outliers: do not use standard deviation around the mean, use absolute deviation 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsight.federated.scrutiny.sketch import Sketch
+from fedsight.federated.scrutiny.sketch import Sketches
 
 #: With fewer updates nobody can say who is the odd one out.
 FEWEST = 5
@@ -43,11 +42,12 @@ LEAST_DEVIATION, MOST_DEVIATION = -3.0, 8.0
 #: So many deviations of a twin are no evidence yet: two nodes of many are always alike.
 TWIN_MARGIN = 4.0
 
+_LEAST = np.array([LEAST_LOG_NORM, LEAST_COSINE, LEAST_TWIN])
+
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """One update beside the others of its round.
 
     `norm` is Euclidean, `cosine` the median to the others' updates and `twin` the greatest; None
@@ -65,52 +65,58 @@ class Look:
     score: float | None = None
 
 
-def looks(sketches: Sequence[Sketch], rng: np.random.Generator) -> list[Look]:
+def looks(sketches: Sketches, rng: np.random.Generator) -> list[Look]:
     """Compare the updates of one round. `rng` draws the peers where there are very many."""
-    norms = np.array([one.norm for one in sketches])
-    moved = np.flatnonzero(norms > 0)
-    found = [Look(float(norm)) for norm in norms]
-    if len(moved) < 2:
-        return found
-    places = np.stack([sketches[at].places for at in moved.tolist()])
-    cosine, twin = _cosines(places, rng)
-    if len(moved) < FEWEST:
-        columns = [_listed(cosine), _listed(twin)]
-        for at, row in zip(moved.tolist(), zip(*columns, strict=True), strict=True):
-            found[at] = Look(float(norms[at]), *row)
-        return found
-    by_norm = deviations(np.log(norms[moved]), LEAST_LOG_NORM)
-    by_cosine = -deviations(cosine, LEAST_COSINE)
-    by_twin = np.where(twin >= TWIN_COSINE, deviations(_fisher(twin), LEAST_TWIN), 0.0)
-    score = _score(by_norm, by_cosine, by_twin)
-    columns = [_listed(one) for one in (cosine, twin, by_norm, by_cosine, by_twin, score)]
-    for at, row in zip(moved.tolist(), zip(*columns, strict=True), strict=True):
-        found[at] = Look(float(norms[at]), *row)
+    norms = sketches.norms
+    moved = norms > 0
+    if moved.all():
+        return _compared(sketches, rng)
+    rest = iter(_compared(Sketches(norms[moved], sketches.rows[moved]), rng))
+    return [next(rest) if one else Look(0.0) for one in moved.tolist()]
+
+
+def _compared(sketches: Sketches, rng: np.random.Generator) -> list[Look]:
+    """The same, of updates none of which is zero."""
+    norms, rows = sketches
+    if len(norms) < 2:
+        return [Look(norm) for norm in norms.tolist()]
+    cosine, twin = _cosines(rows, rng)
+    columns = [norms.tolist(), cosine.tolist(), twin.tolist()]
+    if len(norms) >= FEWEST:
+        fisher = np.arctanh(np.minimum(twin, MOST_COSINE))
+        found = deviations(np.array([np.log(norms), -cosine, fisher]), _LEAST)
+        found[2, twin < TWIN_COSINE] = 0.0
+        columns += [*found.tolist(), _scores(found).tolist()]
+    return list(map(Look, *columns))
+
+
+def deviations(values: Floats, least: Floats) -> Floats:
+    """How many robust standard deviations each value lies above its row's median, shape (k, n).
+
+    `least` is the smallest that a deviation of a row may be, shape (k,).
+    """
+    away = values - _medians(values)[:, None]
+    spread = np.maximum(MAD * _medians(np.abs(away)), least)
+    found: Floats = away / spread[:, None]
     return found
 
 
-def deviations(values: Floats, least: float) -> Floats:
-    """How many robust standard deviations each value lies above the median."""
-    away = values - _median(values)
-    spread = MAD * _median(np.abs(away))
-    found: Floats = away / max(spread, least)
-    return found
-
-
-def _score(norm: Floats, cosine: Floats, twin: Floats) -> Floats:
+def _scores(found: Floats) -> Floats:
     """Norm and cosine add up as independent normals do (Stouffer's method); a twin is evidence
     by itself."""
-    both = np.clip(norm, LEAST_DEVIATION, MOST_DEVIATION)
-    both = (both + np.clip(cosine, LEAST_DEVIATION, MOST_DEVIATION)) / math.sqrt(2)
-    alike = np.clip(twin - TWIN_MARGIN, 0, MOST_DEVIATION)
-    found: Floats = np.where(alike > 0, np.maximum(both, alike), both)
-    return found
+    norm, cosine = np.clip(found[:2], LEAST_DEVIATION, MOST_DEVIATION)
+    both: Floats = (norm + cosine) / math.sqrt(2)
+    alike = found[2] - TWIN_MARGIN
+    if alike.max() <= 0:
+        return both
+    return np.where(alike > 0, np.maximum(both, np.minimum(alike, MOST_DEVIATION)), both)
 
 
-def _cosines(places: NDArray[np.float32], rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _cosines(rows: NDArray[np.float32], rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Of each update, the median and the greatest cosine to others, shapes (n,)."""
-    unit = places / np.maximum(np.linalg.norm(places, axis=1, keepdims=True), 1e-30)
-    count = len(unit)
+    count = len(rows)
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    unit = rows / np.maximum(lengths, 1e-30)[:, None]
     peers = np.arange(count)
     if count > MOST_PEERS:
         peers = np.sort(rng.choice(count, MOST_PEERS, replace=False))
@@ -119,24 +125,14 @@ def _cosines(places: NDArray[np.float32], rng: np.random.Generator) -> tuple[Flo
     cosines.sort(axis=1)
     others = np.full(count, len(peers))
     others[peers] -= 1
-    rows = np.arange(count)
-    median = (cosines[rows, (others - 1) // 2] + cosines[rows, others // 2]) / 2
-    return np.clip(median, -1, 1), np.clip(cosines[rows, others - 1], -1, 1)
+    every = np.arange(count)
+    median = (cosines[every, (others - 1) // 2] + cosines[every, others // 2]) / 2
+    return np.clip(median, -1, 1), np.clip(cosines[every, others - 1], -1, 1)
 
 
-def _median(values: Floats) -> float:
-    """As numpy's, which takes ten times as long on ten values."""
-    ordered = np.sort(values)
-    middle = len(ordered) // 2
-    if len(ordered) % 2:
-        return float(ordered[middle])
-    return float(ordered[middle - 1] + ordered[middle]) / 2
-
-
-def _fisher(cosine: Floats) -> Floats:
-    found: Floats = np.arctanh(np.clip(cosine, -MOST_COSINE, MOST_COSINE))
-    return found
-
-
-def _listed(values: Floats) -> list[float]:
-    return [float(value) for value in values]
+def _medians(values: Floats) -> Floats:
+    """Of each row; as numpy's, which takes ten times as long on ten values."""
+    ordered = np.sort(values, axis=1)
+    middle = ordered.shape[1] // 2
+    found: Floats = ordered[:, middle]
+    return found if ordered.shape[1] % 2 else (found + ordered[:, middle - 1]) / 2

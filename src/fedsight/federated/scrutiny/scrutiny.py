@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,12 +10,11 @@ from fedsight.federated.flat import Vector
 from fedsight.federated.runs.state import State
 from fedsight.federated.scrutiny.evidence import Evidence, Suspicion
 from fedsight.federated.scrutiny.outliers import Look, looks
-from fedsight.federated.scrutiny.sketch import Sketch, Sketcher
+from fedsight.federated.scrutiny.sketch import DIRECT, Sketch, Sketcher, direct, gathered
 from fedsight.signals import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a round gave of one node: its update beside the others', and what is known by now."""
 
     look: Look
@@ -58,7 +57,7 @@ class Verdict:
             "threshold": None if suspicion is None else suspicion.threshold,
             "evidence": {
                 "rounds": 0 if suspicion is None else suspicion.rounds,
-                **{name: _rounded(value) for name, value in asdict(self.look).items()},
+                **{name: _rounded(value) for name, value in self.look._asdict().items()},
             },
         }
 
@@ -74,26 +73,37 @@ class Scrutiny:
         self._sketcher = Sketcher(seed)
         self._rng = np.random.default_rng(seed)
         self._evidence = Evidence()
-        self._model: Vector | None = None
-        self._seen: dict[str, Sketch] = {}
+        self._model: Vector = np.empty(0, np.float32)
+        self._sketches: dict[str, Sketch] = {}
+        self._short: dict[str, Vector] = {}
 
     def begin(self, model: Vector) -> None:
         """A round begins from `model`, shape (n,), which is not copied and not written to."""
         self._model = model
-        self._seen.clear()
+        self._sketches.clear()
+        self._short.clear()
 
     def see(self, node: str, vector: Vector) -> None:
         """A node's model has come; one of another shape or dtype is not looked at."""
         model = self._model
-        if model is not None and vector.shape == model.shape and vector.dtype == model.dtype:
-            self._seen[node] = self._sketcher.sketch(vector, model)
+        if vector.shape != model.shape or vector.dtype != model.dtype:
+            return
+        if len(model) <= DIRECT:
+            self._short[node] = vector
+        else:
+            self._sketches[node] = self._sketcher.sketch(vector, model)
 
     def judge(self) -> dict[str, Verdict]:
         """The round is whole: a verdict on every node that was seen."""
-        nodes, sketches = list(self._seen), list(self._seen.values())
-        self._seen.clear()
+        nodes = list(self._short or self._sketches)
         if not nodes:
             return {}
+        if self._short:
+            sketches = direct(list(self._short.values()), self._model)
+        else:
+            sketches = gathered(list(self._sketches.values()))
+        self._sketches.clear()
+        self._short.clear()
         found = looks(sketches, self._rng)
         return {
             node: Verdict(look, self._evidence.add(node, look))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 
 from fedsight.federated.flat import Vector
 
-#: Places of a sketch: an error of 0.03 in a cosine. A shorter update is kept as it is.
+#: Places of a sketch: an error of 0.03 in a cosine.
 WIDTH = 1024
+#: An update that is no longer than this is kept as it is: a sketch of it would hardly be shorter,
+#: and would take longer than the rest of a very short round.
+DIRECT = 4096
 #: Values that are looked at at once, a multiple of WIDTH: they stay in the processor's cache.
 BLOCK = 256 * WIDTH
-
 #: Signs beyond a block's, for the blocks of a long vector to begin at different ones.
 SPARE = 1 << 20
 #: What the norm of an update counts as whose square is not finite.
@@ -31,11 +34,35 @@ LONGEST = 1e30
 Floats = NDArray[np.float32]
 
 
+class Sketches(NamedTuple):
+    """The updates of a round: their Euclidean norms (n,), and a row for each (n, k) float32 whose
+    angles are theirs."""
+
+    norms: NDArray[np.float64]
+    rows: Floats
+
+
 class Sketch(NamedTuple):
-    """An update's Euclidean norm, and its sketch (k,) float32."""
+    """One update's norm, and its sketch (WIDTH,) float32."""
 
     norm: float
     places: Floats
+
+
+def gathered(sketches: Sequence[Sketch]) -> Sketches:
+    """Sketches of one sketcher, put together."""
+    norms = np.array([one.norm for one in sketches])
+    return Sketches(norms, np.stack([one.places for one in sketches]))
+
+
+def direct(vectors: Sequence[Vector], model: Vector) -> Sketches:
+    """Short updates as they are: those of nodes' models, each of shape (n,), from `model`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = np.subtract(vectors, model, dtype=np.float32, casting="same_kind")
+        squares = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
+    if not np.isfinite(squares).all():
+        return gathered([_bounded(float(one), row) for one, row in zip(squares, rows, strict=True)])
+    return Sketches(np.sqrt(squares), rows)
 
 
 def _bounded(square: float, places: Floats) -> Sketch:
@@ -66,9 +93,6 @@ class Sketcher:
 
     def _sketch(self, vector: Vector, model: Vector) -> Sketch:
         size = len(vector)
-        if size <= WIDTH:
-            change = (vector - model).astype(np.float32, copy=False)
-            return _bounded(float(np.dot(change, change)), change)
         if size != self._size:
             self._prepare(size)
         places, square = np.zeros(WIDTH, np.float32), 0.0
