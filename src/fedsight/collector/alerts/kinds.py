@@ -27,9 +27,9 @@ KINDS = {
         "warning", "a latency is 100 ms over the mean of the 10 before it"
     ),
     "series_anomaly": AlertKind(
-        "warning", "a series does what it did not do before, by the streaming detector"
+        "warning", "a value or the shape of the last 64 points lies far from all before, in a series"
     ),
     "update_suspected": AlertKind(
-        "critical", "a client's update is an outlier among those of its round"
+        "critical", "a client's updates are unlike those of the others, round after round"
     ),
 }

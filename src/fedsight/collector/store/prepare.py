@@ -83,6 +83,8 @@ RUN_KINDS = frozenset(
         "CLIENT_FAILED",
         "CLIENT_LATE",
         "UPDATE_REJECTED",
+        "UPDATE_SUSPECTED",
+        "UPDATE_CLEARED",
         "CLIENT_SILENT",
         "NODE_REFUSED",
         "NODE_SILENT",
