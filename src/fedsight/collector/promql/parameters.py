@@ -22,6 +22,10 @@ MOST_STEPS = 11_000
 Limit = Annotated[int, Meta(ge=0)]
 
 
+class Anything(Struct, frozen=True):
+    """Nothing is asked; what is sent all the same is passed over."""
+
+
 class InstantQuery(Struct, frozen=True):
     """An expression, at one time: Unix seconds or RFC 3339, by default now."""
 

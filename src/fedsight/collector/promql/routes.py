@@ -21,7 +21,7 @@ from fedsight.collector.querying.parameters import MOST_COUNTED
 from fedsight.collector.querying.rendering import chunks
 from fedsight.collector.running import Collector
 from fedsight.collector.store.contract import NAME_LABEL, Matcher, SampleSearch, Selection
-from fedsight.door.endpoint import Endpoint, Nothing
+from fedsight.door.endpoint import Endpoint
 from fedsight.door.refusal import BadFieldError
 from fedsight.door.times import LATEST, now_ns
 from fedsight.signals import Series
@@ -122,7 +122,7 @@ def _kind(name: str) -> Any:
     return "counter" if name.endswith("_total") else "unknown"
 
 
-async def prometheus_build_info(_: Collector, __: Request, ___: Nothing) -> Response:
+async def prometheus_build_info(_: Collector, __: Request, ___: parameters.Anything) -> Response:
     """Who answers, and like which Prometheus."""
     application = f"fedsight {__version__}"
     return _json(shapes.BuildInfo(shapes.Build(LIKE_VERSION, "", "", "", "", "", application)))
@@ -179,7 +179,7 @@ ENDPOINTS = (
         prometheus_label_values,
         parameters.MatchQuery,
         (shapes.Texts,),
-        errors=(400, 422),
+        errors=(400, 404, 422),
         failure=Failure,
     ),
     Endpoint(
@@ -191,6 +191,10 @@ ENDPOINTS = (
         errors=(422,),
     ),
     Endpoint(
-        "GET", f"{PREFIX}/status/buildinfo", prometheus_build_info, Nothing, (shapes.BuildInfo,)
+        "GET",
+        f"{PREFIX}/status/buildinfo",
+        prometheus_build_info,
+        parameters.Anything,
+        (shapes.BuildInfo,),
     ),
 )
