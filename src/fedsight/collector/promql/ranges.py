@@ -5,7 +5,7 @@ As Prometheus 2 has it, a window holds both its ends: `t - range <= sample <= t`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from fedsight.collector.promql.selecting import Evaluation, nanoseconds, selecte
 from fedsight.collector.promql.values import (
     Flags,
     Floats,
+    Labels,
     Line,
     Times,
     Vector,
@@ -31,11 +32,13 @@ Places = NDArray[np.intp]
 #: How far from a window's edge its outermost sample may lie, in mean distances between samples,
 #: for the window to be taken as covered.
 COVERED = 1.1
+#: Windows that are looked at together: series share the work, and memory stays bounded.
+BLOCK = 500_000
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows of one series: samples `first[i]` up to, not including, `after[i]`.
+    """Windows over samples: samples `first[i]` up to, not including, `after[i]`.
 
     `end` are their ends, `length` is in ns.
     """
@@ -67,16 +70,41 @@ def over_ranges(
     """A function of each window of each series; `costly`: work for each sample and window."""
     selector, length = matrix.vector_selector, nanoseconds(matrix.range)
     times = selected_times(selector, evaluation.times)
-    rows = []
-    for line in evaluation.lines(selector, times, length):
-        first = np.searchsorted(line.time, times - length, "left")
-        after = np.searchsorted(line.time, times, "right")
-        windows = Windows(line, first, after, times, length)
-        if costly:
-            evaluation.spend(costly * (len(times) + int(windows.counts.sum())))
-        values, present = function(windows)
-        rows.append((line.labels if named else without_name(line.labels), values, present))
+    lines = evaluation.lines(selector, times, length)
+    at_once = max(1, BLOCK // len(times))
+    rows: list[tuple[Labels, Floats, Flags]] = []
+    for at in range(0, len(lines), at_once):
+        block = lines[at : at + at_once]
+        windows = windows_of(block, times, length)
+        evaluation.spend(costly * (len(windows.end) + int(windows.counts.sum())))
+        shape = len(block), len(times)
+        values, there = (column.reshape(shape) for column in function(windows))
+        labels = (each.labels if named else without_name(each.labels) for each in block)
+        rows += zip(labels, values, there, strict=True)
     return merged(stacked(rows, len(times)), whole=True)
+
+
+def windows_of(lines: Sequence[Line], times: Times, length: int) -> Windows:
+    """The windows of several series as those of one, one series after another.
+
+    No window reaches over the end of its series, so that functions of windows need not know.
+    """
+    begins = np.cumsum([0, *(len(line.time) for line in lines)])
+    first = [np.searchsorted(each.time, times - length, "left") for each in lines]
+    after = [np.searchsorted(each.time, times, "right") for each in lines]
+    whole = Line(
+        {},
+        np.concatenate([line.time for line in lines]),
+        np.concatenate([line.value for line in lines]),
+    )
+    moved = np.repeat(begins[:-1], len(times))
+    return Windows(
+        whole,
+        np.concatenate(first) + moved,
+        np.concatenate(after) + moved,
+        np.tile(times, len(lines)),
+        length,
+    )
 
 
 def reduced(ufunc: np.ufunc) -> RangeFunction:
@@ -137,8 +165,10 @@ def each_window(function: Callable[[int, Floats], float]) -> RangeFunction:
 
 
 def quantiles(shares: Floats) -> RangeFunction:
-    """`quantile_over_time`; one share for each window."""
-    return each_window(lambda at, values: quantile(float(shares[at]), np.sort(values)))
+    """`quantile_over_time`; one share for each time."""
+    return each_window(
+        lambda at, values: quantile(float(shares[at % len(shares)]), np.sort(values))
+    )
 
 
 def quantile(share: float, ordered: Floats) -> float:
