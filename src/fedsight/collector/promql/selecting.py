@@ -88,8 +88,11 @@ class Evaluation:
 
 def line(points: Points) -> Line:
     """Points as samples of PromQL, which knows no rounds: of one time the last round counts."""
-    last = np.append(points.time[1:] != points.time[:-1], True)[: len(points.time)]
     labels: Labels = {NAME_LABEL: points.series.name, **points.series.labels}
+    new = points.time[1:] != points.time[:-1]
+    if new.all():
+        return Line(labels, points.time, points.value)
+    last = np.append(new, True)
     return Line(labels, points.time[last], points.value[last])
 
 
