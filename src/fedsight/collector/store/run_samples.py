@@ -46,10 +46,20 @@ class StoredSampleReader:
     ) -> list[tuple[int, int]]:
         """As `SampleReader.windows`; hot batches are never parted, sealed rounds lie between."""
         ids = self._hot.series_ids(run)
-        counts = self._sealed.rounds(self._segments, ids, first_round, last_round)
         hot = self._hot.batches(run, first_round, last_round)
+        if self._most(ids) + sum(number for _, _, number in hot) <= samples:
+            return [(first_round, last_round)]
+        counts = self._sealed.rounds(self._segments, ids, first_round, last_round)
         blocks = [(round_, round_, number) for round_, number in counts.items()]
         return cut(sorted([*blocks, *hot]), first_round, last_round, samples)
+
+    def _most(self, ids: NDArray[np.int64]) -> int:
+        """How many sealed samples a run can have at most."""
+        if not ids.size:
+            return 0
+        low, high = int(ids[0]), int(ids[-1])
+        there = (s for s in self._segments if s.first_series <= high and s.last_series >= low)
+        return sum(segment.n for segment in there)
 
     def _sealed_rows(self, ids: NDArray[np.int64], first: int, last: int) -> RawSamples:
         if not ids.size:

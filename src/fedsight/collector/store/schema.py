@@ -74,7 +74,7 @@ CREATE TABLE sample_batches (
 CREATE INDEX sample_batches_of_run ON sample_batches (run, first_round, last_round, n);
 """
 
-#: Samples that were sealed into Parquet files, and their roll-ups.
+#: Samples that were sealed into Parquet files, and their roll-ups; how many went elsewhere.
 SEALED_TABLES = """
 CREATE TABLE segments (
   id INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL UNIQUE, step INTEGER NOT NULL,
@@ -84,6 +84,10 @@ CREATE TABLE segments (
   first_series INTEGER NOT NULL, last_series INTEGER NOT NULL, created INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX segments_by_batch ON segments (last_batch);
+
+CREATE TABLE forwarded (
+  store TEXT PRIMARY KEY, samples INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 
 #: Alerts, silences and acknowledgements.

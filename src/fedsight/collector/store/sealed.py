@@ -94,11 +94,16 @@ class Sealed:
     def of_rounds(
         self, segments: Sequence[Segment], ids: NDArray[np.int64], first: int, last: int
     ) -> RawSamples:
-        """The samples of some series that belong to rounds from `first` to `last`."""
+        """The samples of some series that belong to rounds from `first` to `last`.
+
+        In order of time within each series; the times themselves are not read, and are 0.
+        """
         where = f"{_of_series(ids)} AND round BETWEEN {first} AND {last}"
 
         def read(some: Sequence[Segment]) -> RawSamples:
-            return _raw(self._columns(some, "series, time, round, value", where, arrival=True))
+            return _raw(
+                self._columns(some, "series, 0::BIGINT AS time, round, value", where, arrival=True)
+            )
 
         return self._reading(segments, ids, [Span(0, 2**63 - 1)], read) or EMPTY
 
