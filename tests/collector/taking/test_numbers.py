@@ -56,9 +56,9 @@ def test_a_time_beyond_what_is_kept_is_left_to_the_exact_decoder(time: int) -> N
 
 def test_columns_fit_together_or_are_left_to_the_exact_decoder() -> None:
     reader = NumberReader()
-    index, time, value, rounds = (
-        reader.columns(b"[1,0]", b"[5,6]", b"[1,2.5]", b"[3,null]", 2) or ()
-    )
+    found = reader.columns(b"[1,0]", b"[5,6]", b"[1,2.5]", b"[3,null]", 2)
+    assert found is not None
+    index, time, value, rounds = found
     assert (index.tolist(), time.tolist()) == ([1, 0], [5, 6])
     assert (value.tolist(), rounds.tolist()) == ([1.0, 2.5], [3, -1])
     assert reader.columns(b"[0]", b"[5]", b"[1]", None, 1)[3].tolist() == [-1]  # type: ignore[index]
