@@ -31,7 +31,7 @@ EVERY, TICKS = 15, 240
 BEGIN = 1_795_341_120
 RECORD = 50_000
 #: How many times Prometheus's time a query may take.
-MOST_TIMES = 5.0
+MOST_TIMES = 3.0
 QUERIES = {
     "newest": "load_total",
     "rate": "rate(load_total[1m])",
