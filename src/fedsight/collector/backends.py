@@ -52,12 +52,10 @@ class Backends:
             self.forwarding.wake()
 
     async def health(self) -> dict[str, ComponentHealth]:
-        """Of what is used: `cache` is Redis, `influxdb` the store of samples."""
-        told: dict[str, ComponentHealth] = {}
-        if self._options.redis is not None:
-            began = time.perf_counter()
-            await self.current.ping()
-            told["cache"] = _health(self.current.error, time.perf_counter() - began)
+        """`cache` is where the present is kept, `influxdb` the store of samples where it is one."""
+        began = time.perf_counter()
+        await self.current.ping()
+        told = {"cache": _health(self.current.error, time.perf_counter() - began)}
         if self.forwarding is not None:
             told["influxdb"] = _health(self.forwarding.error, None)
         return told

@@ -147,8 +147,7 @@ class Forwarding:
             return False
         for at in range(0, len(samples), AT_ONCE):
             self._write(samples[at : at + AT_ONCE])
-        taken = f"DELETE FROM sample_batches WHERE id <= {last}"
-        self._ingest.change(lambda db: db.execute(taken)).result()
+        self._ingest.change(lambda db: _take(db, last, len(samples))).result()
         self.counts.samples += len(samples)
         return True
 
@@ -187,3 +186,13 @@ class Forwarding:
         if found is None:
             found = self._places[series] = place_of(self._index.series(series))
         return found
+
+
+def _take(db: sqlite3.Connection, last: int, number: int) -> None:
+    """Delete the batches that InfluxDB has, and count what was in them."""
+    db.execute("DELETE FROM sample_batches WHERE id <= ?", (last,))
+    db.execute(
+        "INSERT INTO forwarded VALUES ('influxdb', ?)"
+        " ON CONFLICT (store) DO UPDATE SET samples = samples + excluded.samples",
+        (number,),
+    )

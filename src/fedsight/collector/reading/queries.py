@@ -201,7 +201,8 @@ def counts(store: sqlite3.Connection) -> SignalCounts:
     found = store.execute(
         "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM events),"
         " (SELECT coalesce(sum(n), 0) FROM sample_batches INDEXED BY sample_batches_of_run)"
-        " + (SELECT coalesce(sum(n), 0) FROM segments WHERE step = 0),"
+        " + (SELECT coalesce(sum(n), 0) FROM segments WHERE step = 0)"
+        " + (SELECT coalesce(sum(samples), 0) FROM forwarded),"
         " (SELECT coalesce(sum(n), 0) FROM span_batches INDEXED BY span_batches_of_run)"
     ).fetchone()
     return SignalCounts(*found)
