@@ -132,6 +132,21 @@ def test_influxdb_may_be_gone_for_a_while(tmp_path: Path) -> None:
         server.stop()
 
 
+def test_what_influxdb_will_never_take_is_told_and_holds_nothing_up(store: Forwarded) -> None:
+    database = store.address.database
+    store.influx.ask(
+        f'CREATE RETENTION POLICY "short" ON "{database}" DURATION 1h REPLICATION 1 DEFAULT'
+    )
+    now = time.time_ns()
+    store.send([sample(0, 1.0), Sample(now, "load", 2.0, None, {"run": "r-1"})])
+    forward(store)
+    assert [(time_, value) for _, time_, _, value in everything(store)] == [(now - START, 2.0)]
+    store.store.ingest.keep(batch()).result(10)
+    [(kind, details)] = store.store.rows("SELECT kind, details FROM events")
+    assert kind == "INFLUXDB_REFUSED"
+    assert "retention policy" in details
+
+
 def test_a_full_buffer_refuses_samples_and_loses_none(tmp_path: Path) -> None:
     server = Influxd(tmp_path / "influxd")
     try:

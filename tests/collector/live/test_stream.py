@@ -145,6 +145,15 @@ def test_a_reader_that_is_too_slow_is_told_and_closed(tmp_path: Path) -> None:
             assert receive(socket)["cursor"] > last
 
 
+def test_a_compressed_connection_gets_the_same(fresh: Server) -> None:
+    with watching(fresh) as plain, connect(fresh.ws_url, proxy=None) as compressed:
+        assert ask(compressed, action="subscribe", streams=ALL)["type"] == "subscribed"
+        assert compressed.protocol.extensions
+        fresh.send("j", [started("r-1", ["a"]), trained("r-1", 1, ["a"])])
+        seen = [[receive(socket) for _ in range(5)] for socket in (plain, compressed)]
+    assert seen[0] == seen[1]
+
+
 def test_another_sites_page_cannot_watch(server: Server) -> None:
     with pytest.raises(InvalidStatus) as refused:
         connect(server.ws_url, proxy=None, origin="https://evil.example")
