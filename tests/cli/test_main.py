@@ -22,7 +22,7 @@ def test_version_is_told(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "-h"], ["runs", "export", "--help"], ["serve", "--help"]]
+    "arguments", [["--help"], ["run", "-h"], ["export", "--help"], ["serve", "--help"]]
 )
 def test_help_is_on_stdout_and_goes_well(data: Path, arguments: list[str]) -> None:
     done = fedsight(data, *arguments)
@@ -43,7 +43,7 @@ def test_help_is_on_stdout_and_goes_well(data: Path, arguments: list[str]) -> No
         (["run", "--fraction", "nan"], "fraction must be a number above 0 and at most 1, got nan"),
         (["run", "--port", "70000"], "port must be a port number from 0 (any free one) to 65535"),
         (["run", "--config", "absent.toml"], "cannot read the configuration absent.toml"),
-        (["runs", "export", "r", "--part", "spans"], "--part spans needs --format csv"),
+        (["export", "r", "--all"], "name a run, or say --all (and not both)"),
     ],
 )
 def test_a_usage_error_is_one_sentence_and_code_2(

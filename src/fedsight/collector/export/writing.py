@@ -29,10 +29,11 @@ TIMES = frozenset({"time", "start", "started", "ended", "last_seen"})
 #: RFC 3339 with all nine digits.
 AS_TEXT = "strftime({0}, '%Y-%m-%dT%H:%M:%S.%nZ')"
 
+TIMESTAMP_NS = "TIMESTAMP_NS"
 LABELS = {"name": "VARCHAR", "run": "VARCHAR", "node": "VARCHAR"}
-RAW = {"time": "TIMESTAMP_NS", **LABELS, "round": "INTEGER", "value": "DOUBLE", "labels": "JSON"}
+RAW = {"time": TIMESTAMP_NS, **LABELS, "round": "INTEGER", "value": "DOUBLE", "labels": "JSON"}
 FIGURES = dict.fromkeys(("sum", "min", "max", "last", "mean"), "DOUBLE")
-WINDOWED = {"time": "TIMESTAMP_NS", **LABELS, "count": "BIGINT", **FIGURES, "labels": "JSON"}
+WINDOWED = {"time": TIMESTAMP_NS, **LABELS, "count": "BIGINT", **FIGURES, "labels": "JSON"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def gathered(
 def _written(name: str, kind: str, form: Format) -> str:
     if form == "parquet":
         return f'"{name}"::{"VARCHAR" if kind == "JSON" else kind} AS "{name}"'
-    if kind == "TIMESTAMP_NS":
+    if kind == TIMESTAMP_NS:
         return f'{AS_TEXT.format(name)} AS "{name}"'
     if kind == "JSON" and form == "json":
         return f'"{name}"::JSON AS "{name}"'
