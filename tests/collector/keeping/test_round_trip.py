@@ -231,6 +231,6 @@ def test_stats_tell_what_is_there(filled: Path):
     assert {name: files.files for name, files in found.rollups.items()} == {
         "1m": 1,
         "5m": 1,
-        "1h": 1,
+        "1h": 2,
     }
     assert found.rollups["1m"].rows == 10

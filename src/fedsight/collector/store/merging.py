@@ -10,7 +10,7 @@ from fedsight.collector.store import manifest
 from fedsight.collector.store.manifest import Segment
 from fedsight.collector.store.overlap import Span, shared
 from fedsight.collector.store.parquet import Origin, merged_query, write
-from fedsight.collector.store.rollups import roll_up
+from fedsight.collector.store.rollups import drop, roll_up
 from fedsight.collector.store.sealing import Writing
 
 if TYPE_CHECKING:
@@ -87,11 +87,10 @@ def merge(
     level = 1 + max(segment.level for segment in chosen)
     origin = Origin(level, chosen[0].first_batch, chosen[-1].last_batch)
     new = write(engine, folder, query, 0, origin)
-    rolled: list[Segment] = []
+    made = [new]
     try:
-        rolled = roll_up(engine, folder, new)
-        return writing.change(lambda store: manifest.replace(store, chosen, new, rolled)).result()
+        made += roll_up(engine, folder, new)
+        return writing.change(lambda store: manifest.replace(store, chosen, new, made[1:])).result()
     except BaseException:
-        for segment in (new, *rolled):
-            (folder / segment.file).unlink(missing_ok=True)
+        drop(folder, made)
         raise

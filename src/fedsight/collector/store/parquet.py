@@ -26,13 +26,11 @@ UNFINISHED = ".tmp"
 GROUP_ROWS = (20_480, 122_880)
 #: Samples that encodings are tried on.
 TRIED = 122_880
+#: A dictionary pays where at most one value in so many of a row group is another.
+REPEATED = 6
 #: Which encodings suit depends on the values: real numbers with few decimals pack best as they
 #: are, numbers that were float32 byte by byte, and few distinct values as a dictionary.
-STYLES = (
-    "PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 20000",
-    "PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 100",
-    "PARQUET_VERSION V1, DICTIONARY_SIZE_LIMIT 20000",
-)
+STYLES = (("V2", REPEATED), ("V2", None), ("V1", REPEATED))
 ORDER = "ORDER BY series, time, round"
 
 
@@ -127,24 +125,30 @@ def write_file(
 
 def _copy(engine: DuckDBPyConnection, query: str, file: Path, level: int, step: int) -> None:
     """Try the styles on a part, then write all in the one that came out smallest."""
-    style = STYLES[0] if step else _fitting(engine, query, file)
     rows = GROUP_ROWS[min(level, 1)]
+    style = _style(rows, *STYLES[0]) if step else _fitting(engine, query, file, rows)
     engine.execute(
-        f"COPY ({query}) TO {quoted(str(file))} (FORMAT parquet, COMPRESSION zstd,"
-        f" ROW_GROUP_SIZE {rows}, {style}, KV_METADATA {{fedsight: 'samples'}})"
+        f"COPY ({query}) TO {quoted(str(file))} (FORMAT parquet, {style},"
+        " KV_METADATA {fedsight: 'samples'})"
     ).fetchall()
 
 
-def _fitting(engine: DuckDBPyConnection, query: str, file: Path) -> str:
-    part = query.removesuffix(ORDER)
+def _fitting(engine: DuckDBPyConnection, query: str, file: Path, rows: int) -> str:
+    part = f"{query.removesuffix(ORDER)} LIMIT {TRIED}"
     sizes = {}
-    for style in STYLES:
-        engine.execute(
-            f"COPY ({part} LIMIT {TRIED}) TO {quoted(str(file))} (FORMAT parquet,"
-            f" COMPRESSION zstd, {style})"
-        ).fetchall()
+    for version, repeated in STYLES:
+        style = _style(rows, version, repeated)
+        engine.execute(f"COPY ({part}) TO {quoted(str(file))} (FORMAT parquet, {style})").fetchall()
         sizes[style] = file.stat().st_size
-    return min(STYLES, key=sizes.__getitem__)
+    return min(sizes, key=sizes.__getitem__)
+
+
+def _style(rows: int, version: str, repeated: int | None) -> str:
+    distinct = 100 if repeated is None else rows // repeated
+    return (
+        f"COMPRESSION zstd, ROW_GROUP_SIZE {rows}, PARQUET_VERSION {version},"
+        f" DICTIONARY_SIZE_LIMIT {distinct}"
+    )
 
 
 def describe(engine: DuckDBPyConnection, file: Path, step: int, origin: Origin) -> Segment:

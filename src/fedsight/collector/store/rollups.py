@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 #: A roll-up is worth its bytes beside its samples where it has at most one window for so many.
-WORTH = 60
+WORTH = 40
 
 
 def roll_up(
@@ -24,20 +24,29 @@ def roll_up(
     Each is made of the one before. Raises what writing raises; nothing is left then.
     """
     made: list[Segment] = []
-    source, of_rolled = raw, False
     try:
+        series = _series(engine, folder / raw.file)
         for step in STEPS:
+            if not last_chance and _most_windows(raw, series, step) * WORTH > raw.n:
+                continue
             origin = Origin(raw.level, raw.first_batch, raw.last_batch, raw.id or None)
-            query = rolled_query(folder / source.file, step, of_rolled=of_rolled)
-            rolled = write(engine, folder, query, step, origin)
-            made.append(rolled)
-            source, of_rolled = rolled, True
+            source = folder / (made[-1].file if made else raw.file)
+            query = rolled_query(source, step, of_rolled=bool(made))
+            made.append(write(engine, folder, query, step, origin))
     except BaseException:
         drop(folder, made)
         raise
-    kept = [each for each in made if last_chance or each.n * WORTH <= raw.n]
-    drop(folder, [each for each in made if each not in kept])
-    return kept
+    return made
+
+
+def _series(engine: DuckDBPyConnection, file: Path) -> int:
+    query = "SELECT count(DISTINCT series) FROM read_parquet(?)"
+    return int(engine.execute(query, [str(file)]).fetchall()[0][0])
+
+
+def _most_windows(raw: Segment, series: int, step: int) -> int:
+    """How many windows a roll-up has where every series has samples all the time."""
+    return series * (raw.last_time // step - raw.first_time // step + 1)
 
 
 def drop(folder: Path, segments: Sequence[Segment]) -> None:

@@ -14,6 +14,7 @@ from fedsight.collector.store.hot_rows import decoded
 from fedsight.collector.store.manifest import Segment
 from fedsight.collector.store.parquet import Origin, write_samples
 from fedsight.collector.store.raw import tidy
+from fedsight.collector.store.rollups import drop, roll_up
 from fedsight.collector.store.schema import connect_reader
 
 if TYPE_CHECKING:
@@ -68,10 +69,12 @@ def seal(
     if piece is None:
         return None
     segment = write_samples(engine, folder, tidy(piece.samples), Origin(0, first, last))
+    made = [segment]
     try:
-        writing.change(lambda store: _swap(store, segment)).result()
+        made += roll_up(engine, folder, segment)
+        writing.change(lambda store: _swap(store, segment, made[1:])).result()
     except BaseException:
-        (folder / segment.file).unlink(missing_ok=True)  # the transaction was undone
+        drop(folder, made)  # the transaction was undone, or never begun
         raise
     return segment
 
@@ -86,7 +89,7 @@ def _oldest(snapshot: sqlite3.Connection, most: int) -> tuple[int, int]:
     return first, last
 
 
-def _swap(store: sqlite3.Connection, segment: Segment) -> None:
-    manifest.add(store, segment)
+def _swap(store: sqlite3.Connection, segment: Segment, rolled: list[Segment]) -> None:
+    manifest.replace(store, [], segment, rolled)
     query = "DELETE FROM sample_batches WHERE id BETWEEN ? AND ?"
     store.execute(query, (segment.first_batch, segment.last_batch))
