@@ -71,6 +71,18 @@ def test_a_download_goes_on_where_it_was_broken_off(filled: Server) -> None:
     assert (rest.status_code, rest.content) == (206, whole[10:])
 
 
+@pytest.mark.parametrize(
+    "wanted", ["bytes=999999999-", "bytes=9-1", "bytes=-0", "bytes=-", "lines=1-2", "bytes=0-1,3-4"]
+)
+def test_a_range_that_is_none_is_refused(filled: Server, wanted: str) -> None:
+    done = ended(filled, ask(filled, tables=["runs"]).json()["export_id"])
+    refused = filled.http.get(done["download_url"], headers={"Range": wanted})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (416, "range")
+    assert refused.headers["Content-Range"] == f"bytes */{done['file_size']}"
+    last = filled.http.get(done["download_url"], headers={"Range": "bytes=-3"})
+    assert (last.status_code, len(last.content)) == (206, 3)
+
+
 def test_exports_are_listed_newest_first_and_removed(filled: Server) -> None:
     ids = [ask(filled, tables=["runs"]).json()["export_id"] for _ in range(2)]
     for each in ids:

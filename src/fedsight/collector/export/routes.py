@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -14,9 +15,12 @@ from fedsight.collector.export.request import ExportRequest
 from fedsight.collector.running import Collector
 from fedsight.door.body import read_struct
 from fedsight.door.endpoint import Endpoint, Nothing
+from fedsight.door.refusal import RefusedError
 
 BODY_BYTES = 64 * 1024
 ZIP = "application/zip"
+#: https://www.rfc-editor.org/rfc/rfc9110#name-byte-ranges
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class ExportsQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +73,23 @@ async def remove_export(collector: Collector, request: Request, _: Nothing) -> R
 async def download(collector: Collector, request: Request, _: Nothing) -> Response:
     """The file of an export that is done; takes Range."""
     file = await collector.exports.file(request.path_params["export_id"])
+    check_range(request.headers.get("range"), file.stat().st_size)
     return FileResponse(file, media_type=ZIP, filename=f"fedsight-{file.name}")
+
+
+def check_range(wanted: str | None, size: int) -> None:
+    """Answer 416 for a Range that is none, or that the file has no byte of; one range, not more."""
+    if wanted is None:
+        return
+    found = RANGE.fullmatch(wanted.strip())
+    first, last = found.groups() if found else ("", "")
+    fits = bool(found) and bool(first or last)
+    if fits and first:
+        fits = int(first) < size and (not last or int(first) <= int(last))
+    if not fits or (not first and not int(last)):
+        message = f"Range must be one like bytes=0-99 within {size} bytes, got {wanted[:100]!r}"
+        headers = {"Content-Range": f"bytes */{size}"}
+        raise RefusedError(416, "range", message, field="Range", headers=headers)
 
 
 ENDPOINTS = (
