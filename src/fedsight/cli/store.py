@@ -10,8 +10,8 @@ import msgspec
 import typer
 
 from fedsight.cli.options import UNKNOWN, Config, size
-from fedsight.cli.store_options import upkeeping
-from fedsight.config import load
+from fedsight.config import Settings, load
+from fedsight.errors import UsageError
 
 EXAMPLES = """[bold]Examples[/]
 
@@ -74,10 +74,11 @@ def _files(found: object, rows: str) -> str:
 @app.command(epilog="Example: fedsight store compact")
 def compact(config: Config = None) -> None:
     """Seal and merge everything now. A running collector does so by itself, bit by bit."""
+    from fedsight.cli.store_options import upkeeping
     from fedsight.collector.keeping.opened import changing
     from fedsight.collector.store.upkeep import Upkeep
 
-    settings = load(config)
+    settings = _embedded(config)
     with changing(settings.data) as opened:
         how = upkeeping(settings)
         upkeep = Upkeep(opened.archive, opened.ingest, opened.file, how)
@@ -144,10 +145,21 @@ def import_store(
     from fedsight.collector.keeping.importing import import_
     from fedsight.collector.keeping.opened import changing
 
-    with changing(load(config).data) as opened:
+    with changing(_embedded(config).data) as opened:
         index = import_(opened, folder, _tell)
     what = "the store" if index.run is None else f"run {index.run}"
     print(f"{what} is in: {index.samples:,} samples of {index.series:,} series")
+
+
+def _embedded(config: Path | None) -> Settings:
+    """The settings; refuses where samples are elsewhere than in the data directory."""
+    settings = load(config)
+    if settings.store.backend != "embedded":
+        raise UsageError(
+            f"samples are kept in {settings.store.backend} (store.backend): there is nothing to"
+            " seal or to import into; say FEDSIGHT_STORE_BACKEND=embedded for this data directory"
+        )
+    return settings
 
 
 def _tell(sentence: str) -> None:
