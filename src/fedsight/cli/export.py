@@ -76,7 +76,7 @@ class Target:
     one: str | None
 
 
-Run = Annotated[str | None, typer.Argument(help="A run's id, or its beginning.", metavar="[RUN]")]
+Run = Annotated[str | None, typer.Argument(help="A run's id, or its beginning.", metavar="RUN")]
 Everything = Annotated[bool, typer.Option("--all", help="All runs.")]
 FormOption = Annotated[Form, typer.Option("--format", help="json (lines), csv or parquet.")]
 GrainOption = Annotated[
