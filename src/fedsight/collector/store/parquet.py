@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNFINISHED = ".tmp"
 #: Rows of a row group: the least that a query reads. Files that were not merged yet hold few
 #: samples of each series, so there the groups are small.
-GROUP_ROWS = (20_480, 122_880)
+GROUP_ROWS = (40_960, 122_880)
 #: Samples that encodings are tried on.
 TRIED = 122_880
 #: A dictionary pays where at most one value in so many of a row group is another.
