@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsight.collector.store.raw import RawSamples, joined
+from fedsight.collector.store.raw import EMPTY, RawSamples, in_order, joined, within
 
 COLUMNS = "id, n, series, time, round, value"
 TYPES = ("<i4", "<i8", "<i4", "<f8")
@@ -21,19 +21,32 @@ Row = tuple[int, int, bytes, bytes, bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class HotPiece:
-    """Some batches in the order of their arrival; sample i is of batch `batch[i]`."""
+    """Some batches, sorted by (series, time, round), of equals the later arrival last.
+
+    Sample i is of batch `batch[i]`.
+    """
 
     batch: NDArray[np.int64]
     samples: RawSamples
+    first_batch: int
+    last_batch: int
     first_time: int
     last_time: int
 
     def of(self, first: int, last: int) -> HotPiece | None:
         """What of it belongs to batches from `first` to `last`."""
-        if first <= int(self.batch[0]) and int(self.batch[-1]) <= last:
+        if first <= self.first_batch and self.last_batch <= last:
             return self
-        low, high = np.searchsorted(self.batch, (first, last + 1)).tolist()
-        return _piece(self.batch[low:high], RawSamples._make(c[low:high] for c in self.samples))
+        mine = (self.batch >= first) & (self.batch <= last)
+        return _piece(self.batch[mine], self.samples.where(mine))
+
+    def within(self, ids: NDArray[np.int64], start: int, end: int) -> RawSamples:
+        """The samples of some series with `start <= time < end`, in their order."""
+        if not ids.size or start > self.last_time or end <= self.first_time:
+            return EMPTY
+        ends = (int(ids.min()), int(ids.max()) + 1)
+        low, high = np.searchsorted(self.samples.series, ends).tolist()
+        return within(RawSamples._make(c[low:high] for c in self.samples), ids, start, end)
 
 
 class HotRows:
@@ -49,7 +62,7 @@ class HotRows:
         self._last = 0
 
     def read(self, snapshot: sqlite3.Connection) -> list[HotPiece]:
-        """All samples of the hot log in the order of their arrival; not to be written to."""
+        """All samples of the hot log, earlier arrivals in earlier pieces; not to be written to."""
         first, last = batches(snapshot)
         if not last:
             return []
@@ -60,7 +73,7 @@ class HotRows:
 
     def _reaching(self, snapshot: sqlite3.Connection, first: int, last: int) -> list[HotPiece]:
         """Pieces that hold at least what the snapshot does."""
-        if first <= self._last and (not self._pieces or first < int(self._pieces[0].batch[0])):
+        if first <= self._last and (not self._pieces or first < self._pieces[0].first_batch):
             whole = decoded(snapshot, first, last)  # the snapshot is older than what was kept
             return [] if whole is None else [whole]
         if last > self._last:
@@ -70,7 +83,7 @@ class HotRows:
 
     def _append(self, new: HotPiece | None, first: int) -> None:
         """Put to the end, and let go of the pieces before `first`: they were sealed."""
-        self._pieces = [piece for piece in self._pieces if int(piece.batch[-1]) >= first]
+        self._pieces = [piece for piece in self._pieces if piece.last_batch >= first]
         if new is None:
             return
         if self._pieces and len(self._pieces[-1].batch) < PIECE:
@@ -108,4 +121,8 @@ def _decoded(rows: Iterable[Row]) -> HotPiece | None:
 def _piece(batch: NDArray[np.int64], samples: RawSamples) -> HotPiece | None:
     if not len(batch):
         return None
-    return HotPiece(batch, samples, int(samples.time.min()), int(samples.time.max()))
+    order = in_order(samples)
+    if order is not None:
+        batch, samples = batch[order], samples.where(order)
+    batches_, times = (int(batch.min()), int(batch.max())), samples.time
+    return HotPiece(batch, samples, *batches_, int(times.min()), int(times.max()))

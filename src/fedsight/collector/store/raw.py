@@ -42,7 +42,7 @@ def tidy(samples: RawSamples) -> RawSamples:
     """
     if not len(samples.time):
         return samples
-    order = _order(samples)
+    order = in_order(samples)
     if order is not None:
         samples = samples.where(order)
     kept = np.ones(len(samples.time), bool)
@@ -54,16 +54,23 @@ def tidy(samples: RawSamples) -> RawSamples:
     return samples if kept.all() else samples.where(kept)
 
 
-def _order(samples: RawSamples) -> NDArray[np.int64] | None:
-    """The order by (series, time, round), stable; None where they are in it already."""
-    series, time, round_ = samples.series, samples.time, samples.round
-    same = series[1:] == series[:-1]
-    rising = (series[1:] > series[:-1]) | (
-        same & ((time[1:] > time[:-1]) | ((time[1:] == time[:-1]) & (round_[1:] >= round_[:-1])))
-    )
-    if rising.all():
+def in_order(samples: RawSamples) -> NDArray[np.int64] | None:
+    """The order by (series, time, round), stable; None where they are in it already.
+
+    What arrives mostly arrives in order of time: then sorting by series alone does it.
+    """
+    if _rising(samples):
         return None
-    return np.lexsort((round_, time, series))
+    order = np.argsort(samples.series, kind="stable")
+    if _rising(samples.where(order)):
+        return order
+    return np.lexsort((samples.round, samples.time, samples.series))
+
+
+def _rising(samples: RawSamples) -> bool:
+    series, time, round_ = samples.series, samples.time, samples.round
+    later = (time[1:] > time[:-1]) | ((time[1:] == time[:-1]) & (round_[1:] >= round_[:-1]))
+    return bool(((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & later)).all())
 
 
 def within(samples: RawSamples, ids: NDArray[np.int64], start: int, end: int) -> RawSamples:

@@ -179,10 +179,4 @@ class EmbeddedSearch:
 
 def hot_rows(pieces: Sequence[HotPiece], ids: NDArray[np.int64], span: Span) -> RawSamples:
     """The samples of some series in a span of time that are still in the hot log."""
-    return joined(
-        [
-            within(piece.samples, ids, *span)
-            for piece in pieces
-            if piece.first_time < span.end and piece.last_time >= span.start
-        ]
-    )
+    return joined([piece.within(ids, *span) for piece in pieces])

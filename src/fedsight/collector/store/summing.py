@@ -73,11 +73,7 @@ class Summing:
         step: int,
     ) -> Partial:
         """Hot rows, and what of the files lies in the same spans as them or as each other."""
-        hot = [
-            within(piece.samples, ids, *span)
-            for piece in self._hot
-            if piece.first_time < span.end and piece.last_time >= span.start
-        ]
+        hot = [piece.within(ids, *span) for piece in self._hot]
         sealed = within(self._sealed.raw(raw, ids, mixed), ids, *span)
         return parted(tidy(joined([sealed, *hot])), step)
 
