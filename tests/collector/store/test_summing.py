@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from fedsight.collector.store import manifest
 from fedsight.collector.store.contract import Aggregation, Points, Selection
 from fedsight.collector.store.manifest import MINUTE, STEPS
-from fedsight.collector.store.overlap import Span, outside, shared
+from fedsight.collector.store.overlap import Span, clusters, outside, shared, united_spans
 from fedsight.collector.store.raw import RawSamples, tidy
 from fedsight.collector.store.upkeep import Upkeeping
 from fedsight.collector.store.windowing import windowed
@@ -158,6 +159,34 @@ def test_rollups_speak_for_samples_that_are_gone(kept: KeptStore):
     assert kept.ask(lambda s: s.windows(which, MINUTE, "p95")) == []
     assert kept.ask(lambda s: s.windows(which, SECOND, "mean")) == []
     assert len(kept.ask(lambda s: s.series(which, 10))) == 4
+
+
+def test_a_late_sample_does_not_make_one_span_of_all(kept: KeptStore):
+    sent = sorted(walk(6, 3000, 1200), key=lambda sample: sample.time)
+    kept.send(sent)
+    kept.upkeep.compact()
+    late = [Sample(START - 10**6 * SECOND, "load", 1.0, None, {"node": "n0"})]
+    late.append(Sample(START + 10**6 * SECOND, "load", 2.0, None, {"node": "n1"}))
+    kept.send(late)
+    kept.upkeep.seal()
+    kept.send(late)
+    for segment in kept.segments()[1:]:
+        assert segment.step or [end - start for start, end in segment.times] == [1, 1]
+    check(kept, [*sent, *late], named("load"))
+    kept.upkeep.compact()
+    assert max(len(segment.times) for segment in kept.segments()) == 3
+    check(kept, [*sent, *late], named("load"))
+
+
+@given(st.lists(st.integers(0, 10**13), max_size=200), st.lists(st.integers(0, 10**13)))
+def test_clusters_hold_every_sample_and_are_few(times: list[int], more: list[int]):
+    found = clusters(np.array(times, np.int64))
+    assert len(found) <= 16
+    assert all(any(s.start <= time < s.end for s in found) for time in times)
+    assert all(after.start > before.end for before, after in pairwise(found))
+    both = united_spans([*found, *clusters(np.array(more, np.int64))])
+    assert len(both) <= 16
+    assert all(any(s.start <= time < s.end for s in both) for time in [*times, *more])
 
 
 spans = st.tuples(st.integers(0, 50), st.integers(1, 20)).map(lambda t: Span(t[0], t[0] + t[1]))

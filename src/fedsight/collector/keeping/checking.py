@@ -72,7 +72,7 @@ def _file(engine: DuckDBPyConnection, file: Path, row: Segment) -> str | None:
         disorder = _out_of_order(engine, file, row.step)
     except duckdb.Error as error:
         return str(error)
-    same = found._replace(id=row.id, created=row.created) == row
+    same = found._replace(id=row.id, created=row.created, spans=row.spans) == row
     if not same:
         return "its rows are not those that were sealed"
     return f"{disorder} rows are out of order or twice" if disorder else None

@@ -80,7 +80,9 @@ class SampleSearch(Protocol):
 
         Windows begin at multiples of `step` since 1970. `rate` is the counter's rise a second
         within the window and up to its last sample from the one before it, a fall counted as a
-        reset to 0 (as Prometheus does); percentiles interpolate linearly between samples.
+        reset to 0 (as Prometheus does); percentiles interpolate linearly between samples. The
+        sample before a window counts where it lies at most a step or five minutes before the
+        window, whichever is longer; a lone sample without one has no rate.
         """
         ...
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fedsight.collector.store.overlap import Span, clusters
 from fedsight.collector.store.raw import EMPTY, RawSamples, in_order, joined, within
 
 COLUMNS = "id, n, series, time, round, value"
@@ -32,6 +33,7 @@ class HotPiece:
     last_batch: int
     first_time: int
     last_time: int
+    spans: tuple[Span, ...]
 
     def of(self, first: int, last: int) -> HotPiece | None:
         """What of it belongs to batches from `first` to `last`."""
@@ -125,4 +127,6 @@ def _piece(batch: NDArray[np.int64], samples: RawSamples) -> HotPiece | None:
     if order is not None:
         batch, samples = batch[order], samples.where(order)
     batches_, times = (int(batch.min()), int(batch.max())), samples.time
-    return HotPiece(batch, samples, *batches_, int(times.min()), int(times.max()))
+    return HotPiece(
+        batch, samples, *batches_, int(times.min()), int(times.max()), tuple(clusters(times))
+    )

@@ -9,6 +9,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
+from fedsight.collector.store.overlap import Span
+
 #: Roll-ups' window lengths in ns, the finest first, and how their files' names begin.
 MINUTE = 60 * 10**9
 STEPS = {MINUTE: "1m", 5 * MINUTE: "5m", 60 * MINUTE: "1h"}
@@ -19,7 +23,8 @@ class Segment(NamedTuple):
 
     `first_batch` and `last_batch` say which batches of the hot log it was made of: of two samples
     that are one and the same, that of the later batches counts. `source` is the raw segment that a
-    roll-up was made of. `level` is how often its samples were merged. Times are inclusive.
+    roll-up was made of. `level` is how often its samples were merged. Times are inclusive. `spans`
+    is JSON of `times`; empty where nothing narrower is known than from the first to the last.
     """
 
     id: int
@@ -37,6 +42,18 @@ class Segment(NamedTuple):
     first_series: int
     last_series: int
     created: int
+    spans: str = "[]"
+
+    @property
+    def times(self) -> list[Span]:
+        """Spans of time outside of which it has no samples."""
+        known = msgspec.json.decode(self.spans, type=list[Span])
+        return known or [Span(self.first_time, self.last_time + 1)]
+
+
+def told(spans: Sequence[Span]) -> str:
+    """Spans as the column `spans` has them."""
+    return msgspec.json.encode(spans).decode()
 
 
 def segments(snapshot: sqlite3.Connection) -> list[Segment]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedsight.collector.store import manifest
-from fedsight.collector.store.manifest import Segment
-from fedsight.collector.store.overlap import Span, shared
+from fedsight.collector.store.manifest import Segment, told
+from fedsight.collector.store.overlap import Span, shared, united_spans
 from fedsight.collector.store.parquet import Origin, merged_query, write
 from fedsight.collector.store.rollups import drop, roll_up
 from fedsight.collector.store.sealing import Writing
@@ -82,11 +82,12 @@ def merge(
     Raises what writing raises; then nothing has changed.
     """
     everything = Span(0, 2**63 - 1)
-    twice = shared([Span(s.first_time, s.last_time + 1) for s in chosen], everything)
+    spans = [span for segment in chosen for span in segment.times]
+    twice = shared(spans, everything)
     query = merged_query([folder / segment.file for segment in chosen], twice)
     level = 1 + max(segment.level for segment in chosen)
     origin = Origin(level, chosen[0].first_batch, chosen[-1].last_batch)
-    new = write(engine, folder, query, 0, origin)
+    new = write(engine, folder, query, 0, origin)._replace(spans=told(united_spans(spans)))
     made = [new]
     try:
         made += roll_up(engine, folder, new)

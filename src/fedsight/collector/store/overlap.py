@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Spans of time that one source is told by at most.
+MOST = 16
+#: Samples that lie no further apart in time than this, in ns, are of one span.
+NEAR = 60 * 10**9
 
 
 class Span(NamedTuple):
@@ -55,3 +64,30 @@ def outside(spans: Sequence[Span], within: Span) -> list[Span]:
     if at < within.end:
         found.append(Span(at, within.end))
     return found
+
+
+def clusters(time: NDArray[np.int64]) -> list[Span]:
+    """The spans in which samples lie, in order: late ones do not make one long span of all."""
+    if not time.size:
+        return []
+    ordered = time if (time[1:] >= time[:-1]).all() else np.sort(time)
+    gaps = np.flatnonzero(np.diff(ordered) > NEAR)
+    begins = [int(ordered[0]), *ordered[gaps + 1].tolist()]
+    ends = [*(ordered[gaps] + 1).tolist(), int(ordered[-1]) + 1]
+    return united_spans([Span(*pair) for pair in zip(begins, ends, strict=True)])
+
+
+def united_spans(spans: Iterable[Span]) -> list[Span]:
+    """Spans of one source, in order and apart; the nearest are joined until they are few."""
+    found = _touching_joined(sorted(spans))
+    if len(found) <= MOST:
+        return found
+    gaps = sorted(after.start - before.end for before, after in pairwise(found))
+    widest = gaps[-(MOST - 1)]
+    joined: list[Span] = [found[0]]
+    for span in found[1:]:
+        if span.start - joined[-1].end >= widest and len(joined) < MOST:
+            joined.append(span)
+        else:
+            joined[-1] = Span(joined[-1].start, max(joined[-1].end, span.end))
+    return joined

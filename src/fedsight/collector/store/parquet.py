@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fedsight.collector.store.engine import quoted
-from fedsight.collector.store.manifest import STEPS, Segment
-from fedsight.collector.store.overlap import Span
+from fedsight.collector.store.manifest import STEPS, Segment, told
+from fedsight.collector.store.overlap import Span, clusters
 from fedsight.collector.store.raw import RawSamples
 from fedsight.door.times import now_ns
 
@@ -49,7 +49,9 @@ def write_samples(
     """Seal tidy samples into a new file. Raises OSError or duckdb.Error; nothing is left then."""
     engine.register("rows", samples._asdict())
     try:
-        return write(engine, folder, "SELECT series, time, round, value FROM rows", 0, origin)
+        query = "SELECT series, time, round, value FROM rows"
+        segment = write(engine, folder, query, 0, origin)
+        return segment._replace(spans=told(clusters(samples.time)))
     finally:
         engine.unregister("rows")
 

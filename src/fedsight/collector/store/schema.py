@@ -81,7 +81,8 @@ CREATE TABLE segments (
   source INTEGER, level INTEGER NOT NULL, first_batch INTEGER NOT NULL,
   last_batch INTEGER NOT NULL, n INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
   first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,
-  first_series INTEGER NOT NULL, last_series INTEGER NOT NULL, created INTEGER NOT NULL
+  first_series INTEGER NOT NULL, last_series INTEGER NOT NULL, created INTEGER NOT NULL,
+  spans TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE INDEX segments_by_batch ON segments (last_batch);
 

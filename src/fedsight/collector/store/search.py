@@ -16,13 +16,11 @@ from fedsight.collector.store.overlap import Span
 from fedsight.collector.store.raw import RawSamples, joined, runs_of, tidy, within
 from fedsight.collector.store.sealed import NEEDED, Sealed
 from fedsight.collector.store.series_index import SeriesIndex
-from fedsight.collector.store.summing import Summing
+from fedsight.collector.store.summing import AT_ONCE, Summing
 from fedsight.collector.store.windowing import Windows, finished, lookback, windowed
 from fedsight.door.refusal import BadFieldError
 from fedsight.signals import Series
 
-#: Samples that are read at once, about: bounds the memory that a question takes.
-AT_ONCE = 4_000_000
 #: Up to so many samples it is quicker to read them all than to have DuckDB sum them up.
 FEW = 50_000
 

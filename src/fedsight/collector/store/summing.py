@@ -17,11 +17,13 @@ from fedsight.collector.store import manifest
 from fedsight.collector.store.contract import Aggregation
 from fedsight.collector.store.hot_rows import HotPiece
 from fedsight.collector.store.manifest import STEPS, Segment
-from fedsight.collector.store.overlap import Span, outside, shared
+from fedsight.collector.store.overlap import Span, outside, shared, united_spans
 from fedsight.collector.store.raw import joined, tidy, within
 from fedsight.collector.store.sealed import Sealed
 from fedsight.collector.store.windowing import Partial, parted, united
 
+#: Samples that are read at once, about: bounds the memory that a question takes.
+AT_ONCE = 4_000_000
 Rolled = dict[int, list[Segment]]
 
 
@@ -43,11 +45,11 @@ class Summing:
         if not ids.size:
             return united([])
         raw = [s for s in self._raw if s.first_time < span.end and s.last_time >= span.start]
-        sources = [Span(s.first_time, s.last_time + 1) for s in raw]
-        sources += self._hot_span()
+        sources = [span_ for segment in raw for span_ in segment.times]
+        sources += united_spans(span_ for piece in self._hot for span_ in piece.spans)
         mixed = shared(sources, span)
         clean = outside(mixed, span)
-        found = [self._mixed(raw, ids, mixed, span, step)]
+        found = self._mixed(raw, ids, mixed, span, step)
         for length, mine in self._by_rollup(raw, span, step).items():
             inner = [whole for c in clean if (whole := _whole(c, length))] if length else []
             edges = [left for c in clean for left in outside(inner, c)] if length else clean
@@ -57,13 +59,6 @@ class Summing:
         found += self._alone(ids, span, step, aggregation)
         return united(found)
 
-    def _hot_span(self) -> list[Span]:
-        """From the first to the last hot sample: hot rows count as one source."""
-        if not self._hot:
-            return []
-        first = min(piece.first_time for piece in self._hot)
-        return [Span(first, max(piece.last_time for piece in self._hot) + 1)]
-
     def _mixed(
         self,
         raw: Sequence[Segment],
@@ -71,11 +66,20 @@ class Summing:
         mixed: Sequence[Span],
         span: Span,
         step: int,
-    ) -> Partial:
+    ) -> list[Partial]:
         """Hot rows, and what of the files lies in the same spans as them or as each other."""
-        hot = [piece.within(ids, *span) for piece in self._hot]
-        sealed = within(self._sealed.raw(raw, ids, mixed), ids, *span)
-        return parted(tidy(joined([sealed, *hot])), step)
+        met = [
+            s
+            for s in raw
+            if any(t.start < m.end and m.start < t.end for t in s.times for m in mixed)
+        ]
+        pieces = 1 + sum(segment.n for segment in met) // AT_ONCE
+        found = []
+        for some in np.array_split(np.sort(ids), min(pieces, len(ids))):
+            hot = [piece.within(some, *span) for piece in self._hot]
+            sealed = within(self._sealed.raw(met, some, mixed), some, *span)
+            found.append(parted(tidy(joined([sealed, *hot])), step))
+        return found
 
     def _by_rollup(self, raw: Iterable[Segment], span: Span, step: int) -> Rolled:
         """Raw files by the longest windows of theirs that fit; under 0 those without."""
