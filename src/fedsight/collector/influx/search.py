@@ -28,6 +28,8 @@ Answer = TypeVar("Answer")
 
 #: Times that InfluxDB can be asked for.
 LATEST = 2**63 - 2
+#: Samples that one question reads from InfluxDB at most: about 2 GB while they are decoded.
+MOST_READ = 5_000_000
 
 
 class InfluxSearch:
@@ -45,15 +47,13 @@ class InfluxSearch:
     def series(self, selection: Selection, limit: int) -> list[Series]:
         """As `SampleSearch.series`."""
         wanted = self._wanted(selection)
-        held = self._waiting(wanted).series
-        stored = asked(lambda: self._remote.windows(wanted, None, "count")).series
-        there = np.union1d(held, stored)
+        there = np.union1d(self._waiting(wanted).series, list(self._counts(wanted)))
         known = wanted.ids[np.isin(wanted.ids, there)]
         return [self._index.series(id_) for id_ in known[:limit].tolist()]
 
     def points(self, selection: Selection, limit: int) -> Iterator[Points]:
         """As `SampleSearch.points`."""
-        wanted = self._wanted(selection)
+        wanted = self._first(self._wanted(selection), limit)
         samples = tidy(self._raw(wanted))
         part = _parts(samples.series)
         left = limit
@@ -102,8 +102,27 @@ class InfluxSearch:
         ids = self._index.select(selection.matchers)
         return Wanted(ids, selection.matchers, selection.start, min(selection.end, LATEST))
 
+    def _counts(self, wanted: Wanted) -> dict[int, float]:
+        """How many samples of each series InfluxDB has."""
+        found = asked(lambda: self._remote.windows(wanted, None, "count"))
+        return dict(zip(found.series.tolist(), found.value.tolist(), strict=True))
+
+    def _first(self, wanted: Wanted, limit: int) -> Wanted:
+        """Only as many of the first series as have `limit` samples."""
+        counts, ids = self._counts(wanted), wanted.ids
+        held = np.cumsum([counts.get(id_, 0.0) for id_ in ids.tolist()])
+        return wanted._replace(ids=ids[: int(np.searchsorted(held, limit)) + 1])
+
     def _raw(self, wanted: Wanted) -> RawSamples:
         """What is in InfluxDB, then what still waits, which came later."""
+        number = sum(self._counts(wanted).values())
+        if number > MOST_READ:
+            raise RefusedError(
+                422,
+                "too_many_samples",
+                f"this would read {number:.0f} samples, at most {MOST_READ} are read at once; ask"
+                " for a shorter time, fewer series, or windows of mean, min, max, sum, count, last",
+            )
         return joined([asked(lambda: self._remote.raw(wanted)), self._waiting(wanted)])
 
     def _waiting(self, wanted: Wanted) -> RawSamples:
