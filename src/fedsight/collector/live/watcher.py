@@ -1,7 +1,7 @@
 """One who watches: what it wants, and a bounded queue of what is on its way.
 
-What an idle watcher wants is sent within the call that publishes it: waking a task for each of
-1,000 watchers costs more than the sending (docs/decisions/0116-sending-at-once.md).
+What an idle watcher wants is sent within the call that publishes it, so that no
+task has to wake for each of 1,000 watchers (docs/decisions/0116-sending-at-once.md).
 """
 
 from __future__ import annotations
