@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "door": {"errors"},
     "tracking": FLOOR | {"journal"},
     "dashboard": set(),
-    "client": {"errors", "config"},
+    "client": {"errors", "config", "door"},
     "telemetry": BELOW,
     "network": BELOW,
     "policy": BELOW,

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from fedsight.errors import FedsightError
 from fedsight.signals import Sample, batch
 from tests.collector.server import Server
 from tests.collector.shipments import SECOND, START, failed, whole_run
+from tests.federated.link.certificates import certificate
 
 RUN = "r-1"
 
@@ -185,3 +188,37 @@ def test_the_token_comes_from_the_environment_or_the_data_directory(
         monkeypatch.setenv("FEDSIGHT_TOKEN", open_to_all.token)
         with Client(url) as told:
             assert told.runs().empty
+
+
+def test_a_collector_that_speaks_tls(tmp_path: Path) -> None:
+    tls = certificate(tmp_path)
+    files = {"certificate": str(tls.certificate), "key": str(tls.key)}
+    with Server(tmp_path / "data", tls=files) as running:
+        with Client(running.url, authority=tls.certificate) as known:
+            assert known.runs().empty
+        with Client(running.url) as doubting:
+            assert "certificate" in str(refusal(doubting.runs))
+
+
+def test_a_token_is_shown_to_nobody_who_does_not_ask(tmp_path: Path) -> None:
+    """On loopback reads need none, so that a program that took the port learns nothing."""
+    heard: list[str] = []
+
+    class Listening(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization", ""))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"runs": [], "total": 0}')
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    (tmp_path / "token").write_text("secret")
+    with HTTPServer(("127.0.0.1", 0), Listening) as other:
+        thread = threading.Thread(target=other.handle_request)
+        thread.start()
+        with Client(f"http://127.0.0.1:{other.server_port}") as asking:
+            assert asking.runs().empty
+        thread.join()
+    assert heard == [""]

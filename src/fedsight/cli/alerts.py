@@ -17,9 +17,9 @@ from rich.table import Table
 from fedsight.cli.attached import PROBE_SECONDS, answers, collector_url, token
 from fedsight.cli.options import UNKNOWN, Config
 from fedsight.cli.stored import stored
-from fedsight.collector.passing.listener import strangers
 from fedsight.config import Settings, load
 from fedsight.door.hosts import is_loopback
+from fedsight.door.listener import strangers
 from fedsight.door.times import now_ns, rfc3339
 from fedsight.errors import FedsightError, UsageError
 

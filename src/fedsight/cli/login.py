@@ -11,9 +11,9 @@ import typer
 
 from fedsight.cli.attached import PROBE_SECONDS, answers, collector_url, reachable, token
 from fedsight.cli.options import Config
-from fedsight.collector.passing.listener import strangers
 from fedsight.config import load
 from fedsight.door.hosts import is_loopback
+from fedsight.door.listener import strangers
 from fedsight.errors import FedsightError
 
 EXAMPLES = "Example: fedsight login, then open the address it prints"

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import httpx
 import msgspec
 from msgspec import Struct
 
+from fedsight.config import load
+from fedsight.config.trust import Trust
+from fedsight.door.listener import strangers
 from fedsight.errors import FedsightError
 
 Answer = TypeVar("Answer")
 
 TOKEN_VARIABLE = "FEDSIGHT_TOKEN"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+EVERYWHERE = frozenset({"0.0.0.0", "::"})
 PAGE_SECONDS = 60.0
 
 
@@ -48,28 +52,44 @@ class RefusalAnswer(Struct):
 class Asking:
     """One collector, asked over HTTP with connections that are kept."""
 
-    def __init__(self, url: str | None, token: str | None, timeout: float) -> None:
-        url = _url_of_here() if url is None else url
-        try:
-            address = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise ClientError(f"{url!r} is no address: {error}") from None
-        if address.scheme not in ("http", "https") or not address.host:
-            raise ClientError(f"the address must be like http://127.0.0.1:8083, got {url!r}")
-        self.url = str(address).rstrip("/")
-        here = address.host in LOOPBACK
-        shown = token or os.environ.get(TOKEN_VARIABLE) or (_token_of_here() if here else None)
-        headers = {"Authorization": f"Bearer {shown}"} if shown else {}
+    def __init__(
+        self, url: str | None, token: str | None, timeout: float, authority: Path | None
+    ) -> None:
+        own = _own_collector() if url is None else None
+        self.url = own.url if own is not None else _checked(url or "")
+        address = httpx.URL(self.url)
+        self._here = (address.port or 443) if address.host in LOOPBACK else None
+        self._token = token or os.environ.get(TOKEN_VARIABLE)
+        trust = Trust(authority) if own is None or authority is not None else own.trust
         # A proxy of the environment is for others, not for this machine.
         self._http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=timeout, trust_env=not here
+            base_url=self.url,
+            timeout=timeout,
+            trust_env=self._here is None,
+            verify=trust.verify(),
         )
 
     def get(self, path: str, parameters: Mapping[str, object], kind: type[Answer]) -> Answer:
         """The answer as its type. Raises ClientError."""
         given = {name: str(value) for name, value in parameters.items() if value is not None}
+        answer = self._answer(path, given)
+        if answer.status_code == 401 and self._token is None and self._here is not None:
+            # Asked for: the token of this machine's data directory, unless a stranger asks.
+            self._token = _token_of_here(self._here)
+            answer = self._answer(path, given)
+        if answer.status_code != 200:
+            raise self._refused(answer)
         try:
-            answer = self._http.get(path, params=given)
+            return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.DecodeError as error:
+            raise ClientError(
+                f"what answers at {self.url} is no collector, or one of another version: {error}"
+            ) from None
+
+    def _answer(self, path: str, given: dict[str, str]) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        try:
+            return self._http.get(path, params=given, headers=headers)
         except httpx.ConnectError as error:
             raise ClientError(
                 f"no collector answers at {self.url} ({error}): start one with"
@@ -82,14 +102,6 @@ class Asking:
             ) from None
         except httpx.HTTPError as error:
             raise ClientError(f"the collector at {self.url} cannot be read: {error}") from None
-        if answer.status_code != 200:
-            raise self._refused(answer)
-        try:
-            return msgspec.json.decode(answer.content, type=kind)
-        except msgspec.DecodeError as error:
-            raise ClientError(
-                f"what answers at {self.url} is no collector, or one of another version: {error}"
-            ) from None
 
     def _refused(self, answer: httpx.Response) -> ClientError:
         status = answer.status_code
@@ -110,18 +122,38 @@ class Asking:
         self._http.close()
 
 
-def _url_of_here() -> str:
-    """This machine's collector, at the port that the settings name."""
-    from fedsight.config import load
+class Own(NamedTuple):
+    """This machine's collector, as the settings have it."""
 
-    return f"http://127.0.0.1:{load().collector.port}"
+    url: str
+    trust: Trust
 
 
-def _token_of_here() -> str | None:
-    """The token of this machine's data directory, where there is one that can be read."""
-    from fedsight.config import load  # reads the settings: only where no token was given
+def _own_collector() -> Own:
+    collector = load().collector
+    host = "127.0.0.1" if collector.host in EVERYWHERE else collector.host
+    name = f"[{host}]" if ":" in host else host
+    return Own(f"{collector.scheme}://{name}:{collector.port}", collector.trust)
 
+
+def _checked(url: str) -> str:
     try:
-        return (Path(load().data) / "token").read_text(encoding="utf-8").strip() or None
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ClientError(f"{url!r} is no address: {error}") from None
+    if address.scheme not in ("http", "https") or not address.host:
+        raise ClientError(f"the address must be like http://127.0.0.1:8083, got {url!r}")
+    return str(address).rstrip("/")
+
+
+def _token_of_here(port: int) -> str | None:
+    """The token of this machine's data directory, where there is one that can be read.
+
+    Raises ClientError where another user's program holds the port: it could keep the token.
+    """
+    if strangers(port):
+        raise ClientError(f"port {port} is held by another user's program: it gets no token")
+    try:
+        return (load().data / "token").read_text(encoding="utf-8").strip() or None
     except (OSError, FedsightError):
         return None

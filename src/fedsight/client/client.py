@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -59,11 +60,12 @@ class SeriesPage(Struct):
 class Client:
     """A collector's data as frames.
 
-    `url` is where it listens, by default http://127.0.0.1:8083 or the settings' port. `token`: what
-    it asks for beyond loopback; by default the variable FEDSIGHT_TOKEN, or, for a collector on this
-    machine, what the data directory holds. `frames`: "pandas" or "polars", by default whichever is
-    installed, pandas first. Its methods raise ClientError with a sentence that says what to do. Use
-    it as a context, or `close` it.
+    `url` is where it listens, by default http://127.0.0.1:8083 or what the settings say. `token`:
+    what it asks for beyond loopback; by default the variable FEDSIGHT_TOKEN, or, for a collector on
+    this machine, what the data directory holds. `frames`: "pandas" or "polars", by default what is
+    installed, pandas first. `authority`: a PEM file of whoever vouches for a collector that speaks
+    TLS, where the system's authorities do not. Its methods raise ClientError with a sentence that
+    says what to do. Use it as a context, or `close` it.
     """
 
     def __init__(
@@ -73,9 +75,11 @@ class Client:
         *,
         frames: Frames | None = None,
         timeout: float = PAGE_SECONDS,
+        authority: str | Path | None = None,
     ) -> None:
         self._frames = usable(frames)
-        self._asking = Asking(url, token, timeout)
+        file = None if authority is None else Path(authority)
+        self._asking = Asking(url, token, timeout, file)
 
     def runs(self, *, state: str | None = None, task: str | None = None) -> Any:
         """All runs, newest first: a row each."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fedsight.collector.passing.listener import strangers
 from fedsight.collector.passing.passages import SERVICES, Service
 from fedsight.door.hosts import is_loopback
+from fedsight.door.listener import strangers
 from fedsight.door.refusal import RefusedError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from fedsight.collector.passing.listener import strangers
 from fedsight.collector.replica.announced import ADDRESS
+from fedsight.door.listener import strangers
 from fedsight.door.refusal import RefusedError
 
 #: Of one connection alone, and what the answer's server says for itself (RFC 9110, 7.6.1).

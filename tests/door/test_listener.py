@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsight.collector.passing.listener import strangers
+from fedsight.door.listener import strangers
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
 STRANGER = os.getuid() + 4321
