@@ -156,7 +156,7 @@ class Observed(Wrapper):
     def _see(self, node: NodeRound, reply: Message) -> None:
         if self._scrutiny is not None:
             arrays = cast(ArrayRecord, reply.content[codec.ARRAYS])
-            self._scrutiny.see(node.node, codec.unpack(arrays))
+            self._scrutiny.see(node.node, codec.unpack(arrays), node.samples or 0)
 
     def _late(self, reply: Message) -> NodeRound | None:
         """A node that was asked in another round and whose late answer is used in this one."""

@@ -7,9 +7,9 @@ from fedsight.federated.scrutiny.sketch import Sketches, direct
 RNG = np.random.default_rng(0)
 
 
-def sketched(updates: np.ndarray) -> Sketches:
+def sketched(updates: np.ndarray, samples: list[float] | None = None) -> Sketches:
     model = np.zeros(updates.shape[1], np.float32)
-    return direct(list(updates.astype(np.float32)), model)
+    return direct(list(updates.astype(np.float32)), model, samples or [10.0] * len(updates))
 
 
 def honest(count: int, size: int = 200, seed: int = 0) -> np.ndarray:
@@ -45,6 +45,26 @@ def test_a_scaled_update_is_long() -> None:
     assert look.norm_deviation > 8
     assert look.score is not None
     assert look.score > 4
+
+
+def test_who_has_more_samples_may_move_further() -> None:
+    updates, samples = honest(12), [10.0 * 2 ** (at % 4) for at in range(12)]
+    samples[11] = 640.0
+    updates *= np.array(samples)[:, None] / 10
+    told = looks(sketched(updates, samples), RNG)[11].norm_deviation
+    untold = looks(sketched(updates), RNG)[11].norm_deviation
+    assert told is not None
+    assert untold is not None
+    assert abs(told) < 2.5 < untold
+
+
+def test_claimed_samples_excuse_no_more_than_their_multiple() -> None:
+    updates, samples = honest(12), [10.0 * 2 ** (at % 4) for at in range(12)]
+    updates[3] *= 50
+    samples[3] *= 2
+    look = looks(sketched(updates, samples), RNG)[3]
+    assert look.norm_deviation is not None
+    assert look.norm_deviation > 8
 
 
 def test_a_flipped_sign_points_away() -> None:

@@ -9,7 +9,9 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_short_updates_are_kept_as_they_are() -> None:
-    found = direct([np.array([4, 2], np.float32), np.ones(2, np.float32)], np.ones(2, np.float32))
+    found = direct(
+        [np.array([4, 2], np.float32), np.ones(2, np.float32)], np.ones(2, np.float32), [1, 2]
+    )
     assert found.rows.tolist() == [[3.0, 1.0], [0.0, 0.0]]
     assert found.norms.tolist() == [pytest.approx(10**0.5), 0.0]
 
@@ -42,7 +44,7 @@ def test_an_update_beyond_all_numbers_is_very_long_and_like_nothing() -> None:
     found = Sketcher(5).sketch(far, np.zeros_like(far))
     assert found.norm == LONGEST
     assert not found.places.any()
-    short = direct([far, np.ones_like(far)], np.zeros_like(far))
+    short = direct([far, np.ones_like(far)], np.zeros_like(far), [1, 2])
     assert short.norms.tolist() == [LONGEST, pytest.approx((2 * WIDTH) ** 0.5)]
     assert not short.rows[0].any()
     assert short.rows[1].all()

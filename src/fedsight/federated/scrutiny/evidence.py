@@ -20,7 +20,7 @@ FORGETTING = 0.9
 #: Rounds of no evidence that are added to each node's own.
 PRIOR = 1.0
 #: A node is suspected from here on, and cleared below the second figure.
-SUSPECTED, CLEARED = 2.0, 1.4
+SUSPECTED, CLEARED = 2.5, 1.75
 #: Nodes that are remembered; beyond, those not seen for longest are forgotten.
 MOST_NODES = 100_000
 

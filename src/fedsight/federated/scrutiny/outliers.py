@@ -4,8 +4,9 @@ Three things give an attacker away, and each is compared with the other nodes of
 robustly, so that no threshold depends on the task (median and MAD: Leys et al. 2013, "Detecting
 outliers: do not use standard deviation around the mean, use absolute deviation around the median"):
 
-- *norm*: a scaled update is long (Bagdasaryan et al. 2020, "How to backdoor federated learning").
-  So is one of wrong labels, once the model has learned the right ones: they never fit.
+- *norm*, beside the samples that it stands for: a scaled update is long (Bagdasaryan et al. 2020,
+  "How to backdoor federated learning"). So is one of wrong labels, once the model has learned the
+  right ones: they never fit.
 - *cosine*, its median to the others' updates: a flipped sign points away from them, wrong labels
   pull against them (Fung et al. 2018, FoolsGold, and Blanchard et al. 2017, Krum, compare updates
   pairwise; Cao et al. 2021, FLTrust, use the cosine to one that is trusted).
@@ -35,6 +36,9 @@ MAD = 1.4826
 LEAST_LOG_NORM, LEAST_COSINE, LEAST_TWIN = 0.1, 0.05, 0.1
 #: Two updates whose cosine is above this are the same for all we care.
 TWIN_COSINE = 0.98
+#: Nodes whose log samples differ by less than this say nothing of what samples account for; and so
+#: many nodes are enough to say it.
+LEAST_APART, MOST_PAIRED = 0.1, 64
 #: A cosine of 1 has no Fisher transform: this is the greatest that is told apart.
 MOST_COSINE = 0.9999
 #: Deviations are cut here, so that no single round decides.
@@ -71,23 +75,46 @@ def looks(sketches: Sketches, rng: np.random.Generator) -> list[Look]:
     moved = norms > 0
     if moved.all():
         return _compared(sketches, rng)
-    rest = iter(_compared(Sketches(norms[moved], sketches.rows[moved]), rng))
+    some = Sketches(norms[moved], sketches.rows[moved], sketches.samples[moved])
+    rest = iter(_compared(some, rng))
     return [next(rest) if one else Look(0.0) for one in moved.tolist()]
 
 
 def _compared(sketches: Sketches, rng: np.random.Generator) -> list[Look]:
     """The same, of updates none of which is zero."""
-    norms, rows = sketches
+    norms, rows, samples = sketches
     if len(norms) < 2:
         return [Look(norm) for norm in norms.tolist()]
     cosine, twin = _cosines(rows, rng)
     columns = [norms.tolist(), cosine.tolist(), twin.tolist()]
     if len(norms) >= FEWEST:
         fisher = np.arctanh(np.minimum(twin, MOST_COSINE))
-        found = deviations(np.array([np.log(norms), -cosine, fisher]), _LEAST)
+        lengths = _beside_samples(np.log(norms), samples, rng)
+        found = deviations(np.array([lengths, -cosine, fisher]), _LEAST)
         found[2, twin < TWIN_COSINE] = 0.0
         columns += [*found.tolist(), _scores(found).tolist()]
     return list(map(Look, *columns))
+
+
+def _beside_samples(log_norms: Floats, samples: Floats, rng: np.random.Generator) -> Floats:
+    """Log norms without what more samples account for: who trains more steps moves further.
+
+    The slope is the median of those between pairs (Theil 1950, Sen 1968), from 0 to 1: whoever
+    would excuse an update k times as long must claim k times the samples at least.
+    """
+    if not (samples > 0).all():
+        return log_norms
+    sizes = np.log(samples)
+    some = np.arange(len(sizes))
+    if len(some) > MOST_PAIRED:
+        some = rng.choice(len(some), MOST_PAIRED, replace=False)
+    apart = np.subtract.outer(sizes[some], sizes[some])
+    differ = apart > LEAST_APART
+    if np.count_nonzero(differ) < FEWEST:
+        return log_norms
+    longer = np.subtract.outer(log_norms[some], log_norms[some])[differ] / apart[differ]
+    slope = min(max(float(_medians(longer[None])[0]), 0.0), 1.0)
+    return log_norms - slope * sizes
 
 
 def deviations(values: Floats, least: Floats) -> Floats:

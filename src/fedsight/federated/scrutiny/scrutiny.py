@@ -76,18 +76,24 @@ class Scrutiny:
         self._model: Vector = np.empty(0, np.float32)
         self._sketches: dict[str, Sketch] = {}
         self._short: dict[str, Vector] = {}
+        self._samples: dict[str, float] = {}
 
     def begin(self, model: Vector) -> None:
         """A round begins from `model`, shape (n,), which is not copied and not written to."""
         self._model = model
         self._sketches.clear()
         self._short.clear()
+        self._samples.clear()
 
-    def see(self, node: str, vector: Vector) -> None:
-        """A node's model has come; one of another shape or dtype is not looked at."""
+    def see(self, node: str, vector: Vector, samples: float = 0) -> None:
+        """A node's model has come; one of another shape or dtype is not looked at.
+
+        `samples` is how many it says it was trained on; 0 where it does not.
+        """
         model = self._model
         if vector.shape != model.shape or vector.dtype != model.dtype:
             return
+        self._samples[node] = samples
         if len(model) <= DIRECT:
             self._short[node] = vector
         else:
@@ -98,12 +104,14 @@ class Scrutiny:
         nodes = list(self._short or self._sketches)
         if not nodes:
             return {}
+        samples = [self._samples[node] for node in nodes]
         if self._short:
-            sketches = direct(list(self._short.values()), self._model)
+            sketches = direct(list(self._short.values()), self._model, samples)
         else:
-            sketches = gathered(list(self._sketches.values()))
+            sketches = gathered(list(self._sketches.values()), samples)
         self._sketches.clear()
         self._short.clear()
+        self._samples.clear()
         found = looks(sketches, self._rng)
         return {
             node: Verdict(look, self._evidence.add(node, look))

@@ -36,10 +36,11 @@ Floats = NDArray[np.float32]
 
 class Sketches(NamedTuple):
     """The updates of a round: their Euclidean norms (n,), and a row for each (n, k) float32 whose
-    angles are theirs."""
+    angles are theirs. `samples` (n,) is how many each says it stands for; 0: it does not say."""
 
     norms: NDArray[np.float64]
     rows: Floats
+    samples: NDArray[np.float64]
 
 
 class Sketch(NamedTuple):
@@ -49,20 +50,21 @@ class Sketch(NamedTuple):
     places: Floats
 
 
-def gathered(sketches: Sequence[Sketch]) -> Sketches:
+def gathered(sketches: Sequence[Sketch], samples: Sequence[float]) -> Sketches:
     """Sketches of one sketcher, put together."""
     norms = np.array([one.norm for one in sketches])
-    return Sketches(norms, np.stack([one.places for one in sketches]))
+    return Sketches(norms, np.stack([one.places for one in sketches]), np.array(samples, float))
 
 
-def direct(vectors: Sequence[Vector], model: Vector) -> Sketches:
+def direct(vectors: Sequence[Vector], model: Vector, samples: Sequence[float]) -> Sketches:
     """Short updates as they are: those of nodes' models, each of shape (n,), from `model`."""
     with np.errstate(over="ignore", invalid="ignore"):
         rows = np.subtract(vectors, model, dtype=np.float32, casting="same_kind")
         squares = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
     if not np.isfinite(squares).all():
-        return gathered([_bounded(float(one), row) for one, row in zip(squares, rows, strict=True)])
-    return Sketches(np.sqrt(squares), rows)
+        pairs = zip(squares.tolist(), rows, strict=True)
+        return gathered([_bounded(*one) for one in pairs], samples)
+    return Sketches(np.sqrt(squares), rows, np.array(samples, float))
 
 
 def _bounded(square: float, places: Floats) -> Sketch:
