@@ -46,7 +46,7 @@ LEAST_DEVIATION, MOST_DEVIATION = -3.0, 8.0
 #: So many deviations of a twin are no evidence yet: two nodes of many are always alike.
 TWIN_MARGIN = 4.0
 
-_LEAST = np.array([LEAST_LOG_NORM, LEAST_COSINE, LEAST_TWIN])
+_LEAST = np.array([LEAST_LOG_NORM, LEAST_COSINE, LEAST_TWIN, LEAST_LOG_NORM])
 
 Floats = NDArray[np.float64]
 
@@ -89,8 +89,11 @@ def _compared(sketches: Sketches, rng: np.random.Generator) -> list[Look]:
     columns = [norms.tolist(), cosine.tolist(), twin.tolist()]
     if len(norms) >= FEWEST:
         fisher = np.arctanh(np.minimum(twin, MOST_COSINE))
-        lengths = _beside_samples(np.log(norms), samples, rng)
-        found = deviations(np.array([lengths, -cosine, fisher]), _LEAST)
+        lengths = np.log(norms)
+        excused = _beside_samples(lengths, samples, rng)
+        by_four = deviations(np.array([lengths, -cosine, fisher, excused]), _LEAST)
+        found = by_four[:3]
+        found[0] = np.minimum(by_four[0], by_four[3])
         found[2, twin < TWIN_COSINE] = 0.0
         columns += [*found.tolist(), _scores(found).tolist()]
     return list(map(Look, *columns))
@@ -100,7 +103,8 @@ def _beside_samples(log_norms: Floats, samples: Floats, rng: np.random.Generator
     """Log norms without what more samples account for: who trains more steps moves further.
 
     The slope is the median of those between pairs (Theil 1950, Sen 1968), from 0 to 1: whoever
-    would excuse an update k times as long must claim k times the samples at least.
+    would excuse an update k times as long must claim k times the samples at least. Samples may
+    excuse a length; that a node has few accuses it of nothing: of ten nodes the slope is a guess.
     """
     if not (samples > 0).all():
         return log_norms
