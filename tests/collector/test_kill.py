@@ -50,6 +50,7 @@ class Producer(threading.Thread):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_acknowledged_record_outlives_a_kill_exactly_once(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     moments = random.Random(seed)
