@@ -128,7 +128,9 @@ class Guard:
         headers = Headers(scope=scope)
         posts = scope["type"] == "http" and scope["method"] not in SAFE
         form = posts and scope["method"] == "POST" and scope["path"] in self._forms
-        host = headers.get("host", "")
+        # Of two, a proxy before us may have read the other one (RFC 9112, 3.2).
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
         if host_name(host) not in self._rules.allowed_hosts:
             raise RefusedError(403, "host", f"Host {host!r} is not served here", field="Host")
         _check_origin(headers.get("origin"), host)
