@@ -20,7 +20,6 @@ from fedsight.cli.stored import stored
 from fedsight.config import Settings, load
 from fedsight.door.hosts import is_loopback
 from fedsight.door.listener import strangers
-from fedsight.door.times import now_ns, rfc3339
 from fedsight.errors import FedsightError, UsageError
 
 WIDE = 200
@@ -50,6 +49,7 @@ def list_alerts(
     """List alerts, newest first."""
     from fedsight.collector.alerts import table
     from fedsight.collector.alerts.silences import silencing, standing
+    from fedsight.door.times import now_ns
 
     if state is not None and state not in STATES:
         raise UsageError(f"state must be pending, firing or resolved, got {state!r}")
@@ -121,6 +121,8 @@ def silence(
     config: Config = None,
 ) -> None:
     """Send no messages about alerts that match, all matchers together."""
+    from fedsight.door.times import now_ns, rfc3339
+
     ends = now_ns() + int(seconds_of(duration) * 10**9)
     body = {
         "matchers": [matcher_of(text) for text in matchers],
