@@ -22,7 +22,6 @@ from fedsight import __version__
 from fedsight.cli.attached import LEAST_BYTES, PortInUseError, answers
 from fedsight.cli.options import Config, size
 from fedsight.collector.store.schema import FILE_NAME
-from fedsight.collector.store.storefile import MAGIC, open_readonly
 from fedsight.config import PORTS, Settings, load
 from fedsight.errors import StoreError
 
@@ -123,6 +122,8 @@ def _space(data: Path) -> Finding:
 
 
 def _store(data: Path) -> Finding:
+    from fedsight.collector.store.storefile import open_readonly
+
     aside = sorted(path.name for path in data.glob(f"{FILE_NAME}.corrupt-*Z"))
     kept = f"; kept aside: {', '.join(aside[:3])}" if aside else ""
     if not (data / FILE_NAME).is_file():
@@ -149,6 +150,8 @@ def _journals(folder: Path) -> Finding:
 
 def _is_database(path: Path) -> bool:
     """Whether the file begins as SQLite's do, or is new."""
+    from fedsight.collector.store.storefile import MAGIC
+
     with path.open("rb") as content:
         return content.read(len(MAGIC)) in {MAGIC, b""}
 

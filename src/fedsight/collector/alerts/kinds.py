@@ -27,7 +27,8 @@ KINDS = {
         "warning", "a latency is 100 ms over the mean of the 10 before it"
     ),
     "series_anomaly": AlertKind(
-        "warning", "a value or the shape of the last 64 points lies far from all before, in a series"
+        "warning",
+        "a value or the shape of the last 64 points lies far from all before, in a series",
     ),
     "update_suspected": AlertKind(
         "critical", "a client's updates are unlike those of the others, round after round"
