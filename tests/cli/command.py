@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 FEDSIGHT = (sys.executable, "-m", "fedsight")
 #: A run of well under a second.
@@ -33,6 +35,13 @@ def fedsight(data: Path, *arguments: str, **more: str) -> subprocess.CompletedPr
         timeout=100,
         check=False,
     )
+
+
+def exported(data: Path, run: str, table: str) -> list[dict[str, Any]]:
+    """What the store has of a run in one table, row by row."""
+    done = fedsight(data, "export", run, "--table", table)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def started(data: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:

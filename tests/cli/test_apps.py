@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import fedsight, line_with, started
+from tests.cli.command import exported, fedsight, line_with, started
 from tests.federated.anyapp.apps import CLIENT, OBSERVED, SERVER, written
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flower_app"
@@ -32,9 +32,9 @@ def test_the_example_runs_and_the_collector_has_it(data: Path) -> None:
     assert (shown["state"], shown["task"], shown["round"]) == ("finished", "averages", 3)
     assert shown["model_parameters"] == 11
     assert shown["payload_up_bytes"] == told["bytes_up"]
-    exported = json.loads(fedsight(data, "runs", "export", told["run_id"]).stdout)
-    assert [one["round"] for one in exported["rounds"]] == [1, 2, 3]
-    assert len(exported["clients"]) == 12
+    rounds = exported(data, told["run_id"], "rounds")
+    assert [one["round"] for one in rounds] == [1, 2, 3]
+    assert len(exported(data, told["run_id"], "clients")) == 12
 
 
 @pytest.mark.slow

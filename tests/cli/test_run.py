@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from fedsight.journal import Journal
-from tests.cli.command import LONG, TINY, fedsight, line_with, started
+from tests.cli.command import LONG, TINY, exported, fedsight, line_with, started
 
 pytestmark = pytest.mark.slow
 
@@ -48,11 +48,8 @@ def shown(data: Path, run: str) -> dict[str, object]:
 
 def stored(data: Path, run: str) -> tuple[list[int], list[tuple[int, str]]]:
     """The rounds that the store has of a run, and its clients' rows."""
-    done = fedsight(data, "runs", "export", run)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    clients = [(one["round"], one["node"]) for one in found["clients"]]
-    return [one["round"] for one in found["rounds"]], clients
+    clients = [(one["round"], one["node"]) for one in exported(data, run, "clients")]
+    return [one["round"] for one in exported(data, run, "rounds")], clients
 
 
 def test_json_is_one_object_and_alone_on_stdout(data: Path) -> None:

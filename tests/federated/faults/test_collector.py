@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from fedsight.federated.link.launch import launched
 from fedsight.journal import Shipper
 from fedsight.journal.http import HttpSink
-from tests.cli.command import fedsight, line_with, started
+from tests.cli.command import exported, line_with, started
 from tests.federated.faults.ground import assert_sound, plan, running, settings
 from tests.federated.faults.paced import COUNTING, Pace, until
 
@@ -40,7 +39,8 @@ def test_a_collector_that_was_away_gets_each_round_once(pace: Pace, tmp_path: Pa
         time.sleep(1.0)  # it looks for journals again and again
         serving.send_signal(signal.SIGTERM)
         serving.communicate(timeout=30)
-    found = json.loads(fedsight(tmp_path, "runs", "export", "r-1").stdout)
-    assert [one["round"] for one in found["rounds"]] == list(range(1, 7))
-    rows = [(one["round"], one["node"]) for one in found["clients"] if one["train_seconds"]]
+    rounds = exported(tmp_path, "r-1", "rounds")
+    assert [one["round"] for one in rounds] == list(range(1, 7))
+    clients = exported(tmp_path, "r-1", "clients")
+    rows = [(one["round"], one["node"]) for one in clients if one["train_seconds"]]
     assert sorted(rows) == [(at, node) for at in sorted(there) for node in there[at]]

@@ -11,7 +11,7 @@ from fedsight.federated.link.launch import launched
 from fedsight.federated.plan import Plan
 from fedsight.federated.training import train
 from fedsight.journal import Journal
-from tests.cli.command import fedsight
+from tests.cli.command import exported, fedsight
 from tests.federated.faults.ground import settings
 from tests.federated.faults.interrupted import Interrupted, everything
 from tests.federated.faults.paced import FOLDER, HELD_DIGITS, WEIGHED
@@ -41,9 +41,9 @@ def assert_collected(run: Interrupted, rounds: int) -> None:
     """The collector has the run as finished, each round and each node's row once."""
     shown = fedsight(run.data, "runs", "show", run.run, "--json")
     assert json.loads(shown.stdout)["state"] == "finished", shown
-    found = json.loads(fedsight(run.data, "runs", "export", run.run).stdout)
-    assert [one["round"] for one in found["rounds"]] == list(range(1, rounds + 1))
-    rows = [(one["round"], one["node"]) for one in found["clients"]]
+    told = exported(run.data, run.run, "rounds")
+    assert [one["round"] for one in told] == list(range(1, rounds + 1))
+    rows = [(one["round"], one["node"]) for one in exported(run.data, run.run, "clients")]
     every = [(at, f"client-{node}") for at in range(1, rounds + 1) for node in range(NODES)]
     assert sorted(rows) == sorted(every)
 
