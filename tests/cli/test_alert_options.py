@@ -49,7 +49,8 @@ def test_a_file_says_it_all(tmp_path: Path) -> None:
     assert found.holdings.of("others") == Holding(0, 1, 30)
     rule = found.rules[0]
     assert rule.fires_when == (
-        "the lowest host_disk_free_bytes (node n1) of the last 60 s is below 1,000,000,000 for 120 s"
+        "the lowest host_disk_free_bytes (node n1) of the last 60 s is below 1,000,000,000"
+        " for 120 s"
     )
     assert (rule.is_broken(9e8), rule.is_broken(1e9), rule.severity) == (True, False, "critical")
 
