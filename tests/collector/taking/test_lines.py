@@ -54,6 +54,10 @@ def same(body: bytes, unit: int = 1) -> Lines:
     return lines
 
 
+def test_empty_lines_and_spare_blanks_do_not_make_up_for_each_other() -> None:
+    same(b"\n".join([b"m value=0.0 0", b"", b"", b"m  a=1", b"m value=0.0"] * 4))
+
+
 NAMES = st.sampled_from(["m", "cpu", "fl_x", "a=b", "", "é", "x y", "a,b", "#c", "m\t", '"m"', "0"])
 HEADS = st.tuples(NAMES, st.lists(st.tuples(NAMES, NAMES), max_size=2)).map(
     lambda head: ",".join([head[0], *(f"{key}={value}" for key, value in head[1])])

@@ -20,6 +20,8 @@ from fedsight.collector.taking.numbers import NumberReader
 
 #: What would need the whole grammar.
 SPECIAL = (b"\\", b'"', b"\t", b"\r", b"#")
+#: All that parts neither lines nor what stands in them.
+NO_MARKS = bytes(set(range(256)) - set(b" \n"))
 NUMBER = b"0123456789.+-eEi"
 FIRST_CODE = 128
 MOST_KEYS = 100
@@ -45,11 +47,12 @@ def split(text: bytes, lines: int, numbers: NumberReader) -> Table | None:
     """Lines parted at their blanks; None where they are not all `head fields[ time]`."""
     if any(mark in text for mark in SPECIAL):
         return None
-    blanks = text.count(b" ")
+    # Each line on its own: an empty one beside one with blanks to spare must not pass for two.
+    marks = text.translate(None, NO_MARKS) + b"\n"
     parts = text.replace(b"\n", b" ").split(b" ")
-    if blanks == lines:
+    if marks == b" \n" * lines:
         return Table(parts[0::2], parts[1::2], None)
-    if blanks != 2 * lines:
+    if marks != b"  \n" * lines:
         return None
     time = numbers.whole(b"[" + b",".join(parts[2::3]) + b"]")
     if time is None or time.size != lines:
