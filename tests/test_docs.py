@@ -74,6 +74,17 @@ def commands(
 COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
+def test_help_says_what_each_argument_is() -> None:
+    """That is so only where typer and click get on with each other."""
+    shown = {
+        (command, argument.name): getattr(argument, "help", None)
+        for command, its in COMMANDS.items()
+        for argument in its.params
+        if isinstance(argument, click.Argument)
+    }
+    assert [each for each, said in shown.items() if not said] == []
+
+
 def flags(command: click.Command) -> set[str]:
     """Its flags, but for those that only our own processes use."""
     options = (each for each in command.params if isinstance(each, click.Option))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated
 
 import typer
@@ -65,3 +66,16 @@ app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=notebook.EXAMPLES)(notebook.notebook)
 app.command(epilog=login.EXAMPLES)(login.login)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+
+
+def _flow(tree: typer.Typer) -> None:
+    """Let the terminal break a docstring's lines: beyond the first paragraph typer does not."""
+    for command in tree.registered_commands:
+        text = inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(part.split("\n")) for part in text.split("\n\n"))
+    for group in tree.registered_groups:
+        if group.typer_instance is not None:
+            _flow(group.typer_instance)
+
+
+_flow(app)
