@@ -35,10 +35,11 @@ def test_a_peer_says_what_its_training_came_to() -> None:
 
 
 def test_no_process_of_a_peer_outlives_it() -> None:
+    before = set(psutil.Process(os.getpid()).children(recursive=True))
     with Peer(TOY, Plan()) as peer:
         peer.turn(1)
-        family = psutil.Process(os.getpid()).children(recursive=True)
-        assert peer.footprint().processes == 2
+        family = set(psutil.Process(os.getpid()).children(recursive=True)) - before
+        assert len(family) == peer.footprint().processes == 2
     assert not [process for process in family if living(process)]
 
 

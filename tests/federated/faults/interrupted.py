@@ -123,8 +123,12 @@ class Interrupted:
             os.kill(self.process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
             _, status = os.waitpid(self.process.pid, os.WUNTRACED)  # type: ignore[union-attr]
             assert os.WIFSTOPPED(status), "it ended before"
-            if found():
-                return True
+            try:
+                if found():
+                    return True
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):  # it was stopped while it opened its journal
+                    raise
             os.kill(self.process.pid, signal.SIGCONT)  # type: ignore[union-attr]
             return False
 
