@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -25,11 +25,18 @@ class Asked:
 
 
 class StubService:
-    """Answers with `script`: a status, and JSON or raw bytes. Use as a context."""
+    """Answers with `script`: a status, and JSON or raw bytes; always with `headers`. Use as a
+    context."""
 
-    def __init__(self, script: Script, content_type: str = "application/json") -> None:
+    def __init__(
+        self,
+        script: Script,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.asked: list[Asked] = []
         self.script = script
+        self.headers = dict(headers or {})
         stub = self
 
         class Answering(BaseHTTPRequestHandler):
@@ -43,6 +50,8 @@ class StubService:
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+                for name, value in stub.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

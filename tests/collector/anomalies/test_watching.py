@@ -140,6 +140,26 @@ async def test_a_run_that_goes_on_after_a_restart_has_its_accuracies() -> None:
     assert found.active
 
 
+@in_a_loop
+async def test_the_round_trip_to_a_service_is_a_latency() -> None:
+    stage, seconds = Stage(), [0.02] * 10 + [0.125, 0.02]
+    labels = {"service": "prometheus:site-a"}
+    stage.commit(
+        [
+            Sample(START + at * SECOND, "service_round_trip_seconds", one, None, labels)
+            for at, one in enumerate(seconds)
+        ]
+    )
+    found = await stage.settled()
+    assert [(one.type, one.active) for one in found] == [
+        ("network_latency_spike", True),
+        ("network_latency_spike", False),
+    ]
+    assert found[0].current_value == pytest.approx(125.0)
+    assert found[0].baseline == pytest.approx(20.0)
+    assert found[0].labels == labels
+
+
 def suspected(kind: str, score: float, at: int) -> Event:
     evidence = {"cosine": -0.3, "rounds": at}
     details = {"method": "cosine", "score": score, "threshold": 2.0, "evidence": evidence}

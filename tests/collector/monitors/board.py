@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
+from fedsight.collector.monitors import round_trip
 from fedsight.collector.monitors.contract import Found
 from fedsight.signals import Batch, Event, Sample, samples_of
 
@@ -94,7 +95,8 @@ def samples(found: Found) -> list[Sample]:
 
 
 def figures(found: Found) -> dict[str, float]:
-    """The values of a look's samples by name and labels: `fl_accuracy{run=r-1}@3`."""
+    """The values of a look's samples by name and labels: `fl_accuracy{run=r-1}@3`. Without the
+    round trip, which is another each time."""
     return {
         sample.name
         + (
@@ -104,4 +106,5 @@ def figures(found: Found) -> dict[str, float]:
         )
         + ("" if sample.round is None else f"@{sample.round}"): sample.value
         for sample in samples(found)
+        if sample.name != round_trip.NAME
     }

@@ -22,12 +22,14 @@ class ForeignFlServer:
     """Rounds and events can be added; `restart` forgets all and numbers anew."""
 
     def __init__(self) -> None:
-        self.rounds: list[dict[str, Any]] = []
+        #: None: an answer that is no list of rounds.
+        self.rounds: list[dict[str, Any]] | None = []
         self.events: list[dict[str, Any]] = []
         self.status: Any = {"status": "training", "current_round": 0, "connected_clients": 4}
         self.about: Said = (404, {"detail": "Not Found"})
         self.service = StubService(self._answer)
         self.started = 0.0
+        self.says_latest = True
 
     def restart(self, at: float) -> None:
         """As a process that was started again."""
@@ -35,6 +37,7 @@ class ForeignFlServer:
 
     def train(self, accuracy: float | None, **more: Any) -> None:
         """One more round, with its events."""
+        assert self.rounds is not None
         number = len(self.rounds) + 1
         at = self.started + 10.0 * number
         self.say("ROUND_STARTED", at - 8, {"round": number})
@@ -81,14 +84,19 @@ class ForeignFlServer:
             last = found[-1]["event_id"] if found else after
             return 200, {"events": found, "last_event_id": last}
         if place.path == "/rounds":
+            if self.rounds is None:
+                return 200, {"error": "come again later"}
             start, limit = query.get("start_round", 0), query.get("limit", 100)
             fit = [each for each in self.rounds if each["round"] >= start]
             latest = self.rounds[-1]["round"] if self.rounds else 0
-            return 200, {
+            answer = {
                 "rounds": fit[:limit],
                 "total_rounds": len(fit),
                 "returned_rounds": len(fit[:limit]),
                 "latest_round": latest,
                 "pagination": {"limit": limit, "offset": 0, "has_more": len(fit) > limit},
             }
+            if not self.says_latest:
+                del answer["latest_round"]
+            return 200, answer
         return 404, {"detail": "Not Found"}

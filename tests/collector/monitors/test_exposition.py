@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 
 import pytest
 from hypothesis import given
@@ -80,6 +81,13 @@ def test_series_that_signals_cannot_hold_are_left_out() -> None:
     assert [one.name for one in found] == ["good"]
 
 
+def test_a_label_may_hold_what_elsewhere_ends_a_line() -> None:
+    text = 'a{b="one\u2028two\x85three\x0bfour"} 1\r\nc 2\n'
+    first, second = read(text.encode())
+    assert first.labels["b"] == "one\u2028two\x85three\x0bfour"
+    assert (first.value, second.name, second.value) == (1.0, "c", 2.0)
+
+
 @pytest.mark.parametrize("page", [b"<html>", b"a b c d e", b'a{b="c} 1', b"\xff\xfe", b"a{"])
 def test_what_is_no_prometheus_text_is_refused(page: bytes) -> None:
     with pytest.raises(ForeignAnswerError):
@@ -138,3 +146,27 @@ async def test_a_target_that_sends_too_much_or_redirects_is_refused() -> None:
     with pytest.raises(AwayError):
         await PrometheusMonitor(asking, "x", stub.url, Bounds()).collect(None)
     await asking.close()
+
+
+@in_loop
+async def test_an_answer_that_is_packed_is_refused_before_it_is_unpacked() -> None:
+    bomb = gzip.compress(bytes(64 * 2**20))
+    asking = Asking()
+    with StubService(lambda _: (200, bomb), headers={"Content-Encoding": "gzip"}) as target:
+        monitor = PrometheusMonitor(asking, "x", target.url, BOUNDS)
+        with pytest.raises(ForeignAnswerError, match="answered packed"):
+            await monitor.collect(None)
+    await asking.close()
+    assert target.asked[0].headers["accept-encoding"] == "identity"
+
+
+@in_loop
+async def test_a_token_in_the_address_is_told_to_nobody() -> None:
+    asking = Asking()
+    with StubService(lambda _: (500, b"")) as target:
+        monitor = PrometheusMonitor(asking, "x", f"{target.url}/metrics?token=SECRET", BOUNDS)
+        with pytest.raises(ForeignAnswerError) as error:
+            await monitor.collect(None)
+    await asking.close()
+    assert target.asked[0].path == "/metrics?token=SECRET"
+    assert "SECRET" not in f"{monitor.address} {error.value}"

@@ -200,6 +200,25 @@ async def test_what_is_missing_or_no_number_is_absent(server: ForeignFlServer) -
 
 
 @in_loop
+async def test_a_server_that_does_not_say_its_latest_round_is_one_run(
+    server: ForeignFlServer,
+) -> None:
+    server.says_latest = False
+    server.train(0.5)
+    async with Looking(server.service.url) as monitor:
+        await monitor.look()
+        run = monitor.run
+        again = await monitor.look()
+        assert (monitor.run, figures(again), again.batch.events) == (run, {}, [])
+        server.train(0.6)
+        assert f"fl_accuracy{{run={run}}}@2" in figures(await monitor.look())
+        rounds, server.rounds = server.rounds, None  # type: ignore[assignment]
+        assert figures(await monitor.look()) == {}
+        server.rounds = rounds
+        assert (figures(await monitor.look()), monitor.run) == ({}, run)
+
+
+@in_loop
 async def test_a_round_that_goes_on_is_left_for_later(server: ForeignFlServer) -> None:
     server.train(0.5)
     server.train(None, status="training")

@@ -11,7 +11,13 @@ from hypothesis import given
 from fedsight.collector.monitors import onos
 from fedsight.collector.monitors.asking import Asking
 from fedsight.collector.monitors.contract import ForeignAnswerError, Found
-from fedsight.collector.monitors.network import NetworkMonitor, NetworkState, loss_ratio
+from fedsight.collector.monitors.network import (
+    DROPS,
+    PACKETS,
+    NetworkMonitor,
+    NetworkState,
+    loss_ratio,
+)
 from fedsight.collector.monitors.rates import Reading, rise
 from tests.collector.monitors.board import figures, in_loop
 from tests.collector.monitors.controller import (
@@ -187,6 +193,32 @@ async def test_routes_that_it_lacks_are_not_missed(controller: Controller) -> No
 
 
 @in_loop
+async def test_what_the_controller_does_not_tell_for_once_has_not_gone(
+    controller: Controller,
+) -> None:
+    async with Looking(controller.service.url) as monitor:
+        await monitor.look()
+        controller.without = {"links", "hosts"}
+        silent = await monitor.look()
+        assert silent.batch.events == []
+        assert (state(silent).links, state(silent).hosts) == (None, None)
+        controller.without = set()
+        assert (await monitor.look()).batch.events == []
+        controller.links = []
+        (event,) = (await monitor.look()).batch.events
+        assert len(event.details["gone"]) == 2
+
+
+@in_loop
+async def test_a_list_that_is_none_is_not_an_empty_one(controller: Controller) -> None:
+    controller.links, controller.hosts = "many", 3  # type: ignore[assignment]
+    async with Looking(controller.service.url) as monitor:
+        found = await monitor.look()
+    assert (state(found).links, state(found).hosts) == (None, None)
+    assert "network_links" not in figures(found)
+
+
+@in_loop
 async def test_who_has_no_devices_is_no_controller(controller: Controller) -> None:
     controller.without = {"devices"}
     async with Looking(controller.service.url) as monitor:
@@ -211,6 +243,13 @@ def test_a_share_that_cannot_be_known_is_absent() -> None:
     before, after = Reading({"x": 1}, None, 0.0), Reading({"x": 2}, None, 1.0)
     assert loss_ratio([]) is None
     assert loss_ratio([rise(before, after)]) is None
+    whole = dict.fromkeys((*DROPS, *PACKETS), 5)
+    twice = dict.fromkeys(whole, 10)
+    assert loss_ratio([rise(Reading(whole, 1, 0.0), Reading(twice, 2, 1.0))]) == 0.5
+    for missing in whole:
+        parts = ({n: v for n, v in one.items() if n != missing} for one in (whole, twice))
+        few, more = parts
+        assert loss_ratio([rise(Reading(few, 1, 0.0), Reading(more, 2, 1.0))]) is None
 
 
 @given(JSON)

@@ -178,6 +178,41 @@ async def test_a_service_that_comes_and_goes_is_told_once_each_time() -> None:
 
 
 @in_loop
+async def test_a_service_that_answers_wrongly_and_then_goes_is_lost() -> None:
+    course = [None, ForeignAnswerError("no JSON"), AwayError("away"), AwayError("far away"), None]
+
+    async def follow(before: int) -> Found:
+        error = course[min(before, len(course) - 1)]
+        if error is not None:
+            raise error
+        return Found()
+
+    keeper = MemoryKeeper()
+    async with watching(keeper, Scripted("fl_server", follow)) as schedule:
+        await until(lambda: schedule.records["fl_server"].cycles > len(course))
+    assert keeper.kinds == ["SERVICE_REACHED", "SERVICE_ERROR", "SERVICE_LOST", "SERVICE_RETURNED"]
+
+
+@in_loop
+async def test_a_fault_of_our_own_is_not_laid_on_the_service() -> None:
+    keeper = MemoryKeeper()
+
+    async def look(_: int) -> Found:
+        return Found(batch([Sample(NOON, "x", 1.0)]))
+
+    async with watching(keeper, Scripted("fl_server", look)) as schedule:
+        record = schedule.records["fl_server"]
+        await until(lambda: record.successes > 0)
+        keeper.refuse = StoreError("the disk is full")
+        await until(lambda: record.failures > 1)
+        assert record.last_error == "the disk is full"
+        keeper.refuse = None
+        seen = record.successes
+        await until(lambda: record.successes > seen)
+    assert keeper.kinds == ["SERVICE_REACHED"]
+
+
+@in_loop
 async def test_a_service_that_was_never_there_is_no_news() -> None:
     keeper = MemoryKeeper()
     async with watching(keeper, Scripted("fl_server", away)) as schedule:

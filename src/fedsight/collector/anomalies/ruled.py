@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from fedsight.collector.alerts.finding import Finding
 from fedsight.collector.anomalies import rules
 from fedsight.collector.anomalies.pieces import Piece
+from fedsight.collector.monitors.round_trip import NAME as ROUND_TRIP
 
 ACCURACY = "fl_accuracy"
 PARTICIPANTS, SELECTED = "fl_round_participants", "fl_round_selected"
-#: A latency's unit stands at the end of its name; what one is in ms.
-LATENCY_UNITS = {"_latency_seconds": 1000.0, "_latency_milliseconds": 1.0, "_latency_ms": 1.0}
+#: A latency's unit stands at the end of its name; what one is in ms. The monitors' own is first.
+LATENCY_UNITS = {
+    ROUND_TRIP: 1000.0,
+    "_latency_seconds": 1000.0,
+    "_latency_milliseconds": 1.0,
+    "_latency_ms": 1.0,
+}
 #: Series, and runs, that are remembered; beyond, those not seen for longest are forgotten.
 MOST = 10_000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fedsight.collector.monitors.contract import AwayError, ForeignAnswerError
+from fedsight.collector.monitors.round_trip import round_trip
+from fedsight.door.addresses import OutboundError, allowed_addresses, resolved
 from fedsight.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -104,7 +107,8 @@ class Place:
         self, path: str, query: Mapping[str, str] | None = None, *, accept: str, most: int
     ) -> Page:
         """An answer of at most `most` bytes; raises AwayError or ForeignAnswerError."""
-        await self._knock()
+        if not self._there:
+            await self.reach()
         client = await self._asking.client()
         import httpx
 
@@ -114,7 +118,7 @@ class Place:
             "GET",
             f"{self.address}{path}",
             params=dict(query) if query else None,
-            headers={"Accept": accept},
+            headers={"Accept": accept, "Accept-Encoding": "identity"},
         )
         auth = httpx.USE_CLIENT_DEFAULT if self._basic is None else httpx.BasicAuth(*self._basic)
         try:
@@ -135,25 +139,41 @@ class Place:
             said = str(error) or type(error).__name__
             raise AwayError(f"{self._at(path)} broke off: {said}") from None
 
-    async def _knock(self) -> None:
-        """See that somebody listens, before an HTTP client is made."""
-        if self._there:
-            return
+    async def reach(self) -> float | None:
+        """See that somebody listens, before an HTTP client is made: the round trip in seconds,
+        None where it is not known. Raises AwayError."""
+        self._there = False
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, writer = await asyncio.open_connection(self.host, self.port)
-        except (OSError, TimeoutError):
+                writer = await self._connected()
+        except OutboundError as error:
+            raise AwayError(str(error)) from None
+        except (OSError, TimeoutError, UnicodeError):
             raise self._away() from None
+        seconds = round_trip(writer.get_extra_info("socket"))
         writer.close()
         self._there = True
+        return seconds
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        """A connection to the first of the host's addresses that takes it."""
+        addresses = await asyncio.to_thread(resolved, self.host)
+        allowed_addresses(addresses, self.host)
+        for address in addresses[:-1]:
+            with suppress(OSError):
+                return (await asyncio.open_connection(address, self.port))[1]
+        return (await asyncio.open_connection(addresses[-1], self.port))[1]
 
     async def _read(self, reply: httpx.Response, path: str, most: int) -> Page:
         if reply.status_code == 404:
             raise NoRouteError(f"{self._at(path)} answered 404: is it a {self.what}?")
         if reply.status_code != 200:
             raise ForeignAnswerError(f"{self._at(path)} answered {reply.status_code}")
+        if reply.headers.get("content-encoding", "identity").lower() != "identity":
+            # Unasked: a few bytes may unpack to more than there is memory.
+            raise ForeignAnswerError(f"{self._at(path)} answered packed, which was not asked for")
         held = bytearray()
-        async for chunk in reply.aiter_bytes():
+        async for chunk in reply.aiter_raw():
             held += chunk
             if len(held) > most:
                 raise ForeignAnswerError(f"{self._at(path)} answered more than {most} bytes")
@@ -161,7 +181,8 @@ class Place:
         return Page(kind, bytes(held))
 
     def _at(self, path: str) -> str:
-        return f"the {self.what}'s {self.address}{path}"
+        """For people: without the query, where a token may stand."""
+        return f"the {self.what}'s {self.address}{path.partition('?')[0]}"
 
     def _away(self) -> AwayError:
         return AwayError(f"no {self.what} answers at {self.address}")

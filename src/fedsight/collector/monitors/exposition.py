@@ -78,7 +78,8 @@ def _scraped(text: str, *, open_metrics: bool) -> Iterator[Scraped]:
         from prometheus_client.parser import text_string_to_metric_families as families
 
         # Without its types a page keeps its names: the parser adds `_total` to counters.
-        text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+        # Lines end with \n alone: other marks of a line's end may stand in a label.
+        text = "\n".join(line for line in text.split("\n") if not line.startswith("#"))
         text += "\n"
     for family in families(text):  # type: ignore[no-untyped-call]
         # When a series began is no figure of what it measures.

@@ -88,6 +88,17 @@ def _status(answer: Any) -> str | None:
     return None if active is None else "training" if active else "idle"
 
 
+def latest_round(answer: Any) -> int | None:
+    """The newest round of an answer of `/rounds`, as it says or as its rows are; -1 where it has
+    none, None where it is no such answer."""
+    rows = foreign.rows(answer, "rounds")
+    if rows is None:
+        return None
+    said = foreign.whole(foreign.field(answer, "latest_round"))
+    numbers = (number for row in rows if (number := round_of(row, {})) is not None)
+    return max(numbers, default=-1) if said is None else said
+
+
 def finished_rounds(rows: Sequence[Row]) -> list[tuple[int, Row]]:
     """Rounds that are over, by number, up to the first that still goes on."""
     numbered = {number: row for row in rows if (number := round_of(row, {})) is not None}

@@ -19,6 +19,7 @@ from fedsight.collector.monitors import foreign
 from fedsight.collector.monitors.asking import Asking, Place
 from fedsight.collector.monitors.contract import ForeignAnswerError, Found
 from fedsight.collector.monitors.numbered import EVENTS, LogCursor, LogPart, Row, read_log
+from fedsight.collector.monitors.round_trip import trip_samples
 from fedsight.collector.reading.convergence import RECENT, convergence_slope
 from fedsight.collector.store.prepare import RUN_KINDS
 from fedsight.door.times import now_ns
@@ -80,6 +81,7 @@ class FlServerMonitor:
             raise
 
     async def _look(self, before: FlCursor) -> Found:
+        trip = await self._place.reach()
         state = answers.server_state(await self._place.json("/status"))
         if state is None:
             raise ForeignAnswerError(f"{self.address}/status tells no status: is it an FL server?")
@@ -95,6 +97,7 @@ class FlServerMonitor:
             if any(row.get("event_type") in answers.OF_RUNS for row in events.rows):
                 look.cursor = self._named(look.cursor, look.received)
             await self._events(look, events)
+        look.samples += trip_samples(self.name, trip, look.received)
         gathered = batch(look.samples, look.events, look.spans)
         moved = None if look.cursor == before else msgspec.json.encode(look.cursor)
         return Found(gathered, look.state, moved)
@@ -112,8 +115,8 @@ class FlServerMonitor:
         if anew or (run is not None and run != cursor.run):
             cursor = msgspec.structs.replace(cursor, run=run, round=NO_ROUND)
         answer = await self._rounds_from(cursor.round)
-        latest = foreign.whole(foreign.field(answer, "latest_round"))
-        if run is None and cursor.round != NO_ROUND and (latest is None or latest < cursor.round):
+        latest = answers.latest_round(answer)
+        if run is None and latest is not None and latest < cursor.round:
             cursor = msgspec.structs.replace(cursor, run=None, round=NO_ROUND)
             answer = await self._rounds_from(NO_ROUND)
         rounds = answers.finished_rounds(foreign.rows(answer, "rounds") or [])

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from fedsight.collector.directory import DataDirectory
+from fedsight.collector.ending import end_loops
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.monitors import lifecycle
 from fedsight.collector.monitors.asking import Asking
@@ -89,9 +90,7 @@ class Monitoring:
 
     async def close(self) -> None:
         """End the monitors, then tell of the stop."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        await end_loops(self._running)
         await self._asking.close()
         if self.plan.events and self._running is not None:
             event = lifecycle.stopped(time.monotonic() - self._began, now_ns())

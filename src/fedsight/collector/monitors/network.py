@@ -16,6 +16,7 @@ from fedsight.collector.monitors import foreign, onos
 from fedsight.collector.monitors.asking import Asking, Place
 from fedsight.collector.monitors.contract import ForeignAnswerError, Found
 from fedsight.collector.monitors.rates import Reading, Rise, rise
+from fedsight.collector.monitors.round_trip import trip_samples
 from fedsight.door.times import now_ns
 from fedsight.signals import Event, Sample, batch
 
@@ -52,9 +53,10 @@ class NetworkState(Struct, frozen=True):
 
 
 class NetworkCursor(Struct, frozen=True):
-    """What the network was made of, as a digest, and when that last changed."""
+    """What the network was made of, as a digest of each kind of element that the controller told,
+    and when that last changed."""
 
-    digest: str
+    digests: Mapping[str, str] = {}
     last_change: int | None = None
 
 
@@ -65,7 +67,7 @@ class NetworkMonitor:
 
     def __init__(self, asking: Asking, address: str, basic: tuple[str, str] | None = None) -> None:
         self._place = Place(asking, "SDN controller", address, basic=basic)
-        self._elements: set[str] | None = None
+        self._elements: dict[str, set[str]] = {}
         self._ports: dict[tuple[str, str], Reading] = {}
         self._flows: dict[tuple[str, str], Pace] = {}
 
@@ -77,7 +79,7 @@ class NetworkMonitor:
     async def collect(self, cursor: bytes | None) -> Found:
         """As `Monitor.collect`."""
         known = None if cursor is None else msgspec.json.decode(cursor, type=NetworkCursor)
-        ask = self._place.json_or_none
+        ask, trip = self._place.json_or_none, await self._place.reach()
         devices = await self._place.json(f"{API}/devices")
         if foreign.rows(devices, "devices") is None:
             raise ForeignAnswerError(f"{self.address}{API}/devices answered no list of devices")
@@ -91,33 +93,37 @@ class NetworkMonitor:
         state = NetworkState(
             "connected",
             _count(found, "device"),
-            _count(found, "link") if links is not None else None,
-            _count(found, "host") if hosts is not None else None,
+            _count(found, "link"),
+            _count(found, "host"),
             None if flows is None else len(flows),
             after.last_change,
             traffic,
             _by_priority(flows),
         )
         samples = [*_counts(state, now), *self._port_samples(ports, clock, now)]
+        samples += trip_samples(self.name, trip, now)
         events = [] if event is None else [event]
         moved = None if after == known else msgspec.json.encode(after)
         return Found(batch(samples, events), state, moved)
 
     def _changed(
-        self, found: set[str], known: NetworkCursor | None, now: int
+        self, found: Mapping[str, set[str]], known: NetworkCursor | None, now: int
     ) -> tuple[Event | None, NetworkCursor]:
-        """Whether the network is another than at the last look, before a restart too."""
-        digest = hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
-        before, self._elements = self._elements, found
-        if known is None:
-            return None, NetworkCursor(digest)
-        if known.digest == digest:
-            return None, known
+        """Whether the network is another than at the last look, before a restart too. Kinds that
+        the controller does not tell now are as they were."""
+        known = known or NetworkCursor()
+        digests = {**known.digests, **{kind: _digest(which) for kind, which in found.items()}}
+        before, self._elements = self._elements, {**self._elements, **found}
+        changed = [kind for kind in known.digests if digests[kind] != known.digests[kind]]
+        if not changed:
+            return None, NetworkCursor(digests, known.last_change)
         details: dict[str, Any] = {}
-        if before is not None:
-            details = {"appeared": _named(found - before), "gone": _named(before - found)}
+        if all(kind in before for kind in changed):
+            appeared = set[str]().union(*(found[kind] - before[kind] for kind in changed))
+            gone = set[str]().union(*(before[kind] - found[kind] for kind in changed))
+            details = {"appeared": _named(appeared), "gone": _named(gone)}
         event = Event(now, SOURCE, "TOPOLOGY_CHANGED", details=details)
-        return event, NetworkCursor(digest, now)
+        return event, NetworkCursor(digests, now)
 
     def _port_samples(
         self, ports: list[onos.PortCounters], clock: float, now: int
@@ -174,8 +180,12 @@ class Pace:
         return self if change.course == "stale" else Pace(reading, change.per_second("bytes"))
 
 
-def _count(found: set[str], kind: str) -> int:
-    return sum(each.startswith(f"{kind} ") for each in found)
+def _count(found: Mapping[str, set[str]], kind: str) -> int | None:
+    return len(found[kind]) if kind in found else None
+
+
+def _digest(elements: set[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(elements)).encode()).hexdigest()
 
 
 def _named(found: set[str]) -> list[str]:
@@ -213,9 +223,10 @@ def _rates(change: Rise, labels: dict[str, str], now: int) -> Iterator[Sample]:
 def loss_ratio(steady: list[Rise]) -> float | None:
     """The share of packets that ports dropped, of all that they took in, sent out or dropped.
 
-    None where a port does not count drops, and where there were no packets.
+    None where a port does not count all of them, and where there were no packets.
     """
-    if not steady or any(each.rises is None or DROPS[0] not in each.rises for each in steady):
+    counted = {*DROPS, *PACKETS}
+    if not steady or not all(counted <= (each.rises or {}).keys() for each in steady):
         return None
     dropped, passed = _sum(steady, DROPS), _sum(steady, PACKETS)
     return dropped / (dropped + passed) if dropped + passed else None

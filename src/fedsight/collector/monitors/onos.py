@@ -57,20 +57,26 @@ class Flow:
     seconds: int | None
 
 
-def elements(devices: Any, links: Any, hosts: Any) -> set[str]:
-    """What the network is made of: devices that are there, links that are up, hosts."""
-    return {*_devices(devices), *_links(links), *_hosts(hosts)}
+def elements(devices: Any, links: Any, hosts: Any) -> dict[str, set[str]]:
+    """What the network is made of: devices that are there, links that are up, hosts. A kind of
+    which the answer has no list is absent."""
+    rows = {
+        "device": (foreign.rows(devices, "devices"), _devices),
+        "link": (foreign.rows(links, "links"), _links),
+        "host": (foreign.rows(hosts, "hosts"), _hosts),
+    }
+    return {kind: set(read(found)) for kind, (found, read) in rows.items() if found is not None}
 
 
-def _devices(answer: Any) -> Iterator[str]:
-    for row in foreign.rows(answer, "devices") or []:
+def _devices(rows: list[Row]) -> Iterator[str]:
+    for row in rows:
         found = foreign.text(row.get("id"))
         if found is not None and row.get("available") is not False:
             yield f"device {found}"
 
 
-def _links(answer: Any) -> Iterator[str]:
-    for row in foreign.rows(answer, "links") or []:
+def _links(rows: list[Row]) -> Iterator[str]:
+    for row in rows:
         ends = (_end(row.get("src")), _end(row.get("dst")))
         if None not in ends and row.get("state", "ACTIVE") == "ACTIVE":
             yield f"link {ends[0]} to {ends[1]}"
@@ -81,8 +87,8 @@ def _end(value: Any) -> str | None:
     return None if device is None or port is None else f"{device}/{port}"
 
 
-def _hosts(answer: Any) -> Iterator[str]:
-    for row in foreign.rows(answer, "hosts") or []:
+def _hosts(rows: list[Row]) -> Iterator[str]:
+    for row in rows:
         found = foreign.text(row.get("id"))
         if found is not None:
             yield f"host {found}"

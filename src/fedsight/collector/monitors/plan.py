@@ -30,7 +30,7 @@ class ScrapeTarget:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
             raise SettingsError(
                 f"the url of target {self.name} must begin with http:// or https:// and hold no"
-                f" user name, got {self.url!r}"
+                " user name and no password"
             )
 
 

@@ -13,6 +13,7 @@ from fedsight.collector.monitors.asking import Asking, NoRouteError, Place
 from fedsight.collector.monitors.contract import ForeignAnswerError, Found
 from fedsight.collector.monitors.exposition import Bounds, scrape
 from fedsight.collector.monitors.numbered import DECISIONS, EVENTS, Log, LogCursor, Row, read_log
+from fedsight.collector.monitors.round_trip import trip_samples
 from fedsight.door.times import now_ns
 from fedsight.signals import Event, Sample, batch
 
@@ -49,13 +50,14 @@ class PolicyEngineMonitor:
         before = (
             PolicyCursor() if cursor is None else msgspec.json.decode(cursor, type=PolicyCursor)
         )
+        trip = await self._place.reach()
         policies = await self._place.json("/api/v1/policies")
         if not isinstance(policies, dict):
             raise ForeignAnswerError(f"{self.address}/api/v1/policies answered no object")
         now = now_ns()
         happened, events = await self._read(EVENTS, before.events, answers.event_of, now)
         decided, decisions = await self._read(DECISIONS, before.decisions, answers.decision_of, now)
-        samples = await self._metrics(now)
+        samples = [*trip_samples(self.name, trip, now), *await self._metrics(now)]
         self._count(happened, now)
         rate = answers.per_minute(self._times, self._watched_since or now, now)
         state = answers.PolicyEngineState("active", answers.active_policies(policies), rate)

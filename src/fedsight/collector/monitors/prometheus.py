@@ -9,6 +9,7 @@ from msgspec import Struct
 from fedsight.collector.monitors.asking import Asking, Place
 from fedsight.collector.monitors.contract import Found
 from fedsight.collector.monitors.exposition import Bounds, scrape
+from fedsight.collector.monitors.round_trip import trip_samples
 from fedsight.door.times import now_ns
 from fedsight.signals import batch
 
@@ -37,11 +38,13 @@ class PrometheusMonitor:
 
     @property
     def address(self) -> str:
-        """What is scraped."""
-        return f"{self._place.address}{self._path}"
+        """What is scraped; without its query, where a token may stand."""
+        return f"{self._place.address}{self._path.partition('?')[0]}"
 
     async def collect(self, cursor: bytes | None) -> Found:
         """As `Monitor.collect`; there is no cursor."""
-        labels = {"job": self._job}
-        samples = await scrape(self._place, self._path, labels, self._bounds, now_ns())
-        return Found(batch(samples), TargetState(len(samples)))
+        labels, now = {"job": self._job}, now_ns()
+        trip = await self._place.reach()
+        samples = await scrape(self._place, self._path, labels, self._bounds, now)
+        own = trip_samples(self.name, trip, now)
+        return Found(batch([*samples, *own]), TargetState(len(samples)))

@@ -18,7 +18,8 @@ SOURCE = "collector"
 class MonitorRecord:
     """Counts and times of one monitor. Times are Unix nanoseconds.
 
-    `reached`: when the service answered last; None where it never did.
+    `reached`: when the service answered last; None where it never did. `told`: what is wrong with
+    it as the last event says; None where that it is there.
     """
 
     monitor: Monitor
@@ -36,6 +37,7 @@ class MonitorRecord:
     samples: int = 0
     events: int = 0
     state: Struct | None = None
+    told: tuple[str, str] | None = None
 
     @property
     def standing(self) -> Standing:
@@ -52,7 +54,7 @@ class MonitorRecord:
             return None
         if self.reached is None:
             return self._event("SERVICE_REACHED", now, {"address": self.monitor.address})
-        if self.last_error is not None:
+        if self.told is not None:
             return self._event("SERVICE_RETURNED", now, {"seconds": (now - self.reached) / 1e9})
         return None
 
@@ -60,21 +62,24 @@ class MonitorRecord:
         """Note a look that went well."""
         self.successes += 1
         self.in_a_row = 0
-        self.last_error = None
+        self.last_error = self.told = None
         self.reached = now
 
     def failed(self, error: Exception, now: int) -> Event | None:
-        """Note a look that failed; an event where this is news of a service that was there."""
+        """Note a look that failed; an event where this is news of a service that was there. What
+        fails on our side, such as a full disk, is none."""
         said = str(error) or type(error).__name__
-        news = self.reached is not None and self.last_error != said and self.monitor.address
-        first = self.last_error is None
         self.failures += 1
         self.in_a_row += 1
         self.last_error = said
-        if not news or (isinstance(error, AwayError) and not first):
+        if self.reached is None or not self.monitor.address or not expected(error):
             return None
-        kind = "SERVICE_LOST" if isinstance(error, AwayError) else "SERVICE_ERROR"
-        return self._event(kind, now, {"message": said})
+        lost = isinstance(error, AwayError)
+        news = ("SERVICE_LOST", "") if lost else ("SERVICE_ERROR", said)
+        if news == self.told:
+            return None
+        self.told = news
+        return self._event(news[0], now, {"message": said})
 
     def _event(self, kind: str, now: int, details: dict[str, object]) -> Event:
         return Event(now, SOURCE, kind, details={"service": self.monitor.name, **details})

@@ -28,7 +28,7 @@ from fedsight.signals import Batch, Event
 logger = logging.getLogger(__name__)
 
 #: What a stubborn monitor may take to end once it is told to.
-STOP_SECONDS = 1.0
+STOP_SECONDS, AGAIN_SECONDS = 1.0, 0.25
 #: What one that took too long may take to clean up before the next look comes.
 GRACE_SECONDS = 0.1
 #: So many refusals of one batch are left out one by one; then the rest of it goes.
@@ -68,11 +68,7 @@ class Schedule:
         try:
             await asyncio.gather(*loops)
         finally:
-            for task in (*loops, *self._looks.values()):
-                task.cancel()
-            tasks = {*loops, *self._looks.values()}
-            if tasks:
-                await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            await end([*loops, *self._looks.values()], STOP_SECONDS, AGAIN_SECONDS)
 
     async def _watch(self, record: MonitorRecord) -> None:
         # Spread over the first second, so that a start is no burst.
