@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fedsight.collector.store.blocks import Blocks
+from fedsight.collector.store.contents import FileContents, Whole, whole
 from fedsight.collector.store.contract import Aggregation
 from fedsight.collector.store.engine import open_engine
 from fedsight.collector.store.manifest import Segment
@@ -63,6 +65,8 @@ class Sealed:
         self.problems: dict[str, str] = {}
         self._lock = threading.Lock()
         self._engine: DuckDBPyConnection | None = None
+        self._blocks = Blocks(self._query, self._path)
+        self._contents = FileContents(self._query, self._path)
 
     def look(self, segments: Sequence[Segment]) -> None:
         """Note the files that are missing or are not as long as they were."""
@@ -86,6 +90,9 @@ class Sealed:
         columns = "series, time, round, value"
 
         def read(some: Sequence[Segment]) -> RawSamples:
+            kept = self._blocks.raw(some, ids, spans)
+            if kept is not None:
+                return kept
             found = self._columns(some, columns, _where(some, ids, spans), arrival=len(some) > 1)
             return _raw(found)
 
@@ -130,6 +137,28 @@ class Sealed:
 
         in_time = sorted(segments, key=lambda segment: segment.first_time)
         return self._reading(in_time, ids, spans, read) or nothing()
+
+    def whole(
+        self,
+        segments: Sequence[Segment],
+        hot: RawSamples,
+        ids: NDArray[np.int64],
+        span: Span,
+        step: int,
+    ) -> Whole:
+        """The one window in which a span lies, of the series that lie in the span wholly.
+
+        `ids` are in order, `hot` are tidy samples that count as well; see `contents.whole`.
+        """
+
+        def read(some: Sequence[Segment]) -> Whole | None:
+            contents = self._contents.of(some)
+            if contents is None:
+                return None
+            files = list(zip(some, contents, strict=True))
+            return whole(files, self._contents.meeting, hot, ids, span, step)
+
+        return self._reading(segments, ids, [span], read) or Whole([], ids)
 
     def series(
         self, segments: Sequence[Segment], ids: NDArray[np.int64], spans: Sequence[Span]
@@ -195,9 +224,14 @@ class Sealed:
     ) -> Columns:
         extra = ", file_index AS arrival" if arrival else ""
         query = f"SELECT {columns}{extra} FROM read_parquet(?) WHERE {where}"
-        files = [str(self.folder / segment.file) for segment in segments]
+        return self._query(query, [[self._path(segment) for segment in segments]])
+
+    def _query(self, query: str, parameters: list[object]) -> Columns:
         with self._cursor() as cursor:
-            return dict(cursor.execute(query, [files]).fetchnumpy())  # type: ignore[arg-type]
+            return dict(cursor.execute(query, parameters).fetchnumpy())  # type: ignore[arg-type]
+
+    def _path(self, segment: Segment) -> str:
+        return str(self.folder / segment.file)
 
     def _cursor(self) -> DuckDBPyConnection:
         with self._lock:
@@ -211,6 +245,8 @@ class Sealed:
             if self._engine is not None:
                 self._engine.close()
             self._engine = None
+        self._blocks.clear()
+        self._contents.clear()
 
 
 def _holds(segment: Segment, ids: NDArray[np.int64], spans: Sequence[Span]) -> bool:

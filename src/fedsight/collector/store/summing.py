@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsight.collector.store import manifest
+from fedsight.collector.store.contents import Whole
 from fedsight.collector.store.contract import Aggregation
 from fedsight.collector.store.hot_rows import HotPiece
 from fedsight.collector.store.manifest import STEPS, Segment
@@ -45,11 +46,14 @@ class Summing:
         if not ids.size:
             return united([])
         raw = [s for s in self._raw if s.first_time < span.end and s.last_time >= span.start]
+        known, ids = self._whole(raw, ids, span, step)
+        if not ids.size:
+            return united(known)
         sources = [span_ for segment in raw for span_ in segment.times]
         sources += united_spans(span_ for piece in self._hot for span_ in piece.spans)
         mixed = shared(sources, span)
         clean = outside(mixed, span)
-        found = self._mixed(raw, ids, mixed, span, step)
+        found = known + self._mixed(raw, ids, mixed, span, step)
         for length, mine in self._by_rollup(raw, span, step).items():
             inner = [whole for c in clean if (whole := _whole(c, length))] if length else []
             edges = [left for c in clean for left in outside(inner, c)] if length else clean
@@ -58,6 +62,16 @@ class Summing:
             found.append(self._sealed.parts(mine, ids, edges, step, aggregation))
         found += self._alone(ids, span, step, aggregation)
         return united(found)
+
+    def _whole(
+        self, raw: Sequence[Segment], ids: NDArray[np.int64], span: Span, step: int
+    ) -> Whole:
+        """What needs no sample read: one window over all of a series."""
+        alone = any(segment.source is None for segment in self._rolled)
+        if alone or not raw or span.start // step != (span.end - 1) // step:
+            return Whole([], ids)
+        hot = tidy(joined([piece.within(ids, *span) for piece in self._hot]))
+        return self._sealed.whole(raw, hot, np.sort(ids), span, step)
 
     def _mixed(
         self,
