@@ -12,6 +12,7 @@ from pathlib import Path
 from fedsight.collector.backend_options import BackendOptions
 from fedsight.collector.current.memory import MemoryCurrent
 from fedsight.collector.current.remote import RedisCurrent
+from fedsight.collector.ending import end_loops
 from fedsight.collector.influx.archive import InfluxArchive
 from fedsight.collector.influx.client import Influx, connect
 from fedsight.collector.influx.forwarding import Forwarding
@@ -62,9 +63,7 @@ class Backends:
 
     async def close(self) -> None:
         """Stop; what was not brought away stays in the hot log."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_loops(*self._tasks)
         await self.current.close()
         if self.forwarding is not None:
             await asyncio.to_thread(self.forwarding.close)

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from fedsight.collector.alerts.running import Alerting
 from fedsight.collector.anomalies.watching import Watching
 from fedsight.collector.backends import Backends
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
+from fedsight.collector.ending import end_loops
 from fedsight.collector.export.elastic import Elasticsearch
 from fedsight.collector.export.exports import ExportLimits, Exports
 from fedsight.collector.export.source import LiveSource
@@ -41,6 +42,7 @@ from fedsight.collector.store.upkeep import Upkeep
 from fedsight.collector.taking.bodies import Decoders
 from fedsight.collector.taking.cardinality import Cardinality
 from fedsight.door.limits import RateLimit
+from fedsight.door.serving import PLAINTEXT
 from fedsight.door.times import now_ns
 from fedsight.signals import Event, batch
 
@@ -226,53 +228,58 @@ def assembled(parts: Parts) -> Collector:
 @asynccontextmanager
 async def collecting(parts: Parts) -> AsyncIterator[Collector]:
     """Run a collector over opened parts; closes them at the end."""
-    collector = assembled(parts)
-    collector.ingest.taps.append(collector.stored.tap)
-    loop, readers = asyncio.get_running_loop(), collector.readers
-    passing_on = asyncio.create_task(collector.hub.run())
-    try:
-        if parts.kept is not None:
-            await _note_reset(collector.ingest, parts.kept, parts.file)
-        collector.backends.start(parts.file, collector.ingest, collector.hub)
-        if isinstance(readers.archive, Archive):
-            collector.upkeep = Upkeep(
-                readers.archive, collector.ingest, parts.file, parts.options.upkeep
-            )
-            for file in await asyncio.to_thread(collector.upkeep.start):
-                warn(f"{file} is of another store; it was moved to samples/unknown")
-        collector.abandoned.start(from_the_beginning=parts.new_store)
-        if parts.options.needs_login:
-            warn(parts.directory.token_sentence(sys.stderr.isatty()))
-            parts.login.offer()
-        collector.alerting.start(collector.search)
-        if parts.options.anomalies.enabled:
-            found = collector.alerting.alerts
-            collector.anomalies = Watching(parts.options.anomalies, collector.search, found)
-            collector.anomalies.start(collector.ingest)
-        collector.exports.start(LiveSource(loop, readers, collector.search))
-        if collector.elasticsearch is not None:
-            collector.elasticsearch.start()
-        await collector.monitoring.start()
+    async with AsyncExitStack() as ending:
+        ending.callback(parts.directory.close)
+        collector = assembled(parts)
+        await _begin(collector, parts, ending)
         yield collector
-    finally:
-        await collector.monitoring.close()
-        if collector.anomalies is not None:
-            await collector.anomalies.close()
-        await collector.alerting.close()
-        await collector.exports.close()
-        if collector.elasticsearch is not None:
-            await collector.elasticsearch.close()
-        await asyncio.to_thread(collector.abandoned.close)
-        passing_on.cancel()
-        await asyncio.gather(passing_on, return_exceptions=True)
-        await collector.services.close()
-        await collector.backends.close()
-        if collector.upkeep is not None:
-            await asyncio.to_thread(collector.upkeep.close)
-        readers.close()
-        # Last, so that the one who may write folds the write-ahead log back into the store.
-        await asyncio.to_thread(collector.ingest.close)
-        parts.directory.close()
+
+
+async def _begin(collector: Collector, parts: Parts, ending: AsyncExitStack) -> None:
+    """Start one part after another; `ending` closes each, the last first, whatever fails."""
+    in_thread, readers = asyncio.to_thread, collector.readers
+    # Last of all, so that the one who may write folds the write-ahead log back into the store.
+    ending.push_async_callback(in_thread, collector.ingest.close)
+    ending.callback(readers.close)
+    collector.ingest.taps.append(collector.stored.tap)
+    if parts.kept is not None:
+        await _note_reset(collector.ingest, parts.kept, parts.file)
+    if isinstance(readers.archive, Archive):
+        options = parts.options.upkeep
+        collector.upkeep = Upkeep(readers.archive, collector.ingest, parts.file, options)
+        ending.push_async_callback(in_thread, collector.upkeep.close)
+        for file in await in_thread(collector.upkeep.start):
+            warn(f"{file} is of another store; it was moved to samples/unknown")
+    ending.push_async_callback(collector.backends.close)
+    collector.backends.start(parts.file, collector.ingest, collector.hub)
+    ending.push_async_callback(collector.services.close)
+    passing_on = asyncio.create_task(collector.hub.run())
+    ending.push_async_callback(end_loops, passing_on)
+    ending.push_async_callback(in_thread, collector.abandoned.close)
+    collector.abandoned.start(from_the_beginning=parts.new_store)
+    if parts.options.needs_login:
+        warn(parts.directory.token_sentence(sys.stderr.isatty()))
+        parts.login.offer()
+    await _begin_watching(collector, parts, ending)
+
+
+async def _begin_watching(collector: Collector, parts: Parts, ending: AsyncExitStack) -> None:
+    """Start what looks at what comes in, and tells others of it."""
+    if collector.elasticsearch is not None:
+        ending.push_async_callback(collector.elasticsearch.close)
+        collector.elasticsearch.start()
+    ending.push_async_callback(collector.exports.close)
+    loop = asyncio.get_running_loop()
+    collector.exports.start(LiveSource(loop, collector.readers, collector.search))
+    ending.push_async_callback(collector.alerting.close)
+    collector.alerting.start(collector.search)
+    if parts.options.anomalies.enabled:
+        found = collector.alerting.alerts
+        collector.anomalies = Watching(parts.options.anomalies, collector.search, found)
+        ending.push_async_callback(collector.anomalies.close)
+        collector.anomalies.start(collector.ingest)
+    ending.push_async_callback(collector.monitoring.close)
+    await collector.monitoring.start()
 
 
 async def _note_reset(ingest: Ingest, kept: str, file: Path) -> None:

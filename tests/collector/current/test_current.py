@@ -164,6 +164,29 @@ def test_redis_may_be_gone_for_a_while(tmp_path: Path) -> None:
         server.stop()
 
 
+@pytest.mark.parametrize("work", ["run", "listen"])
+def test_a_cancellation_ends_it_at_whatever_moment_it_comes(redis: RedisServer, work: str) -> None:
+    async def ended(turns: int) -> bool:
+        current = RedisCurrent(redis.address, "s-1")
+        await current.ping()
+        current.announce(1)
+        task = asyncio.create_task(current.run() if work == "run" else current.listen(lambda: None))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, pending = await asyncio.wait({task}, timeout=0.5)
+        for each in pending:
+            each.cancel()
+        await asyncio.wait({task})
+        await current.close()
+        return bool(done)
+
+    async def story() -> list[int]:
+        return [turns for turns in range(1, 30) if not await ended(turns)]
+
+    assert asyncio.run(story()) == []
+
+
 def test_a_wrong_password_is_an_error_that_does_not_show_it(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, password="open")
 

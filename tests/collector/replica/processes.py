@@ -83,10 +83,16 @@ class Process:
         self.http.close()
         if self.process.poll() is None:
             self.process.send_signal(how)
-        self.process.wait(20)
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(20)
+            raise
+        finally:
+            for pipe in (self.process.stdout, self.process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
     def __enter__(self) -> Process:
         return self

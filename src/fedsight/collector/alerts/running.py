@@ -13,6 +13,7 @@ from fedsight.collector.alerts.alerts import Alerts
 from fedsight.collector.alerts.evaluating import Evaluating, Search
 from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.alerts.webhooks import Webhooks
+from fedsight.collector.ending import end_loops
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.store.readers import Readers
 
@@ -50,9 +51,7 @@ class Alerting:
 
     async def close(self) -> None:
         """End; what is still to be sent waits in the store."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_loops(*self._tasks)
 
     def notifiers(self, db: sqlite3.Connection) -> Notifiers:
         """Whom alerts are sent to, how many messages wait, and what does not arrive."""

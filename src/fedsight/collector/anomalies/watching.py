@@ -17,8 +17,10 @@ from fedsight.collector.anomalies.options import AnomalyOptions
 from fedsight.collector.anomalies.pieces import Piece, pieces
 from fedsight.collector.anomalies.ruled import PARTICIPANTS, SELECTED, Ruled, ruled
 from fedsight.collector.anomalies.suspects import CLEARED, ENDED, SCORE, SUSPECTED, Suspects
+from fedsight.collector.ending import end_loops
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.store.contract import NAME_LABEL, Matcher, SampleSearch, Selection
+from fedsight.collector.store.names import names_of
 from fedsight.collector.store.prepare import Record
 from fedsight.signals import Event
 
@@ -81,17 +83,14 @@ class Watching:
 
     async def close(self) -> None:
         """End; what still waits is looked at no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end_loops(self._task)
 
     def tap(self, records: Sequence[Record]) -> None:
         """Note what a commit brought, in the writing thread: no more than handing it over."""
         found: list[Piece | Event] = []
         for record in records:
             for block in record.samples:
-                names = {series.name for series in block.series}
-                wanted = {name for name in names if self._wants(name)}
+                wanted = {name for name in names_of(block.series).metrics if self._wants(name)}
                 if wanted:
                     taken, left_out = pieces(block, wanted, MOST_WAITING)
                     found += taken

@@ -148,10 +148,13 @@ class RedisCurrent:
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as heard:
-                    await heard.subscribe(self._channel)
+                    async with asyncio.timeout(DEADLINE):
+                        await heard.subscribe(self._channel)
                     woken()  # what was said before
                     while True:
-                        if await heard.get_message(timeout=LOOK) is not None:
+                        async with asyncio.timeout(LOOK + DEADLINE):  # to connect anew, too
+                            said = await heard.get_message(timeout=LOOK)
+                        if said is not None:
                             self.counts.heard += 1
                             woken()
             except (RedisError, OSError, TimeoutError):
@@ -190,6 +193,9 @@ def _client(address: RedisAddress) -> Any:
         password=address.password or None,
         ssl=address.tls,
         socket_connect_timeout=DEADLINE,
+        # Its own deadline is `asyncio.wait_for`, which before Python 3.12 may swallow a
+        # cancellation; every command here has one already.
+        socket_timeout=None,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         max_connections=16,

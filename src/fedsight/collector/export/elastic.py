@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fedsight.collector.ending import end_loops
 from fedsight.collector.export.bulk import (
     Line,
     SearchServer,
@@ -86,9 +87,7 @@ class Elasticsearch:
 
     async def close(self) -> None:
         """Send no more; what was under way is sent again by the next collector."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end_loops(self._task)
 
     async def run(self) -> None:
         """Send, and wait for more, until cancelled."""

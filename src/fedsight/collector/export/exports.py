@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from fedsight.collector.ending import end_loops
 from fedsight.collector.export import kept
 from fedsight.collector.export.job import Exported, write_archive
 from fedsight.collector.export.kept import Export, Kept
@@ -41,6 +42,8 @@ PAUSE_SECONDS = 5.0
 MOST_WAITING = 16
 MOST_KEPT = 1000
 RETRY_SECONDS = 10.0
+#: How long what is under way has to notice that it is broken off.
+STOP_SECONDS = 10.0
 DAY_NS = 86_400 * 10**9
 
 
@@ -184,7 +187,8 @@ class Exports:
             self._current[1].end()
         self._wake.set()
         if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait({self._task}, timeout=STOP_SECONDS)
+        await end_loops(self._task)
 
     async def _run(self) -> None:
         recovered = False

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from fedsight.collector.ending import end
 from fedsight.collector.live.messages import (
     Packet,
     Stream,
@@ -87,10 +88,8 @@ class Watch:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._hub.watchers.discard(mine)
-            for task in tasks:
-                task.cancel()
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
-        _raise_unexpected(ends)
+            errors = await end(tasks)
+        _raise_unexpected(errors)
         if mine.lagging.is_set():
             await self._last_word(socket)
 
@@ -148,8 +147,8 @@ def _matches(packet: Packet, wanted: Replay) -> bool:
     return not wanted.streams.isdisjoint(packet.streams) and wanted.run in (None, packet.run)
 
 
-def _raise_unexpected(ends: Sequence[object]) -> None:
+def _raise_unexpected(errors: Sequence[BaseException]) -> None:
     """A reader that went away in the middle is the way of the world; all else is a fault."""
-    for end in ends:
-        if isinstance(end, Exception) and not isinstance(end, WebSocketDisconnect | RuntimeError):
-            raise end
+    for error in errors:
+        if not isinstance(error, WebSocketDisconnect | RuntimeError):
+            raise error

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from fedsight.collector.ending import end
 from fedsight.collector.monitors.backoff import pause
 from fedsight.collector.monitors.contract import (
     Found,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from fedsight.collector.backends import Backends
 from fedsight.collector.directory import STORE_ID
+from fedsight.collector.ending import end_loops
 from fedsight.collector.http.login import Login
 from fedsight.collector.live.stream import Hub
 from fedsight.collector.live.watch import Watch
@@ -109,23 +110,19 @@ async def reading(parts: ReplicaParts) -> AsyncIterator[Replica]:
     """Run a replica over opened parts; closes them at the end."""
     options = parts.options
     backends = Backends(options.backends, parts.store_id)
-    readers = Readers(parts.file, archive=backends.archive)
-    hub = Hub(readers)
-    writer = Writer(parts.data, verify=options.tls is None)
-    watch = Watch(hub, readers, capacity=options.stream_queue, most=options.streams)
-    works = [hub.run(), backends.current.run(), backends.current.listen(hub.wake)]
-    if options.backends.redis is None:
-        works.append(_looking(hub))
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
+    async with AsyncExitStack() as ending:
+        ending.push_async_callback(backends.close)
+        readers = Readers(parts.file, archive=backends.archive)
+        ending.callback(readers.close)
+        hub = Hub(readers)
+        writer = Writer(parts.data, verify=options.tls is None)
+        ending.push_async_callback(writer.close)
+        watch = Watch(hub, readers, capacity=options.stream_queue, most=options.streams)
+        works = [hub.run(), backends.current.run(), backends.current.listen(hub.wake)]
+        if options.backends.redis is None:
+            works.append(_looking(hub))
+        ending.push_async_callback(end_loops, *map(asyncio.create_task, works))
         yield Replica(options, parts.data, parts.store_id, readers, hub, watch, writer, backends)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await writer.close()
-        await backends.close()
-        readers.close()
 
 
 async def _looking(hub: Hub) -> None:
