@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import sqlite3
 import threading
@@ -15,7 +16,8 @@ from fedsight.collector.store.hotlog import HotLog, Prepared
 from fedsight.collector.store.prepare import Record, own
 from fedsight.collector.store.samples import HotSampleWriter
 from fedsight.collector.store.storefile import note_damage
-from fedsight.collector.taking.arrivals import Arrivals, Taken, Tally, total
+from fedsight.collector.taking.answers import Answer, Awaited, Refusal, Threaded, tell_all
+from fedsight.collector.taking.arrivals import Arrivals, Taken, Tally
 from fedsight.collector.taking.cardinality import Cardinality
 from fedsight.collector.taking.series_ids import SeriesIds
 from fedsight.door.refusal import BadFieldError, RefusedError
@@ -71,30 +73,15 @@ class _Waiting:
     """One piece of work whose answer leaves after the commit."""
 
     work: Work
-    answer: Future[Any]
-
-    def tell(self, outcome: Any) -> None:
-        """Answer; harmless where whoever asked has gone, as at a shutdown."""
-        if not self.answer.set_running_or_notify_cancel():
-            return
-        if isinstance(outcome, _Refusal):
-            self.answer.set_exception(outcome.error)
-        else:
-            self.answer.set_result(outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """Why one piece of work left no trace."""
-
-    error: Exception
+    answer: Answer
 
 
 class Ingest:
     """The writing thread over the store's one writing connection.
 
-    `on_commit` is called from that thread after every commit that changed something. Closing
-    finishes what waits. Safe for use by any thread.
+    `on_commit` is called from that thread after every commit that may have brought more than
+    samples of no journal, which nobody is told of. Closing finishes what waits. Safe for use by any
+    thread.
     """
 
     def __init__(
@@ -144,6 +131,15 @@ class Ingest:
         """Queue samples that come from no journal; fails as `submit` does, or with RefusedError."""
         return self._queued(_Direct(record))
 
+    async def submitted(self, work: Prepared) -> int:
+        """As `submit`, for a coroutine: those of one commit wake their event loop once."""
+        return int(await self._awaited(work))
+
+    async def taken(self, record: Record) -> Taken:
+        """As `take`, for a coroutine."""
+        answer: Taken = await self._awaited(_Direct(record))
+        return answer
+
     def keep(self, batch: Batch, change: Change | None = None) -> Future[None]:
         """Queue signals of the collector's own, such as a monitor's; fails as `submit` does.
 
@@ -163,11 +159,20 @@ class Ingest:
         return self._queued(work)
 
     def _queued(self, work: Work) -> Future[Any]:
+        answer: Future[Any] = Future()
+        self._put(_Waiting(work, Threaded(answer)))
+        return answer
+
+    def _awaited(self, work: Work) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self._put(_Waiting(work, Awaited(loop, answer)))
+        return answer
+
+    def _put(self, waiting: _Waiting) -> None:
         if not self.alive:
             raise StoreError(f"nothing is written to {self._file} any more")
-        answer: Future[Any] = Future()
-        self._queue.put(_Waiting(work, answer))
-        return answer
+        self._queue.put(waiting)
 
     def refuse_samples(self, reason: str | None) -> None:
         """Take no records with samples in from now on, and say why; with None, take them again."""
@@ -212,18 +217,22 @@ class Ingest:
         self.error = None
         written, self._log.written = self._log.written, []
         taken = self._counted(written)
-        for waiting, answer in zip(group, answers, strict=True):
-            waiting.tell(taken[id(answer)] if isinstance(answer, Record) else answer)
+        tell_all(
+            (waiting.answer, taken[id(answer)] if isinstance(answer, Record) else answer)
+            for waiting, answer in zip(group, answers, strict=True)
+        )
         if written:
             for tap in self.taps:
                 tap(written)
-        self._on_commit()
+        if not all(isinstance(waiting.work, _Direct) for waiting in group):
+            self._on_commit()
 
     def _counted(self, written: Sequence[Record]) -> dict[int, Taken]:
         """What became of each record's samples."""
         now = now_ns()
         taken = {id(record): self._arrivals.noted(record, now) for record in written}
-        self.tally.add(total(taken.values()))
+        for each in taken.values():
+            self.tally.add(each)
         return taken
 
     def _apply(self, waiting: _Waiting) -> Any:
@@ -238,7 +247,7 @@ class Ingest:
             self._db.execute("ROLLBACK TO shipment")
             self._log.forget_cached()
             del self._log.written[already:]
-            answer = _Refusal(refused)
+            answer = Refusal(refused)
         self._db.execute("RELEASE shipment")
         return answer
 
@@ -250,7 +259,7 @@ class Ingest:
             for block in record.samples:
                 self.series_ids.of(block.series)
         except RefusedError as refused:
-            return _Refusal(refused)
+            return Refusal(refused)
         self._direct.append(record)
         return record
 
@@ -283,8 +292,7 @@ class Ingest:
         except sqlite3.Error as worse:
             failure = _explained(worse, self._file)
         self.error = str(failure)
-        for waiting in group:
-            waiting.tell(_Refusal(failure))
+        tell_all((waiting.answer, Refusal(failure)) for waiting in group)
 
 
 def _at_most(records: list[Record], samples: int) -> list[Record]:

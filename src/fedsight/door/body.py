@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from fedsight.door.guard import too_large
 from fedsight.door.refusal import RefusedError, bad_field
@@ -23,21 +23,30 @@ Body = TypeVar("Body", bound=Struct)
 
 async def read_body(request: Request, most: int) -> bytes:
     """The body, counted as it comes, so that a chunked one is bounded too."""
-    chunks: list[bytes] = []
-    held = 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                held += len(chunk)
-                if held > most:
-                    raise too_large(most)
+            chunk, more = await _chunk(request)
+            if not more and len(chunk) <= most:
+                return chunk  # as most come: all at once
+            chunks, held = [chunk], len(chunk)
+            while more and held <= most:
+                chunk, more = await _chunk(request)
                 chunks.append(chunk)
+                held += len(chunk)
     except TimeoutError:
         message = f"the body did not arrive within {BODY_SECONDS:g} s"
         raise RefusedError(408, "timeout", message, headers={"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise RefusedError(400, "disconnected", "the body did not arrive whole") from None
+    if held > most:
+        raise too_large(most)
     return b"".join(chunks)
+
+
+async def _chunk(request: Request) -> tuple[bytes, bool]:
+    """What came next of the body, and whether there is more to come."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise RefusedError(400, "disconnected", "the body did not arrive whole")
+    return message.get("body", b""), message.get("more_body", False)
 
 
 async def read_struct(request: Request, most: int, kind: type[Body]) -> Body:

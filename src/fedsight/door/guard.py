@@ -7,11 +7,11 @@ Content-Type so that no form can change anything; see docs/decisions/0102-the-do
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -125,12 +125,12 @@ class Guard:
         await self._app(scope, receive, self._with_headers(send, scope["path"]))
 
     def _check(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
+        headers = heads(scope)
         posts = scope["type"] == "http" and scope["method"] not in SAFE
         form = posts and scope["method"] == "POST" and scope["path"] in self._forms
         # Of two, a proxy before us may have read the other one (RFC 9112, 3.2).
-        hosts = headers.getlist("host")
-        host = hosts[0] if len(hosts) == 1 else ""
+        hosts = sum(name == b"host" for name, _ in scope["headers"])
+        host = headers["host"] if hosts == 1 else ""
         if host_name(host) not in self._rules.allowed_hosts:
             raise RefusedError(403, "host", f"Host {host!r} is not served here", field="Host")
         _check_origin(headers.get("origin"), host)
@@ -140,12 +140,14 @@ class Guard:
                 _check_content(headers, FORM if form else "application/json")
             _check_length(headers, self._rules.body_bytes)
 
-    def _check_caller(self, scope: Scope, headers: Headers, changes: bool) -> None:
+    def _check_caller(self, scope: Scope, headers: Mapping[str, str], changes: bool) -> None:
         """The right token always passes: it is 256 random bits, so that the limit on failures
         bounds work and need not lock anybody out."""
+        if scope["path"] in self._open_paths:
+            return
         # What a proxy in front of loopback passes on names the proxy's host, not this machine.
-        here = self._rules.loopback and is_loopback(host_name(headers.get("host", "")))
-        if (here and not changes) or scope["path"] in self._open_paths:
+        near = not changes and self._rules.loopback
+        if near and is_loopback(host_name(headers.get("host", ""))):
             return
         if self._callers.knows_token(headers.get("authorization", "")):
             return
@@ -155,13 +157,13 @@ class Guard:
             return
         raise self.unknown_caller(scope)
 
-    def _is_page(self, headers: Headers) -> bool:
+    def _is_page(self, headers: Mapping[str, str]) -> bool:
         """A page of our own, in a browser that logged in.
 
         Such a request names its Origin, which was compared before. The key is what neither another
         site's page nor another port's server can have: cookies are sent to all ports of a host.
         """
-        cookies, key = headers.get("cookie", ""), headers.get(WRITE_KEY, "")
+        cookies, key = headers.get("cookie", ""), headers.get(WRITE_KEY.lower(), "")
         return "origin" in headers and self._callers.knows_page(cookies, key, time.time())
 
     def unknown_caller(self, scope: Scope) -> RefusedError:
@@ -199,6 +201,12 @@ class Guard:
         return wrapped
 
 
+def heads(scope: Scope) -> Mapping[str, str]:
+    """A request's headers by name, which ASGI has in lower case; of several the first."""
+    pairs = reversed(scope["headers"])
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+
+
 @lru_cache(256)
 def host_name(host: str) -> str:
     """The name in a Host header, without its port, in lower case: `[::1]:8083` gives `::1`."""
@@ -226,21 +234,21 @@ def _check_origin(origin: str | None, host: str) -> None:
         raise RefusedError(403, "origin", f"Origin {origin!r} may not ask here", field="Origin")
 
 
-def _is_bare_delete(scope: Scope, headers: Headers) -> bool:
+def _is_bare_delete(scope: Scope, headers: Mapping[str, str]) -> bool:
     """A DELETE without a body needs no Content-Type: no form can send one, and no page of another
     site without a preflight, which is never answered."""
     empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
     return bool(scope["method"] == "DELETE") and empty
 
 
-def _check_content(headers: Headers, wanted: str) -> None:
+def _check_content(headers: Mapping[str, str], wanted: str) -> None:
     kind = headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != wanted:
         message = f"Content-Type must be {wanted}, got {kind!r}"
         raise RefusedError(415, "content_type", message, field="Content-Type")
 
 
-def _check_length(headers: Headers, most: int) -> None:
+def _check_length(headers: Mapping[str, str], most: int) -> None:
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > most:
         raise too_large(most)

@@ -31,15 +31,18 @@ def route(endpoint: Endpoint) -> Route:
             given = [*request.query_params.multi_items(), *await read_form(request)]
             query = parsed(given, endpoint.query)
         else:
-            query = _query(request.scope["query_string"], endpoint.query)
+            query = query_of(request.scope["query_string"], endpoint.query)
         return await endpoint.answer(request.app.state.service, request, query)
 
     return Route(path_of(endpoint), answer, methods=[endpoint.method])
 
 
 @lru_cache(256)
-def _query(raw: bytes, kind: type[Struct]) -> Struct:
-    """Producers ask with the same words each time."""
+def query_of(raw: bytes, kind: type[Struct]) -> Struct:
+    """The parameters of a query string, remembered: producers ask with the same words each time.
+
+    Raises BadFieldError naming the parameter.
+    """
     return parsed(parse_qsl(raw.decode("latin-1"), keep_blank_values=True), kind)
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -23,9 +24,11 @@ from fedsight.collector.ingest import DiskFullError
 from fedsight.collector.metrics.requests import Counting, RequestCounts, templates
 from fedsight.collector.options import CollectorOptions
 from fedsight.collector.running import Parts, collecting
+from fedsight.collector.taking import routes as taking_routes
 from fedsight.door.guard import Guard
 from fedsight.door.refusal import RefusedError
 from fedsight.door.routing import Reply, refused, replies, route
+from fedsight.door.shortcut import Shortcut, ways
 from fedsight.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -50,7 +53,13 @@ def create_app(
     routes: list[BaseRoute] = [route(endpoint) for endpoint in ENDPOINTS]
     routes += [Route("/openapi.json", _document), WebSocketRoute("/ws/metrics", watch_stream)]
     routes += site_routes(packaged() if site is None else site)
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=own_replies())
+    shortcut = Middleware(Shortcut, shortcuts=ways(taking_routes.ENDPOINTS, routes))
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers=own_replies(),
+        middleware=[shortcut],
+    )
     app.state.requests = RequestCounts()
     within = guarded(app, parts.options, parts.login)
     return Counting(within, app.state.requests, templates(routes))

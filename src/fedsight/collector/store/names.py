@@ -17,12 +17,13 @@ REMEMBERED = 256
 @dataclass(frozen=True, slots=True)
 class Names:
     """Of a list of series: the `runs` in the order in which they first appear, which of them each
-    series is of (`run`), which count something (None: none does), the figures of whole rounds by
-    position (run, column), and whether any is a federated run's."""
+    series is of (`run`), the different names (`metrics`), which count something (None: none does),
+    the figures of whole rounds by position (run, column), and whether any is a federated run's."""
 
     series: list[Series]
     runs: list[str | None]
     run: NDArray[np.int32]
+    metrics: frozenset[str]
     counted: NDArray[np.bool_] | None
     figures: dict[int, tuple[str, str]]
     federated: bool
@@ -54,6 +55,7 @@ def _names(series: list[Series]) -> Names:
         series,
         list(code),
         np.array([code[run] for run in run_of], np.int32),
+        frozenset(each.name for each in series),
         counted if counted.any() else None,
         figures,
         any(each.name.startswith("fl_") for each in series),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -219,7 +219,7 @@ def _check_values(columns: SampleBlock, path: str) -> None:
 
 
 def _check_all(good: NDArray[np.bool_], path: str, value: NDArray[np.float64], what: str) -> None:
-    if not good.all():
+    if not np.logical_and.reduce(good):
         at = int(np.argmin(good))
         raise BadFieldError(f"{path}[{at}]", f"must be {what}, got {float(value[at])!r}")
 
@@ -228,7 +228,8 @@ def _blocks(columns: SampleBlock) -> Iterator[SampleBlock]:
     """Part the samples by run, in the order in which the runs first appear."""
     named = names_of(columns.series)
     if len(named.runs) == 1:
-        yield replace(columns, run=named.runs[0])
+        arrays = (columns.index, columns.time, columns.value, columns.round)
+        yield SampleBlock(named.runs[0], columns.series, *arrays)
         return
     of_sample = named.run[columns.index]
     for at, run in enumerate(named.runs):
@@ -289,7 +290,7 @@ def _runs(
 ) -> dict[str, tuple[int, int]]:
     """Every run that these signals are part of, with their first and last time."""
     seen: list[tuple[str | None, int, int]] = [
-        (block.run, int(block.time.min()), int(block.time.max()))
+        (block.run, int(np.minimum.reduce(block.time)), int(np.maximum.reduce(block.time)))
         for block in blocks
         if names_of(block.series).federated
     ]

@@ -75,7 +75,7 @@ class HotSampleWriter:
 
     def append_all(self, source: str, blocks: Sequence[SampleBlock]) -> None:
         """As `SampleWriter.append_all`: one row, as a row for a few samples each costs most."""
-        ids = np.concatenate([self._ids.of(block.series)[block.index] for block in blocks])
+        ids = np.concatenate([self._ids.of(block.series).take(block.index) for block in blocks])
         round_ = np.concatenate([block.round for block in blocks])
         value = np.concatenate([block.value for block in blocks])
         time = np.concatenate([block.time for block in blocks])

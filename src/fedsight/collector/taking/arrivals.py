@@ -75,18 +75,20 @@ class Arrivals:
         return total(self._block(block, now) for block in record.samples)
 
     def _block(self, block: SampleBlock, now: int) -> Taken:
-        series = self._ids.of(block.series)[block.index]
+        series = self._ids.of(block.series).take(block.index)
         if not series.size:
             return Taken()
         self._grow(self._ids.largest)
-        newest = self._time[series]
+        newest = self._time.take(series)
         late = repeated = 0
-        if (block.time <= newest).any():
+        if np.logical_or.reduce(block.time <= newest):
             late = int(np.count_nonzero(block.time < newest))
             again = (block.time == newest) & (block.round == self._round[series])
             repeated = int(np.count_nonzero(again))
         self._remember(series, block, newest if late else None)
-        future = int(np.count_nonzero(block.time > now)) if block.time.max() > now else 0
+        future = 0
+        if np.maximum.reduce(block.time) > now:
+            future = int(np.count_nonzero(block.time > now))
         return Taken(series.size, late, repeated, future)
 
     def _remember(
@@ -97,7 +99,7 @@ class Arrivals:
         if newest is not None:
             fresh = time >= newest
             series, time, round_ = series[fresh], time[fresh], round_[fresh]
-        if (time[1:] < time[:-1]).any():
+        if np.logical_or.reduce(time[1:] < time[:-1]):
             order = np.argsort(time, kind="stable")
             series, time, round_ = series[order], time[order], round_[order]
         self._time[series] = time
@@ -117,8 +119,10 @@ def total(parts: Iterable[Taken]) -> Taken:
 
 def beyond(time: NDArray[np.int64], now: int, ahead: int) -> int | None:
     """Where the first sample is that lies over `ahead` ns after `now`; None where none does."""
-    far = time > min(now + ahead, LATEST)
-    return int(np.argmax(far)) if far.any() else None
+    latest = min(now + ahead, LATEST)
+    if not time.size or np.maximum.reduce(time) <= latest:
+        return None
+    return int(np.argmax(time > latest))
 
 
 def too_far(time: int, now: int, ahead: int) -> str:

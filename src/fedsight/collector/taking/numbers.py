@@ -45,7 +45,7 @@ class NumberReader:
         if b"-" in raw:
             return None
         found = self.whole(raw.replace(b"null", b"%d" % NO_ROUND))
-        if found is None or (found.size and int(found.max()) > LARGEST_ROUND):
+        if found is None or (found.size and np.maximum.reduce(found) > LARGEST_ROUND):
             return None
         return found.astype(np.int32)
 
@@ -84,4 +84,4 @@ class NumberReader:
 
 def within(column: NDArray[np.int64], most: int) -> bool:
     """Whether all lie between 0 and `most`; a negative one is a huge one without its sign."""
-    return not column.size or int(column.view(np.uint64).max()) <= most
+    return not column.size or int(np.maximum.reduce(column.view(np.uint64))) <= most

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from fedsight.collector.ingest import DiskFullError, refused_as
 from fedsight.collector.reading.rows import Accepted
@@ -64,12 +64,12 @@ async def ingest(collector: Collector, request: Request, _: Nothing) -> Response
     async def store(body: bytes) -> Response:
         shipment = await _decoded(body, lambda: _shipment(collector, body))
         try:
-            seq = await _kept(collector.ingest.submit, shipment)
+            seq = await _kept(collector.ingest.submitted(shipment))
         except GapError as gap:
             seq = gap.expected_seq
             message = f"records before {shipment.first_seq} are missing; send from {seq} on"
             raise RefusedError(409, "gap", message, expected_seq=seq) from None
-        return _json(Accepted(seq))
+        return _Json(Accepted(seq))
 
     return await _admitted(collector, request, store)
 
@@ -80,8 +80,8 @@ async def samples(collector: Collector, request: Request, query: SamplesQuery) -
 
     async def store(body: bytes) -> Response:
         record = await _decoded(body, lambda: _columns(collector, body, unit))
-        taken = await _kept(collector.ingest.take, record)
-        return _json(taken)
+        taken = await _kept(collector.ingest.taken(record))
+        return _Json(taken)
 
     return await _admitted(collector, request, store)
 
@@ -95,7 +95,7 @@ async def write(collector: Collector, request: Request, query: WriteQuery) -> Re
         taken = Taken()
         if lines.line.size:
             record = checked_record(lines.columns, [], [])
-            taken = await _kept(collector.ingest.take, record)
+            taken = await _kept(collector.ingest.taken(record))
         collector.ingest.tally.absent += lines.absent
         if lines.bad:
             raise _partly(lines, taken)
@@ -132,7 +132,7 @@ async def _admitted(
             raise too_many("too many requests to store", wait)
         most = collector.options.body_bytes
         came = await read_body(request, most)
-        body = inflated(came, request.headers.get("content-encoding", ""), most)
+        body = inflated(came, _encoding(request.scope), most)
         if collector.waiting_bytes + len(body) > collector.options.waiting_bytes:
             raise too_many("too many requests wait for the disk", RETRY_SECONDS)
         held = len(body)
@@ -143,6 +143,13 @@ async def _admitted(
         raise
     finally:
         collector.waiting_bytes -= held
+
+
+def _encoding(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"content-encoding":
+            return str(value, "latin-1")
+    return ""
 
 
 async def _decoded(body: bytes, decode: Callable[[], Decoded]) -> Decoded:
@@ -184,10 +191,10 @@ def _lines(collector: Collector, body: bytes, unit: int) -> Lines:
     return lines.without(time_ > now + ahead, too_far(int(time_[at]), now, ahead))
 
 
-async def _kept(submit: Callable[[Decoded], Future[Answer]], work: Decoded) -> Answer:
+async def _kept(commit: Awaitable[Answer]) -> Answer:
     """The answer after the commit; 507 where the disk is full, 503 where it cannot be written."""
     try:
-        return await asyncio.wrap_future(submit(work))
+        return await commit
     except DiskFullError as error:
         raise RefusedError(507, "disk_full", str(error)) from error
     except StoreError as error:
@@ -209,5 +216,11 @@ def _headers(taken: Taken, absent: int) -> dict[str, str]:
     return {TAKEN: ", ".join(f"{name}={count}" for name, count in counts.items() if count)}
 
 
-def _json(answer: Struct) -> Response:
-    return Response(msgspec.json.encode(answer), media_type="application/json")
+class _Json(Response):
+    """As `Response`, with two headers written down at once."""
+
+    def __init__(self, answer: Struct) -> None:
+        self.status_code, self.background = 200, None
+        self.body = msgspec.json.encode(answer)
+        length = b"%d" % len(self.body)
+        self.raw_headers = [(b"content-length", length), (b"content-type", b"application/json")]
