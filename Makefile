@@ -20,6 +20,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
 NODE_INSTALLED := web/node_modules/.installed
+# A file's tests stay in one process and in their order: they share what is dear to start.
+AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile
 SOURCES := src tests $(wildcard benchmarks examples)
 
 .PHONY: help setup demo test test-fast fuzz needs lint types bench web web-check docs lock clean
@@ -47,11 +49,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 test: setup needs $(NODE_INSTALLED) ## run all tests, in Python and in the browser's language
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(AT_ONCE)
 	@cd web && npm test --silent
 
 test-fast: setup ## run the Python tests that take no whole processes
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" $(AT_ONCE)
 
 fuzz: setup ## ask everything of a collector that its /openapi.json allows, 1,000 examples a route
 	@FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/security/test_fuzzing.py
