@@ -31,6 +31,7 @@ from fedsight.collector.monitors.monitoring import Monitoring
 from fedsight.collector.monitors.watched import services_health
 from fedsight.collector.options import CollectorOptions
 from fedsight.collector.passing.services import Services
+from fedsight.collector.questions import Questions
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import ComponentHealth, Level
 from fedsight.collector.store.archive import Archive
@@ -41,15 +42,13 @@ from fedsight.collector.store.storefile import note_damage, open_store
 from fedsight.collector.store.upkeep import Upkeep
 from fedsight.collector.taking.bodies import Decoders
 from fedsight.collector.taking.cardinality import Cardinality
+from fedsight.door.hosts import PLAINTEXT
 from fedsight.door.limits import RateLimit
-from fedsight.door.serving import PLAINTEXT
 from fedsight.door.times import now_ns
 from fedsight.signals import Event, batch
 
 Answer = TypeVar("Answer")
 DAY_SECONDS = 86_400.0
-#: Questions about samples over HTTP that are answered at one time.
-QUESTIONS = 2
 
 
 @dataclass
@@ -78,8 +77,7 @@ class Collector:
     waiting_bytes: int = 0
     stored: StoredCounts = field(default_factory=StoredCounts)
     decoders: Decoders = field(default_factory=Decoders)
-    #: Questions about samples may take seconds: some reading threads are left to the other routes.
-    questions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS))
+    questions: Questions = field(default_factory=Questions)
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
         """What `question` answers about samples, over one snapshot and in a reading thread.
@@ -260,6 +258,8 @@ async def _begin(collector: Collector, parts: Parts, ending: AsyncExitStack) -> 
     if parts.options.needs_login:
         warn(parts.directory.token_sentence(sys.stderr.isatty()))
         parts.login.offer()
+        if parts.options.tls is None and not parts.options.loopback:
+            warn(PLAINTEXT.format(mend="say --tls-cert and --tls-key"))
     await _begin_watching(collector, parts, ending)
 
 

@@ -22,6 +22,19 @@ from tests.collector.shipments import started, trained, whole_run
 
 pytestmark = pytest.mark.slow
 
+#: What a reader answers itself.
+READS = (
+    "/api/v1/runs",
+    "/api/v1/runs/r-1/rounds",
+    "/api/v1/runs/r-1/clients?layout=columns",
+    "/api/v1/compare?runs=r-1,r-2",
+    "/api/v1/fl/metrics?experiment_id=r-1",
+    "/api/v1/series",
+    "/api/v1/query?run=r-1",
+    "/prometheus/api/v1/labels",
+    "/prometheus/api/v1/query?query=count(fl_client_samples)&time=1",
+)
+
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
@@ -68,7 +81,8 @@ def test_every_process_tells_the_same_in_the_same_order(tmp_path: Path, redis: R
         assert told[0] == told[1] == told[2]
         cursors = [message["cursor"] for message in told[0]]
         assert cursors == sorted(set(cursors))
-        assert readers[0].get("/api/v1/runs") == writer.get("/api/v1/runs")
+        for path in READS:
+            assert readers[0].get(path) == writer.get(path), path
 
 
 def test_a_reader_passes_on_what_it_cannot_do(tmp_path: Path, redis: RedisServer) -> None:

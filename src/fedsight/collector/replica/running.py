@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from fedsight.collector.http.login import Login
 from fedsight.collector.live.stream import Hub
 from fedsight.collector.live.watch import Watch
 from fedsight.collector.options import CollectorOptions
+from fedsight.collector.questions import Questions
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import ComponentHealth
 from fedsight.collector.replica.writer import Writer
@@ -74,6 +75,7 @@ class Replica:
     watch: Watch
     writer: Writer
     backends: Backends
+    questions: Questions = field(default_factory=Questions)
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
         """As `Collector.search`."""
