@@ -61,7 +61,7 @@ def test_two_collectors_cannot_share_a_data_directory(tmp_path: Path) -> None:
         said = refused(tmp_path)
         assert said == (
             f"another collector (process {first.process.pid}) already uses the data directory"
-            f" {tmp_path}"
+            f" {tmp_path}: end it first, or choose another directory with FEDSIGHT_DATA"
         )
     with Server(tmp_path):
         pass

@@ -161,8 +161,8 @@ def silences(as_json: AsJson = False, config: Config = None) -> None:
             (
                 str(one.id),
                 " ".join(f"{m.label}{m.op}{m.value}" for m in one.matchers),
-                one.starts[:19],
-                one.ends[:19],
+                f"{one.starts[:19]}Z",
+                f"{one.ends[:19]}Z",
                 one.by or UNKNOWN,
                 one.comment,
             )

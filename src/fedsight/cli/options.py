@@ -53,4 +53,6 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        for chatty in ("httpx", "uvicorn.error"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)

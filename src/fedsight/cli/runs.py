@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from typing import Annotated
 
 import msgspec
@@ -15,9 +17,10 @@ from fedsight.cli.options import UNKNOWN, Config, duration, figure, size
 from fedsight.cli.stored import full_id, stored
 from fedsight.errors import UsageError
 
-#: Columns of figures, and the width of a table that no terminal limits.
+#: Columns of figures, the width of a table that no terminal limits, and of one of our runs' ids.
 FIGURES = ("round", "accuracy", "seconds")
 WIDE = 200
+ID_WIDTH = 10
 
 app = typer.Typer(no_args_is_help=True, help="List, show and compare runs.")
 
@@ -45,7 +48,12 @@ def list_runs(
     titles = ("run", "task", "state", "round", "accuracy", "seconds", "started")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, no_wrap=True, justify="right" if title in FIGURES else "left")
+        table.add_column(
+            title,
+            no_wrap=True,
+            justify="right" if title in FIGURES else "left",
+            min_width=ID_WIDTH if title == "run" else None,
+        )
     for run in page.runs:
         table.add_row(
             run.id,
@@ -72,7 +80,7 @@ def show(run: Run, as_json: AsJson = False, config: Config = None) -> None:
     if as_json:
         _print_json(found)
         return
-    settings = " ".join(f"{key}={value}" for key, value in found.config.items())
+    settings = " ".join(f"{key}={value}" for key, value in found.config.items() if value != "")
     lines = {
         "run": found.id,
         "state": found.state + (f" ({found.reason})" if found.reason else ""),
@@ -90,7 +98,18 @@ def show(run: Run, as_json: AsJson = False, config: Config = None) -> None:
         "settings": settings or UNKNOWN,
     }
     for name, value in lines.items():
-        print(f"{name:<10}{value}")
+        print(_broken(f"{name:<10}{value}") if sys.stdout.isatty() else f"{name:<10}{value}")
+
+
+def _broken(line: str) -> str:
+    """A line between words, as wide as the terminal."""
+    return textwrap.fill(
+        line,
+        shutil.get_terminal_size().columns,
+        subsequent_indent=" " * 10,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @app.command(epilog="Example: fedsight runs compare r-3fa9c01b r-77aa0102 r-90be11cd")

@@ -45,7 +45,11 @@ def stats(as_json: AsJson = False, config: Config = None) -> None:
     if as_json:
         _print_json(found)
         return
-    per_sample = UNKNOWN if found.bytes_per_sample is None else f"{found.bytes_per_sample:.2f} B"
+    per_sample = (
+        f"{UNKNOWN} before some are sealed"
+        if found.bytes_per_sample is None
+        else f"{found.bytes_per_sample:.2f} B, roll-ups included"
+    )
     lines = {
         "runs": f"{found.runs:,}",
         "events": f"{found.events:,}",
@@ -55,7 +59,7 @@ def stats(as_json: AsJson = False, config: Config = None) -> None:
         "database": size(found.database_bytes),
         "sealed": _files(found.sealed, "samples"),
         **{f"by {n}": _files(files, "windows") for n, files in found.rollups.items()},
-        "a sample": f"{per_sample}, roll-ups included",
+        "a sample": per_sample,
     }
     for name, value in lines.items():
         print(f"{name:<10}{value}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,7 @@ def superlink(
     callers on this machine and those who show the token. Requests that were refused are journaled
     in the data directory. It starts no ServerApp of its own: that is the training process.
     """
+    from fedsight.door.hosts import is_loopback
     from fedsight.door.tls import Tls
     from fedsight.federated.api.shipping import ProvenSink
     from fedsight.federated.link.refusal_journal import RefusalJournal
@@ -74,11 +76,21 @@ def superlink(
     journal = RefusalJournal(settings.journals, sink)
     try:
         SuperLink(options, on_refusal=journal.note).run(
-            lambda url: print(f"listening on {url}", flush=True)
+            lambda url: _announce(url, open_to_all=tls is None and not is_loopback(host))
         )
     finally:
         journal.close()
         sink.close()
+
+
+def _announce(url: str, *, open_to_all: bool) -> None:
+    if open_to_all:
+        print(
+            "nothing here is encrypted, and any node may join;"
+            " say --tls-cert, --tls-key and --node-auth",
+            file=sys.stderr,
+        )
+    print(f"listening on {url}", flush=True)
 
 
 def _token(data: Path) -> str:
@@ -89,7 +101,8 @@ def _token(data: Path) -> str:
         return token_of(data)
     except OSError as error:
         raise FedsightError(
-            f"cannot write to the data directory {data}: {error.strerror}"
+            f"cannot write to the data directory {data}: {error.strerror};"
+            " choose another with FEDSIGHT_DATA"
         ) from error
 
 

@@ -65,7 +65,10 @@ def open_directory(path: Path) -> DataDirectory:
 
 def unwritable(path: Path, error: OSError) -> StoreError:
     """The one sentence for a data directory that cannot be written."""
-    return StoreError(f"cannot write to the data directory {path}: {error.strerror or error}")
+    return StoreError(
+        f"cannot write to the data directory {path}: {error.strerror or error};"
+        " choose another with FEDSIGHT_DATA"
+    )
 
 
 def _locked(path: Path) -> int:
@@ -77,7 +80,8 @@ def _locked(path: Path) -> int:
         holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
         os.close(lock)
         raise StoreError(
-            f"another collector (process {holder}) already uses the data directory {path}"
+            f"another collector (process {holder}) already uses the data directory {path}:"
+            " end it first, or choose another directory with FEDSIGHT_DATA"
         ) from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -31,7 +31,6 @@ from fedsight.collector.monitors.monitoring import Monitoring
 from fedsight.collector.monitors.watched import services_health
 from fedsight.collector.options import CollectorOptions
 from fedsight.collector.passing.services import Services
-from fedsight.collector.questions import Questions
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import ComponentHealth, Level
 from fedsight.collector.store.archive import Archive
@@ -49,6 +48,8 @@ from fedsight.signals import Event, batch
 
 Answer = TypeVar("Answer")
 DAY_SECONDS = 86_400.0
+#: Questions about samples over HTTP that are answered at one time.
+QUESTIONS = 2
 
 
 @dataclass
@@ -77,7 +78,8 @@ class Collector:
     waiting_bytes: int = 0
     stored: StoredCounts = field(default_factory=StoredCounts)
     decoders: Decoders = field(default_factory=Decoders)
-    questions: Questions = field(default_factory=Questions)
+    #: Questions about samples may take seconds: some reading threads are left to the other routes.
+    questions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS))
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
         """What `question` answers about samples, over one snapshot and in a reading thread.

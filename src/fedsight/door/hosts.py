@@ -6,6 +6,8 @@ import ipaddress
 from functools import lru_cache
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+#: What is said at a start beyond this machine without TLS; `mend` is what to do about it.
+PLAINTEXT = "nothing here is encrypted: whoever hears the traffic reads the token; {mend}"
 
 
 @lru_cache(256)

@@ -125,6 +125,7 @@ def test_the_login_address_works_once_and_gives_a_cookie(beyond: Server) -> None
     line = beyond.process.stderr.readline()
     assert line.startswith("log in once at http://lab.example:")
     code = line.strip().rpartition("=")[2]
+    assert "nothing here is encrypted" in beyond.process.stderr.readline()
     answer = beyond.http.get("/login", params={"code": code})
     cookie = answer.headers["Set-Cookie"]
     assert answer.status_code == 303

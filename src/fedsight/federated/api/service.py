@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import sys
 import threading
 from contextlib import suppress
 
 import uvloop
 
+from fedsight.door.hosts import PLAINTEXT
 from fedsight.door.serving import listening, serve, url_of
-from fedsight.door.token import token_of
+from fedsight.door.token import TOKEN, token_of
 from fedsight.errors import FedsightError, StoreError
 from fedsight.federated.api.application import create_app
 from fedsight.federated.api.options import FederationOptions
@@ -34,6 +36,8 @@ def run(options: FederationOptions, link: Way | None = None) -> None:
         address = url_of(_name(options), listener)
 
         def announce() -> None:
+            if not options.loopback:
+                _warn_beyond(options)
             print(f"listening on {address}", flush=True)
 
         app = create_app(server, token, on_ready=announce)
@@ -59,8 +63,14 @@ def _token(options: FederationOptions) -> str:
         return token_of(data)
     except OSError as error:
         raise StoreError(
-            f"cannot write to the data directory {data}: {error.strerror or error}"
+            f"cannot write to the data directory {data}: {error.strerror or error};"
+            " choose another with FEDSIGHT_DATA"
         ) from error
+
+
+def _warn_beyond(options: FederationOptions) -> None:
+    print(f"requests need the token in {options.data / TOKEN}", file=sys.stderr)
+    print(PLAINTEXT.format(mend="put a proxy with TLS in front"), file=sys.stderr, flush=True)
 
 
 def _load_training() -> None:
