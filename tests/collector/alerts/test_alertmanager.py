@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from fedsight.collector.alerts.alertmanager import RESOLVED_SECONDS, label_name, postable
+from fedsight.collector.alerts.alertmanager import (
+    PAGE,
+    RESOLVED_SECONDS,
+    label_name,
+    newest,
+    postable,
+)
 from fedsight.collector.alerts.finding import Finding
 from fedsight.collector.alerts.lifecycle import Holding, followed
 from fedsight.collector.alerts.options import AlertOptions
@@ -17,7 +23,7 @@ from tests.collector.alerts.alertmanager import RealAlertmanager, free_port
 from tests.collector.alerts.findings import SECOND, START, right, wrong
 from tests.collector.alerts.running_alerts import alerting, run, until
 from tests.collector.open_store import Store
-from tests.collector.stub_service import StubService
+from tests.collector.stub_service import Asked, Said, StubService
 
 
 def now_wrong(key: str = "k", **given: Any) -> Finding:
@@ -158,3 +164,34 @@ def test_what_was_resolved_long_ago_is_not_told_again(store: Store) -> None:
     assert len(store.ask(table.told_to_others, after)) == 1
     assert store.ask(table.told_to_others, after + 1) == []
     assert RESOLVED_SECONDS == 900
+
+
+def test_of_one_key_the_newest_alone_is_told() -> None:
+    records = []
+    for at, key in enumerate(("a", "b", "a")):
+        record = followed(None, wrong(at, key), Holding(), START)
+        assert record is not None
+        records.append(record)
+    over = followed(records[0], right(1, "a"), Holding(), START)
+    assert over is not None
+    assert newest([over, *records[1:]]) == [records[2], records[1]]
+
+
+def test_a_page_that_is_refused_holds_up_no_other(store: Store) -> None:
+    took: list[str] = []
+
+    def answer(asked: Asked) -> Said:
+        keys = [one["labels"]["key"] for one in json.loads(asked.body)]
+        if "k0" in keys:
+            return 400, {}
+        took.extend(keys)
+        return 200, {}
+
+    async def work(manager: StubService) -> None:
+        async with alerting(store, AlertOptions(alertmanagers=(manager.url,))) as parts:
+            parts.alerts.report([now_wrong(f"k{n}") for n in range(PAGE + 1)])
+            await until(lambda: f"k{PAGE}" in took)
+            assert await until(lambda: parts.alertmanagers.error)
+
+    with StubService(answer) as manager:
+        run(lambda: work(manager))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+
+import numpy as np
 
 from fedsight.collector.alerts import alerts as module
 from fedsight.collector.alerts import table
+from fedsight.collector.alerts.evaluating import Evaluating
+from fedsight.collector.alerts.finding import KeptFindings
 from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.alerts.silences import LabelMatcher, NewSilence
 from fedsight.collector.alerts.threshold import ThresholdRule
+from fedsight.collector.store.contract import Points
 from fedsight.door.times import now_ns, rfc3339
-from fedsight.signals import Sample, batch
-from tests.collector.alerts.findings import SECOND, right, wrong
+from fedsight.signals import Sample, Series, batch
+from tests.collector.alerts.findings import SECOND, START, right, wrong
 from tests.collector.alerts.running_alerts import alerting, run, until
 from tests.collector.open_store import Store
 
@@ -73,6 +79,34 @@ def test_an_alert_that_fired_before_a_restart_is_resolved_after_it(store: Store)
     run(before)
     store.restart()
     run(after)
+
+
+def test_what_was_found_right_before_a_stop_is_written(store: Store) -> None:
+    async def work() -> None:
+        async with alerting(store, AlertOptions()) as parts:
+            await asyncio.sleep(0.05)
+            parts.alerts.report([wrong(0)])
+        assert store.rows("SELECT state, count FROM alerts") == [("firing", 1)]
+
+    run(work)
+
+
+def test_a_figure_beyond_all_numbers_stops_no_rule() -> None:
+    rule = ThresholdRule("deep", "queue_depth", aggregation="sum", above=10.0)
+    found = [
+        Points(Series("queue_depth", {"job": job}), np.array([1]), np.array([value]))
+        for job, value in (("a", math.inf), ("b", 12.0))
+    ]
+
+    async def search(_: object) -> list[Points]:
+        return found
+
+    async def work() -> None:
+        kept = KeptFindings()
+        await Evaluating([rule], 1.0, search, kept).evaluate(rule, START)
+        assert [one.labels for one in kept.findings] == [{"job": "b"}]
+
+    run(work)
 
 
 def test_too_many_findings_at_once_are_dropped_and_told(store: Store) -> None:

@@ -14,8 +14,9 @@ AT_ONCE = Holding()
 
 def after(*findings: Finding, holding: Holding = AT_ONCE) -> AlertRecord | None:
     record: AlertRecord | None = None
-    for finding in findings:
-        record = followed(record, finding, holding, finding.time)
+    for at, finding in enumerate(findings, 1):
+        seen = max(one.time for one in findings[:at])
+        record = followed(record, finding, holding, seen)
     return record
 
 
@@ -123,3 +124,18 @@ def test_whatever_is_found_an_alerts_times_are_in_order(
         known = [time for time in times if time is not None]
         assert known == sorted(known)
         assert 1 <= record.count <= len(looks)
+
+
+def test_a_clock_that_was_ahead_holds_no_alert_up() -> None:
+    day = 86_400.0
+    ahead = followed(None, wrong(day), AT_ONCE, START)
+    assert ahead is not None
+    again = followed(ahead, wrong(1, current_value=0.3), AT_ONCE, START + SECOND)
+    assert again is not None
+    assert (again.time, again.started, again.current_value) == (START + SECOND, START + SECOND, 0.3)
+    over = followed(again, right(2), AT_ONCE, START + 2 * SECOND)
+    assert over is not None
+    assert over.state == "resolved"
+    at_once = followed(ahead, right(1), AT_ONCE, START + SECOND)
+    assert at_once is not None
+    assert at_once.state == "resolved"

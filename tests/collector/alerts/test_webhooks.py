@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
+import sqlite3
 from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from fedsight.collector.alerts import outbox
 from fedsight.collector.alerts.options import AlertOptions, Webhook
 from fedsight.collector.alerts.webhooks import LONGEST_PAUSE_SECONDS, pause_after, signature
+from fedsight.collector.ingest import DiskFullError, Ingest
+from fedsight.collector.store.schema import FILE_NAME
+from fedsight.collector.store.storefile import open_store
 from fedsight.errors import SettingsError
 from tests.collector.alerts.findings import right, wrong
 from tests.collector.alerts.running_alerts import alerting, run, until
 from tests.collector.open_store import Store
-from tests.collector.stub_service import Asked, StubService
+from tests.collector.stub_service import Asked, Said, StubService
 
 SECRET = "a secret"
+Changed = TypeVar("Changed")
 
 
 def told(asked: Asked) -> tuple[str, str]:
@@ -148,6 +159,92 @@ def test_a_clock_that_was_set_back_holds_no_message_up(store: Store) -> None:
 
     with StubService(lambda _: (200, {})) as hook:
         run(lambda: work(hook))
+
+
+class FullDisk(Ingest):
+    """A store whose disk takes no more while `full` is set."""
+
+    full = False
+
+    def change(self, work: Callable[[sqlite3.Connection], Changed]) -> Future[Changed]:
+        if self.full:
+            raise DiskFullError("the disk takes no more")
+        return super().change(work)
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Store]:
+    """A store with such a disk, which is not full yet."""
+    store = Store(tmp_path)
+    store.ingest.close()
+    connection, _ = open_store(tmp_path)
+    store.ingest = FullDisk(connection, tmp_path / FILE_NAME, lambda: None)
+    yield store
+    store.close()
+
+
+def test_what_arrived_while_the_disk_is_full_is_not_sent_again(
+    full: Store,
+) -> None:
+    ingest = full.ingest
+    assert isinstance(ingest, FullDisk)
+
+    def answer(_: Asked) -> Said:
+        ingest.full = True
+        return 200, {}
+
+    async def work(hook: StubService) -> None:
+        async with alerting(full, options(hook.url)) as parts:
+            parts.alerts.report([wrong(0)])
+            await until(lambda: hook.asked)
+            await asyncio.sleep(0.3)
+            assert len(hook.asked) == 1
+            ingest.full = False
+            await until(lambda: full.ask(outbox.waiting) == 0)
+            assert (len(hook.asked), parts.webhooks.sent) == (1, 1)
+
+    with StubService(answer) as hook:
+        run(lambda: work(hook))
+
+
+def test_a_disk_that_is_full_at_the_start_ends_no_webhook(
+    full: Store,
+) -> None:
+    ingest = full.ingest
+    assert isinstance(ingest, FullDisk)
+    ingest.full = True
+
+    async def work(hook: StubService) -> None:
+        async with alerting(full, options(hook.url)) as parts:
+            await asyncio.sleep(0.1)
+            ingest.full = False
+            parts.alerts.report([wrong(0)])
+            await until(lambda: hook.asked)
+
+    with StubService(lambda _: (200, {})) as hook:
+        run(lambda: work(hook))
+
+
+def test_one_that_answers_a_byte_at_a_time_is_not_waited_for(store: Store) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"H")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    async def work() -> None:
+        server = await asyncio.start_server(drip, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        few = AlertOptions(webhooks=(Webhook(f"http://127.0.0.1:{port}"),), answer_seconds=0.2)
+        async with alerting(store, few) as parts:
+            parts.alerts.report([wrong(0)])
+            assert await until(lambda: parts.webhooks.error)
+        server.close()
+        await asyncio.sleep(0.2)  # those who drip see that nobody listens
+
+    run(work)
 
 
 def test_a_message_that_nobody_takes_for_too_long_is_given_up(store: Store) -> None:

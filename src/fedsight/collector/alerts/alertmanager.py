@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,12 @@ def _annotations(record: AlertRecord) -> dict[str, str]:
     return {"summary": record.message, **told}
 
 
+def newest(records: Sequence[AlertRecord]) -> list[AlertRecord]:
+    """Of alerts in their order the last of each key: one that was resolved has the labels of the
+    one that fires since, and would end that one for a moment."""
+    return list({record.key: record for record in records}.values())
+
+
 class Alertmanagers:
     """Tells every Alertmanager at every turn. Make it in the event loop."""
 
@@ -139,19 +146,30 @@ class Alertmanagers:
             lambda db: table.told_to_others(db, now - RESOLVED_SECONDS * SECOND)
         )
         ahead = TURNS_AHEAD * self._options.resend_seconds
-        alerts = [postable(record, now, ahead) for record in records]
+        alerts = [postable(record, now, ahead) for record in newest(records)]
+        refused = []
         for at in range(0, len(alerts), PAGE):
-            await self._post(url, alerts[at : at + PAGE])
-            self.sent += len(alerts[at : at + PAGE])
+            part = alerts[at : at + PAGE]
+            status = await self._post(url, part)
+            # What refuses one alert, and takes the others with it, must not hold up the next page.
+            if status == 200:
+                self.sent += len(part)
+            else:
+                refused.append(status)
+        if refused:
+            raise OSError(f"it answered {refused[0]}")
 
-    async def _post(self, url: str, alerts: list[PostableAlert]) -> None:
+    async def _post(self, url: str, alerts: list[PostableAlert]) -> int:
+        """The status of the answer."""
         client = await self._asking()
         address = f"{url.rstrip('/')}/api/v2/alerts"
         content = msgspec.json.encode(alerts)
         headers = {"Content-Type": "application/json"}
-        async with client.stream("POST", address, content=content, headers=headers) as reply:
-            if reply.status_code != 200:
-                raise OSError(f"it answered {reply.status_code}")
+        async with (
+            asyncio.timeout(self._options.answer_seconds),
+            client.stream("POST", address, content=content, headers=headers) as reply,
+        ):
+            return reply.status_code
 
     async def _asking(self) -> httpx.AsyncClient:
         if self._client is None:

@@ -28,6 +28,7 @@ from fedsight.collector.alerts.silences import (
 from fedsight.collector.ingest import Ingest
 from fedsight.collector.store.readers import Readers
 from fedsight.door.times import now_ns
+from fedsight.errors import StoreError
 
 logger = logging.getLogger(__name__)
 Changed = TypeVar("Changed")
@@ -37,13 +38,15 @@ MOST_WAITING = 10_000
 #: How often time itself is looked at: silences that end, runs that are over.
 TICK_SECONDS = 5.0
 PAUSE_AFTER_ERROR = 1.0
+#: What the last findings may take at the end.
+FINISH_SECONDS = 3.0
 
 
 class Alerts:
     """Takes findings from any thread; `run` writes them, in order, all that wait in one commit.
 
-    Make it in the event loop. A finding that was not written yet is lost with the process; the
-    next look at the same thing tells it again.
+    Make it in the event loop. A finding that was not written yet is lost with a process that is
+    killed; the next look at the same thing tells it again.
     """
 
     def __init__(self, ingest: Ingest, readers: Readers, options: AlertOptions) -> None:
@@ -53,6 +56,8 @@ class Alerts:
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self._lock = threading.Lock()
+        #: One change at a time, so that `_known` follows them in their order.
+        self._changing = asyncio.Lock()
         self._waiting: deque[Finding] = deque()
         self._since = now_ns()
         active = readers.ask_now(table.active)
@@ -107,6 +112,14 @@ class Alerts:
                 await asyncio.sleep(PAUSE_AFTER_ERROR)
                 self._woken.set()
 
+    async def finish(self) -> None:
+        """Write what still waits, after `run` has ended."""
+        try:
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._take_waiting()
+        except (StoreError, TimeoutError) as error:
+            logger.warning("alerts cannot be written at the end: %s", error)
+
     async def _take_waiting(self) -> None:
         with self._lock:
             findings, self._waiting = self._waiting, deque()
@@ -114,7 +127,7 @@ class Alerts:
             return
         try:
             await self._in_the_book(lambda book: book.take(findings))
-        except BaseException:
+        except Exception:  # not where it is cancelled: what is handed over is written all the same
             with self._lock:
                 self._waiting.extendleft(reversed(findings))
             raise
@@ -129,6 +142,10 @@ class Alerts:
 
     async def _in_the_book(self, work: Callable[[Book], Changed]) -> Changed:
         """Do some work in one commit, count what came of it, and pass the news on."""
+        async with self._changing:
+            return await self._changed(work)
+
+    async def _changed(self, work: Callable[[Book], Changed]) -> Changed:
         books: list[Book] = []
 
         def change(db: object) -> Changed:

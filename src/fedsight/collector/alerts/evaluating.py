@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -102,4 +103,6 @@ class Evaluating:
         )
         if len(found) > MOST_SERIES:
             raise ValueError(f"it is about {len(found)} series, at most {MOST_SERIES}: name labels")
-        self._findings.report([judged(rule, points, now) for points in found if len(points.value)])
+        # A sum beyond all floats is no figure to compare.
+        known = (one for one in found if len(one.value) and math.isfinite(one.value[-1]))
+        self._findings.report([judged(rule, points, now) for points in known])

@@ -50,11 +50,11 @@ def followed(
     any more: what was pending and is right again has never fired.
 
     A new alert has id 0. A finding older than the last one is late: it counts, and changes nothing
-    else.
+    else; but for one whose last one lies ahead of our clock, as after a clock that was wrong.
     """
     if record is None:
         return fired(begun(finding, seen), holding) if finding.active else None
-    if finding.time < record.time:
+    if finding.time < record.time <= seen:
         late = 1 if finding.active else 0
         return replace(record, count=record.count + late, seen=seen)
     if finding.active:
@@ -109,7 +109,7 @@ def _again(record: AlertRecord, finding: Finding, seen: int) -> AlertRecord:
         latest,
         id=record.id,
         state=record.state,
-        started=record.started,
+        started=min(record.started, latest.started),
         fired=record.fired,
         count=record.count + 1,
         notified=record.notified,

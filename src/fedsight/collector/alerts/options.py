@@ -48,7 +48,8 @@ class AlertOptions:
     `keep` resolved alerts are kept, for `keep_days`. An alert at which nobody looked for
     `stale_seconds` is resolved. What an Alertmanager is told is told again every `resend_seconds`.
     A failed message to a webhook is tried again after `retry_seconds`, then twice that, until
-    `give_up_seconds` after it was made. Raises SettingsError for a target that is refused.
+    `give_up_seconds` after it was made; whoever is sent one has `answer_seconds` to answer in all.
+    Raises SettingsError for a target that is refused.
     """
 
     keep: int = 10_000
@@ -61,6 +62,7 @@ class AlertOptions:
     resend_seconds: float = 30.0
     retry_seconds: float = 5.0
     give_up_seconds: float = 86_400.0
+    answer_seconds: float = 30.0
     rules: tuple[ThresholdRule, ...] = ()
     rule_seconds: float = 15.0
 

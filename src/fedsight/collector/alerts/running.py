@@ -50,8 +50,9 @@ class Alerting:
         self._tasks = [asyncio.create_task(part) for part in running]
 
     async def close(self) -> None:
-        """End; what is still to be sent waits in the store."""
+        """End; what was found is written, and what is still to be sent waits in the store."""
         await end_loops(*self._tasks)
+        await self.alerts.finish()
 
     def notifiers(self, db: sqlite3.Connection) -> Notifiers:
         """Whom alerts are sent to, how many messages wait, and what does not arrive."""

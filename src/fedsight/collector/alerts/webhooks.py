@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 SECOND = 10**9
 LONGEST_PAUSE_SECONDS = 600.0
-PAUSE_AFTER_ERROR = 5.0
 SIGNATURE = "Fedsight-Signature"
 
 
@@ -72,6 +71,8 @@ class Webhooks:
         self._client: httpx.AsyncClient | None = None
         self._woken = {hook.target: asyncio.Event() for hook in options.webhooks}
         self._errors: dict[str, str] = {}
+        #: Messages that arrived, of which the store could not take note: not to be sent again.
+        self._arrived: dict[str, int] = {}
         self.sent = 0
         self.failed = 0
         self.given_up = 0
@@ -88,16 +89,23 @@ class Webhooks:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        targets = [hook.target for hook in self._options.webhooks]
+        serving = (self._serve(hook) for hook in self._options.webhooks)
         try:
-            await asyncio.wrap_future(
-                self._ingest.change(partial(outbox.forget_others, targets=targets))
-            )
-            if targets:
-                await asyncio.gather(*(self._serve(hook) for hook in self._options.webhooks))
+            await asyncio.gather(self._forget_others(), *serving)
         finally:
             if self._client is not None:
                 await self._client.aclose()
+
+    async def _forget_others(self) -> None:
+        """Forget what waits for webhooks that are none any more."""
+        targets = [hook.target for hook in self._options.webhooks]
+        while True:
+            try:
+                await self._change(partial(outbox.forget_others, targets=targets))
+                return
+            except Exception as error:  # a disk that is full at the start must not end the others
+                logger.warning("messages to former webhooks stay for now: %s", error)
+                await asyncio.sleep(self._options.retry_seconds)
 
     async def _serve(self, hook: Webhook) -> None:
         woken = self._woken[hook.target]
@@ -107,7 +115,7 @@ class Webhooks:
                 pause = await self._step(hook)
             except Exception as error:  # a line of messages must outlive a full disk
                 logger.warning("messages to %s wait: %s", hook.place, error)
-                pause = PAUSE_AFTER_ERROR
+                pause = self._options.retry_seconds
             if pause is None or pause > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
@@ -123,12 +131,19 @@ class Webhooks:
         wait = (message.due - now) / SECOND
         if 0 < wait <= LONGEST_PAUSE_SECONDS:
             return wait
-        problem = await self._post(hook, message)
-        if problem is None:
+        if self._arrived.get(hook.target) != message.id:
+            problem = await self._post(hook, message)
+            if problem is not None:
+                return await self._failed(hook, message, problem)
             self.sent += 1
             self._errors.pop(hook.target, None)
-            await self._change(partial(outbox.sent, number=message.id))
-            return 0.0
+            self._arrived[hook.target] = message.id
+        await self._change(partial(outbox.sent, number=message.id))
+        return 0.0
+
+    async def _failed(self, hook: Webhook, message: outbox.Message, problem: str) -> float:
+        """Note that a message did not arrive; the seconds to wait then."""
+        now = now_ns()
         self.failed += 1
         self._errors[hook.target] = f"{hook.place} {problem}"
         if now - message.created > self._options.give_up_seconds * SECOND:
@@ -169,9 +184,12 @@ class Webhooks:
             headers[SIGNATURE] = signature(self._options.webhook_secret, content, seconds)
         try:
             # Streamed and closed: of its answer only the status is read.
-            async with client.stream("POST", hook.url, content=content, headers=headers) as reply:
+            async with (
+                asyncio.timeout(self._options.answer_seconds),
+                client.stream("POST", hook.url, content=content, headers=headers) as reply,
+            ):
                 status = reply.status_code
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             # Not its text, which may name the address with its secrets.
             return f"cannot be reached ({type(error).__name__})"
         return None if 200 <= status < 300 else f"answered {status}"
