@@ -44,6 +44,10 @@ class InfluxSearch:
         self._hot = hot.read(snapshot)
         self._remote = Remote(influx, index)
 
+    def matching(self, selection: Selection) -> int:
+        """As `SampleSearch.matching`."""
+        return len(self._wanted(selection).ids)
+
     def series(self, selection: Selection, limit: int) -> list[Series]:
         """As `SampleSearch.series`."""
         wanted = self._wanted(selection)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fedsight.collector.http.parameters import RoundNumber
+from fedsight.collector.querying.grouping import Group
 from fedsight.collector.reading.queries import LAST_ROUND
 from fedsight.collector.store.contract import Aggregation
 from fedsight.signals import Text
@@ -36,6 +37,8 @@ class PointsQuery(Struct, frozen=True, forbid_unknown_fields=True):
     end: TimeText | None = msgspec.field(name="to", default=None)
     step: TimeText | None = None
     aggregation: Aggregation | None = None
+    by: FilterText | None = None
+    group: Group | None = None
     from_round: RoundNumber = 0
     to_round: RoundNumber = LAST_ROUND
     limit: Annotated[int, Meta(ge=1, le=MOST_POINTS)] | None = None

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from fedsight.collector.querying.filters import filters, narrows
+from fedsight.collector.querying.grouping import Grouping, grouping
 from fedsight.collector.querying.moments import UNITS, duration, fitting_step, moment, written
 from fedsight.collector.querying.parameters import (
     MOST_POINTS,
@@ -38,6 +39,7 @@ class Question:
     """Windows of `step` ns, or samples as they are where `step` is None.
 
     `rounds` are the rounds wanted, both included; None: any, and samples without a round.
+    `grouping` says which series become one; None: each stays as it is.
     """
 
     selection: Selection
@@ -45,6 +47,7 @@ class Question:
     aggregation: Aggregation | None
     rounds: tuple[int, int] | None
     limit: int
+    grouping: Grouping | None = None
 
     @property
     def length(self) -> int:
@@ -64,7 +67,10 @@ def question(query: PointsQuery, now: int, of_run: tuple[int, int] | None) -> Qu
     step, aggregation = _windows(query, end - start)
     rounds = _rounds(query, step)
     limit = query.limit or (PAGE_POINTS if step is None else MOST_POINTS)
-    asked = Question(Selection(matchers, start, end), step, aggregation, rounds, limit)
+    groups = grouping(query.by, query.group)
+    if groups is not None and step is None:
+        raise BadFieldError("by", "only windows are put together: name a step or an aggregation")
+    asked = Question(Selection(matchers, start, end), step, aggregation, rounds, limit, groups)
     check_steps(asked)
     return asked
 
@@ -140,6 +146,12 @@ def check_steps(asked: Question) -> None:
         f" use step={written(fitting)}, or a range of at most"
         f" {written(asked.step * (MOST_STEPS - 2))}",
     )
+
+
+def too_many(asked: Question, series: int) -> bool:
+    """Whether windows of so many series are refused."""
+    assert asked.step is not None
+    return series > MOST_SERIES or series * (asked.length // asked.step + 2) > MOST_WINDOWS
 
 
 def check_series(asked: Question, series: int) -> None:

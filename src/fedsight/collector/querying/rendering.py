@@ -71,6 +71,23 @@ def chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
+def json_whole(head: AnswerHead, points: Sequence[Points], *, ns: bool) -> bytes:
+    """A `SamplesAnswer` of few points: written at once, which is quickest."""
+    lines = [
+        SeriesPoints(
+            each.series.name,
+            each.series.labels,
+            list(plain_column(each.time) if ns else rfc3339_column(each.time)),
+            each.value.tolist(),
+            UNSET if each.round is None else round_column(each.round),
+        )
+        for each in points
+    ]
+    return msgspec.json.encode(
+        SamplesAnswer(head.start, head.end, head.step, head.aggregation, head.next, lines)
+    )
+
+
 def json_pieces(head: AnswerHead, points: Sequence[Points], *, ns: bool) -> Iterator[bytes]:
     """A `SamplesAnswer`."""
     yield msgspec.json.encode(head)[:-1] + b',"series":['

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from fedsight.collector.http.parameters import ROWS
 from fedsight.collector.querying import paging
+from fedsight.collector.querying.grouping import grouped
 from fedsight.collector.querying.parameters import MOST_COUNTED, PointsQuery, SeriesQuery
 from fedsight.collector.querying.question import (
     MOST_SERIES,
@@ -21,6 +22,7 @@ from fedsight.collector.querying.question import (
     cursor,
     listing,
     question,
+    too_many,
 )
 from fedsight.collector.querying.rendering import (
     AnswerHead,
@@ -29,9 +31,10 @@ from fedsight.collector.querying.rendering import (
     chunks,
     csv_pieces,
     json_pieces,
+    json_whole,
 )
 from fedsight.collector.running import Collector
-from fedsight.collector.store.contract import Points, SampleSearch
+from fedsight.collector.store.contract import SampleSearch
 from fedsight.door.endpoint import Endpoint
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import now_ns, rfc3339
@@ -49,13 +52,19 @@ async def query(collector: Collector, request: Request, query: PointsQuery) -> R
     if query.run is not None:
         of_run = await collector.readers.ask(lambda store: run_range(store, query.run or ""))
     asked = question(query, now_ns(), of_run)
-    found = await searched(collector, lambda samples: answered(samples, asked))
-    head = _head(asked, found)
+    csv = query.format == "csv" or (query.format is None and wants_csv(request))
     ns = query.times == "ns"
-    if query.format == "csv" or (query.format is None and wants_csv(request)):
-        headers = {} if head.next is None else {NEXT: head.next}
-        return _sent(found.points, csv_pieces(found.points, ns=ns), "text/csv", headers)
-    return _sent(found.points, json_pieces(head, found.points, ns=ns), "application/json", {})
+
+    def ask(samples: SampleSearch) -> Told:
+        return told(asked, answered(samples, asked), csv=csv, ns=ns)
+
+    found = await searched(collector, ask)
+    media = "text/csv" if csv else "application/json"
+    headers = {NEXT: found.next} if csv and found.next is not None else {}
+    if isinstance(found.body, bytes):
+        return Response(found.body, headers=headers, media_type=media)
+    # A plain generator is driven by worker threads, so that the event loop stays free.
+    return StreamingResponse(chunks(found.body), headers=headers, media_type=media)
 
 
 async def series(collector: Collector, _: Request, query: SeriesQuery) -> Response:
@@ -95,10 +104,32 @@ def answered(samples: SampleSearch, asked: Question) -> paging.Page:
             return page
         return paging.Page(paging.of_rounds(page.points, asked.rounds), page.end)
     assert asked.aggregation is not None
-    check_series(asked, len(samples.series(asked.selection, MOST_SERIES + 1)))
+    if too_many(asked, samples.matching(asked.selection)):  # those without a sample count not
+        check_series(asked, len(samples.series(asked.selection, MOST_SERIES + 1)))
     found = samples.windows(asked.selection, asked.step, asked.aggregation)
     check_points(asked, paging.count(found))
+    if asked.grouping is not None:
+        found = grouped(found, asked.grouping)
     return paging.Page(found, None)
+
+
+class Told(NamedTuple):
+    """An answer as bytes, or as pieces of bytes where it is long; `next` is the next page's."""
+
+    body: bytes | Iterator[bytes]
+    next: str | None
+
+
+def told(asked: Question, found: paging.Page, *, csv: bool, ns: bool) -> Told:
+    """The answer as it is sent: a short one whole, while the reading thread has it at hand."""
+    head = _head(asked, found)
+    small = paging.count(found.points) <= SMALL
+    if csv:
+        pieces = csv_pieces(found.points, ns=ns)
+        return Told(b"".join(pieces) if small else pieces, head.next)
+    if small:
+        return Told(json_whole(head, found.points, ns=ns), head.next)
+    return Told(json_pieces(head, found.points, ns=ns), head.next)
 
 
 def _head(asked: Question, found: paging.Page) -> AnswerHead:
@@ -116,15 +147,6 @@ def wants_csv(request: Request) -> bool:
     """Whether CSV is what the Accept header names first."""
     first = request.headers.get("accept", "").partition(",")[0]
     return first.partition(";")[0].strip().lower() == "text/csv"
-
-
-def _sent(
-    points: list[Points], pieces: Iterator[bytes], media: str, headers: dict[str, str]
-) -> Response:
-    if paging.count(points) <= SMALL:
-        return Response(b"".join(pieces), headers=headers, media_type=media)
-    # A plain generator is driven by worker threads, so that the event loop stays free.
-    return StreamingResponse(chunks(pieces), headers=headers, media_type=media)
 
 
 ENDPOINTS = (

@@ -58,15 +58,26 @@ class Points:
     round: NDArray[np.int32] | None = None
 
 
-class SampleSearch(Protocol):
-    """Answers about samples, over one snapshot of the store.
+class SeriesSearch(Protocol):
+    """Answers about series, over one snapshot of the store.
 
     Raises BadFieldError for a pattern that is no regular expression.
     """
 
+    def matching(self, selection: Selection) -> int:
+        """How many series may have a sample in the selection at most, without reading any."""
+        ...
+
     def series(self, selection: Selection, limit: int) -> list[Series]:
         """At most `limit` series that have a sample in the selection, by name, then labels."""
         ...
+
+
+class SampleSearch(SeriesSearch, Protocol):
+    """Answers about samples, over one snapshot of the store.
+
+    Raises BadFieldError for a pattern that is no regular expression.
+    """
 
     def points(self, selection: Selection, limit: int) -> Iterator[Points]:
         """At most `limit` samples as they came in, each series in one piece, one after another.

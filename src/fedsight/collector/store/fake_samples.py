@@ -33,6 +33,11 @@ class MemorySamples:
             round_ = -1 if each.round is None else each.round
             self._kept.setdefault(key, {})[each.time, round_] = each.value
 
+    def matching(self, selection: Selection) -> int:
+        """As `SampleSearch.matching`."""
+        told = self._series.values()
+        return sum(all(_meets(each, m) for m in selection.matchers) for each in told)
+
     def series(self, selection: Selection, limit: int) -> list[Series]:
         """As `SampleSearch.series`."""
         return [points.series for points in self._selected(selection)][:limit]

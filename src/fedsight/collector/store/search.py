@@ -45,6 +45,10 @@ class EmbeddedSearch:
         sealed.forget_gone(self._segments)
         self._raw = manifest.raw(self._segments)
 
+    def matching(self, selection: Selection) -> int:
+        """As `SampleSearch.matching`."""
+        return len(self._index.select(selection.matchers))
+
     def series(self, selection: Selection, limit: int) -> list[Series]:
         """As `SampleSearch.series`."""
         ids = self._index.select(selection.matchers)
