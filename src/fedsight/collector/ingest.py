@@ -65,7 +65,14 @@ class _Kept:
     change: Change
 
 
-Work = Prepared | Record | Change | _Direct | _Kept
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """What SQLite does in no transaction, such as shrinking its file."""
+
+    work: Change
+
+
+Work = Prepared | Record | Change | _Direct | _Kept | _Alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +165,13 @@ class Ingest:
         """
         return self._queued(work)
 
+    def alone(self, work: Callable[[sqlite3.Connection], Changed]) -> Future[Changed]:
+        """Queue what must be done between two transactions; the result is what `work` returns.
+
+        It must be brief. Fails with DiskFullError or StoreError.
+        """
+        return self._queued(_Alone(work))
+
     def _queued(self, work: Work) -> Future[Any]:
         answer: Future[Any] = Future()
         self._put(_Waiting(work, Threaded(answer)))
@@ -188,8 +202,13 @@ class Ingest:
         going = True
         while going:
             going, group = self._next_group()
+            alone = [waiting for waiting in group if isinstance(waiting.work, _Alone)]
+            if alone:
+                group = [waiting for waiting in group if waiting not in alone]
             if group:
                 self._commit(group)
+            for waiting in alone:
+                self._do_alone(waiting)
 
     def _next_group(self) -> tuple[bool, list[_Waiting]]:
         """Wait for one shipment and take along what else is there; False at the end."""
@@ -226,6 +245,15 @@ class Ingest:
                 tap(written)
         if not all(isinstance(waiting.work, _Direct) for waiting in group):
             self._on_commit()
+
+    def _do_alone(self, waiting: _Waiting) -> None:
+        assert isinstance(waiting.work, _Alone)
+        try:
+            outcome = waiting.work.work(self._db)
+        except Exception as error:  # this thread must outlive whatever one piece of work meets
+            note_damage(self._file, error)
+            outcome = Refusal(_explained(error, self._file))
+        waiting.answer.tell(outcome)
 
     def _counted(self, written: Sequence[Record]) -> dict[int, Taken]:
         """What became of each record's samples."""
@@ -270,7 +298,7 @@ class Ingest:
             self._log.append_all(part, now_ns())
             together = together[len(part) :]
 
-    def _write(self, work: Prepared | Record | Change | _Kept) -> Any:
+    def _write(self, work: Work) -> Any:
         if isinstance(work, Prepared):
             return self._log.apply(work, now_ns())
         if isinstance(work, Record):
@@ -278,6 +306,7 @@ class Ingest:
         if isinstance(work, _Kept):
             self._log.append(work.record, now_ns())
             return work.change(self._db)
+        assert not isinstance(work, _Direct | _Alone)
         return work(self._db)
 
     def _undo(self, group: Sequence[_Waiting], error: Exception) -> None:

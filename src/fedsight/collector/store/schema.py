@@ -156,10 +156,13 @@ def connect_writer(file: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
     try:
+        # Before there is any page; a file that has some stays as it is (see `shrinking`).
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-16384")
         connection.execute("PRAGMA wal_autocheckpoint=2000")
+        connection.execute("PRAGMA journal_size_limit=16777216")
     except sqlite3.Error:
         connection.close()
         raise

@@ -21,6 +21,7 @@ from fedsight.collector.store import (
     rollups,
     sealing,
     series_file,
+    shrinking,
 )
 from fedsight.collector.store.archive import Archive
 from fedsight.collector.store.engine import open_engine
@@ -122,6 +123,7 @@ class Upkeep:
                 while self.step() and not self._stop.is_set():
                     pass
                 self._rest()
+                self.give_back()
                 self.error, pause = None, self._how.look_seconds
             except Exception as error:  # a full disk or a damaged file must not end the upkeep
                 if self._stop.is_set():
@@ -225,6 +227,13 @@ class Upkeep:
                 made += [each for each in new if each.step not in have]
         return made
 
+    def give_back(self, spare: int = shrinking.SPARE) -> None:
+        """Shrink the database where it has pages to spare: those of what was sealed."""
+        with self._snapshot() as store:
+            wanted = shrinking.to_spare(store, spare)
+        if wanted:
+            shrinking.give_back(self._ingest, spare, self._stop.is_set)
+
     def compact(self, tell: Callable[[str], object] = lambda _: None) -> None:
         """Seal and merge all there is, now. Only where no collector and no thread does so."""
         while self.seal():
@@ -236,6 +245,8 @@ class Upkeep:
             segments = self._sound(manifest.segments(store))
         self.let_go(segments)
         self._archive.leases.sweep(at_once=True)
+        shrinking.enable(self._ingest)
+        self.give_back(spare=0)
 
     def _mergeable(self) -> list[Segment]:
         with self._snapshot() as store:
