@@ -46,8 +46,6 @@ LEAST_DEVIATION, MOST_DEVIATION = -3.0, 8.0
 #: So many deviations of a twin are no evidence yet: two nodes of many are always alike.
 TWIN_MARGIN = 4.0
 
-_LEAST = np.array([LEAST_LOG_NORM, LEAST_COSINE, LEAST_TWIN, LEAST_LOG_NORM])
-
 Floats = NDArray[np.float64]
 
 
@@ -75,39 +73,61 @@ def looks(sketches: Sketches, rng: np.random.Generator) -> list[Look]:
     moved = norms > 0
     if moved.all():
         return _compared(sketches, rng)
-    some = Sketches(norms[moved], sketches.rows[moved], sketches.samples[moved])
+    rows, lengths = sketches.rows[moved], sketches.lengths[moved]
+    some = Sketches(norms[moved], rows, lengths, sketches.samples[moved])
     rest = iter(_compared(some, rng))
     return [next(rest) if one else Look(0.0) for one in moved.tolist()]
 
 
 def _compared(sketches: Sketches, rng: np.random.Generator) -> list[Look]:
     """The same, of updates none of which is zero."""
-    norms, rows, samples = sketches
+    norms, rows, lengths, samples = sketches
     if len(norms) < 2:
         return [Look(norm) for norm in norms.tolist()]
-    cosine, twin = _cosines(rows, rng)
+    cosine, twin = _cosines(rows, lengths, rng)
     columns = [norms.tolist(), cosine.tolist(), twin.tolist()]
     if len(norms) >= FEWEST:
-        fisher = np.arctanh(np.minimum(twin, MOST_COSINE))
-        lengths = np.log(norms)
-        excused = _beside_samples(lengths, samples, rng)
-        by_four = deviations(np.array([lengths, -cosine, fisher, excused]), _LEAST)
-        found = by_four[:3]
-        found[0] = np.minimum(by_four[0], by_four[3])
-        found[2, twin < TWIN_COSINE] = 0.0
+        log_norms = np.log(norms)
+        found = _found(log_norms, cosine, twin, _beside_samples(log_norms, samples, rng))
         columns += [*found.tolist(), _scores(found).tolist()]
     return list(map(Look, *columns))
 
 
-def _beside_samples(log_norms: Floats, samples: Floats, rng: np.random.Generator) -> Floats:
+def _found(log_norms: Floats, cosine: Floats, twin: Floats, excused: Floats | None) -> Floats:
+    """Deviations of norm, cosine and twin, shape (3, n).
+
+    What most rounds have not is not reckoned: samples that excuse a length, two that are alike.
+    """
+    alike = twin.max() >= TWIN_COSINE
+    rows, least = [log_norms, -cosine], [LEAST_LOG_NORM, LEAST_COSINE]
+    if alike:
+        rows.append(np.arctanh(np.minimum(twin, MOST_COSINE)))
+        least.append(LEAST_TWIN)
+    if excused is not None:
+        rows.append(excused)
+        least.append(LEAST_LOG_NORM)
+    each = deviations(np.array(rows), np.array(least))
+    found = np.zeros((3, len(twin)))
+    found[: 2 + alike] = each[: 2 + alike]
+    if alike:
+        found[2, twin < TWIN_COSINE] = 0.0
+    if excused is not None:
+        np.minimum(found[0], each[-1], out=found[0])
+    return found
+
+
+def _beside_samples(log_norms: Floats, samples: Floats, rng: np.random.Generator) -> Floats | None:
     """Log norms without what more samples account for: who trains more steps moves further.
+
+    None where samples account for nothing, or where they are not all told.
 
     The slope is the median of those between pairs (Theil 1950, Sen 1968), from 0 to 1: whoever
     would excuse an update k times as long must claim k times the samples at least. Samples may
     excuse a length; that a node has few accuses it of nothing: of ten nodes the slope is a guess.
     """
-    if not (samples > 0).all():
-        return log_norms
+    fewest, most = samples.min(), samples.max()
+    if fewest <= 0 or math.log(most / fewest) <= LEAST_APART:
+        return None
     sizes = np.log(samples)
     some = np.arange(len(sizes))
     if len(some) > MOST_PAIRED:
@@ -115,7 +135,7 @@ def _beside_samples(log_norms: Floats, samples: Floats, rng: np.random.Generator
     apart = np.subtract.outer(sizes[some], sizes[some])
     differ = apart > LEAST_APART
     if np.count_nonzero(differ) < FEWEST:
-        return log_norms
+        return None
     longer = np.subtract.outer(log_norms[some], log_norms[some])[differ] / apart[differ]
     slope = min(max(float(_medians(longer[None])[0]), 0.0), 1.0)
     return log_norms - slope * sizes
@@ -143,22 +163,48 @@ def _scores(found: Floats) -> Floats:
     return np.where(alike > 0, np.maximum(both, np.minimum(alike, MOST_DEVIATION)), both)
 
 
-def _cosines(rows: NDArray[np.float32], rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _cosines(
+    rows: NDArray[np.float32], lengths: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
     """Of each update, the median and the greatest cosine to others, shapes (n,)."""
     count = len(rows)
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    unit = rows / np.maximum(lengths, 1e-30)[:, None]
-    peers = np.arange(count)
     if count > MOST_PEERS:
-        peers = np.sort(rng.choice(count, MOST_PEERS, replace=False))
-    cosines = (unit @ unit[peers].T).astype(np.float64)
-    cosines[peers, np.arange(len(peers))] = np.inf  # oneself comes last and is left out
+        return _cosines_to_some(rows, lengths, rng)
+    scale = _one_by(lengths)
+    # By a copy: NumPy sees where a matrix meets itself, and is four times slower at so few rows.
+    cosines = (rows @ rows.copy().T) * scale[:, None] * scale
+    np.fill_diagonal(cosines, np.inf)  # oneself comes last and is left out
     cosines.sort(axis=1)
-    others = np.full(count, len(peers))
+    median = (cosines[:, (count - 2) // 2] + cosines[:, (count - 1) // 2]) / 2
+    return _clipped(median), _clipped(cosines[:, count - 2])
+
+
+def _cosines_to_some(
+    rows: NDArray[np.float32], lengths: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """The same, to MOST_PEERS that are drawn."""
+    count, scale = len(rows), _one_by(lengths)
+    peers = np.sort(rng.choice(count, MOST_PEERS, replace=False))
+    cosines = (rows @ rows[peers].T) * scale[:, None] * scale[peers]
+    cosines[peers, np.arange(MOST_PEERS)] = np.inf
+    cosines.sort(axis=1)
+    others = np.full(count, MOST_PEERS)
     others[peers] -= 1
     every = np.arange(count)
     median = (cosines[every, (others - 1) // 2] + cosines[every, others // 2]) / 2
-    return np.clip(median, -1, 1), np.clip(cosines[every, others - 1], -1, 1)
+    return _clipped(median), _clipped(cosines[every, others - 1])
+
+
+def _one_by(lengths: Floats) -> Floats:
+    """What makes rows of these lengths unit vectors; a row of nothing stays nothing."""
+    scale: Floats = 1.0 / np.maximum(lengths, 1e-30)
+    return scale
+
+
+def _clipped(cosines: Floats) -> Floats:
+    """Within [-1, 1], which rounding may leave."""
+    found: Floats = np.minimum(np.maximum(cosines, -1.0), 1.0)
+    return found
 
 
 def _medians(values: Floats) -> Floats:

@@ -36,10 +36,12 @@ Floats = NDArray[np.float32]
 
 class Sketches(NamedTuple):
     """The updates of a round: their Euclidean norms (n,), and a row for each (n, k) float32 whose
-    angles are theirs. `samples` (n,) is how many each says it stands for; 0: it does not say."""
+    angles are theirs, with the rows' own lengths (n,). `samples` (n,) is how many each says it
+    stands for; 0: it does not say."""
 
     norms: NDArray[np.float64]
     rows: Floats
+    lengths: NDArray[np.float64]
     samples: NDArray[np.float64]
 
 
@@ -52,19 +54,26 @@ class Sketch(NamedTuple):
 
 def gathered(sketches: Sequence[Sketch], samples: Sequence[float]) -> Sketches:
     """Sketches of one sketcher, put together."""
-    norms = np.array([one.norm for one in sketches])
-    return Sketches(norms, np.stack([one.places for one in sketches]), np.array(samples, float))
+    norms, rows = np.array([one.norm for one in sketches]), np.stack([s.places for s in sketches])
+    return Sketches(norms, rows, np.sqrt(_squares(rows)), np.array(samples, float))
 
 
 def direct(vectors: Sequence[Vector], model: Vector, samples: Sequence[float]) -> Sketches:
     """Short updates as they are: those of nodes' models, each of shape (n,), from `model`."""
     with np.errstate(over="ignore", invalid="ignore"):
         rows = np.subtract(vectors, model, dtype=np.float32, casting="same_kind")
-        squares = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
-    if not np.isfinite(squares).all():
+        squares = _squares(rows)
+    if not math.isfinite(squares.sum()):
         pairs = zip(squares.tolist(), rows, strict=True)
         return gathered([_bounded(*one) for one in pairs], samples)
-    return Sketches(np.sqrt(squares), rows, np.array(samples, float))
+    norms = np.sqrt(squares)
+    return Sketches(norms, rows, norms, np.array(samples, float))
+
+
+def _squares(rows: Floats) -> NDArray[np.float64]:
+    """Squared lengths of rows."""
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", rows, rows).astype(np.float64)
+    return squares
 
 
 def _bounded(square: float, places: Floats) -> Sketch:
