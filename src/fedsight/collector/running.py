@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from fedsight.collector.abandoned import Abandoned
 from fedsight.collector.alerts.running import Alerting
+from fedsight.collector.anomalies.remembered import suspicions
 from fedsight.collector.anomalies.watching import Watching
 from fedsight.collector.backends import Backends
 from fedsight.collector.directory import JOURNALS, DataDirectory, open_directory
@@ -31,6 +32,7 @@ from fedsight.collector.monitors.monitoring import Monitoring
 from fedsight.collector.monitors.watched import services_health
 from fedsight.collector.options import CollectorOptions
 from fedsight.collector.passing.services import Services
+from fedsight.collector.questions import Questions
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.rows import ComponentHealth, Level
 from fedsight.collector.store.archive import Archive
@@ -48,8 +50,6 @@ from fedsight.signals import Event, batch
 
 Answer = TypeVar("Answer")
 DAY_SECONDS = 86_400.0
-#: Questions about samples over HTTP that are answered at one time.
-QUESTIONS = 2
 
 
 @dataclass
@@ -78,8 +78,7 @@ class Collector:
     waiting_bytes: int = 0
     stored: StoredCounts = field(default_factory=StoredCounts)
     decoders: Decoders = field(default_factory=Decoders)
-    #: Questions about samples may take seconds: some reading threads are left to the other routes.
-    questions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS))
+    questions: Questions = field(default_factory=Questions)
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
         """What `question` answers about samples, over one snapshot and in a reading thread.
@@ -277,7 +276,8 @@ async def _begin_watching(collector: Collector, parts: Parts, ending: AsyncExitS
     collector.alerting.start(collector.search)
     if parts.options.anomalies.enabled:
         found = collector.alerting.alerts
-        collector.anomalies = Watching(parts.options.anomalies, collector.search, found)
+        told = await collector.readers.ask(suspicions)
+        collector.anomalies = Watching(parts.options.anomalies, collector.search, found, told)
         ending.push_async_callback(collector.anomalies.close)
         collector.anomalies.start(collector.ingest)
     ending.push_async_callback(collector.monitoring.close)

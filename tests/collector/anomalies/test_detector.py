@@ -1,3 +1,4 @@
+import math
 from datetime import UTC, datetime
 
 import numpy as np
@@ -148,3 +149,18 @@ def test_shapes_are_bounded_and_the_oldest_go() -> None:
 def test_what_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Tuning(**wrong)  # type: ignore[arg-type]
+
+
+def test_figures_beyond_all_measure_spoil_nothing() -> None:
+    detector = Detector(Tuning(memory=200, shapes=50))
+    values = np.random.default_rng(1).normal(0.0, 1.0, 600).tolist()
+    for at, wild in enumerate((1e300, -1.7e308, 1e40, -1e25, 1.7e308)):
+        values[300 + 40 * at] = wild
+    looks = [detector.look(at, value) for at, value in enumerate(values)]
+    for look in looks:
+        assert look is not None
+        assert math.isfinite(look.surprise)
+        assert 0 <= look.score <= 1
+    for memory in (detector._by_value._seen, detector._by_shape._seen):
+        assert list(memory.ordered) == sorted(memory.ordered)
+        assert all(map(math.isfinite, memory.ordered))

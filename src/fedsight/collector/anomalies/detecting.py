@@ -62,6 +62,8 @@ class Detecting:
             if not self._admitted(piece):
                 return None
             found = self._detectors[piece.key] = Detector(self._tuning)
+            # Whoever watched it before may have told an alarm: the first quiet look ends it.
+            self._active.add(piece.key)
             run = piece.series.labels.get("run")
             if run is not None:
                 self._run_of[piece.key] = run

@@ -26,6 +26,9 @@ GAP = 10.0
 _FOLLOW, _MOST_STEP = 1 / 16, 3.0
 #: A score above this is an alarm.
 ALARM = 0.5
+#: Values beyond are taken as this: distances between larger ones are no finite numbers, and one
+#: distance that is none would spoil what is remembered.
+LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Detector:
             return None
         self._follow(time)
         self.points += 1
+        value = max(-LARGEST, min(LARGEST, value))
         expected = self._expected()
         by_value, by_shape = self._value.of(value), self._shape.of(value)
         first = 0.0 if by_value is None else self._by_value.of(by_value)

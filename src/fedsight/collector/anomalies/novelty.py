@@ -21,6 +21,9 @@ FIRST_VALUES = 21
 PIECES, PIECE = 16, 4
 SPAN = PIECES * PIECE
 EVERY = 2
+#: The most that a point of a shape lies from the origin: squares of what lies beyond are no
+#: float32.
+FURTHEST = 1e18
 #: Shapes are compared once there are some of them that do not overlap the newest.
 FIRST_SHAPES = 2 * SPAN + 20
 #: Running means that are held before the last of them are moved to the front.
@@ -67,7 +70,7 @@ class ShapeNovelty:
         """How new the shape is that ends with `value`; None while there is none to compare."""
         if self._origin is None:
             self._origin = value
-        self._last.append(value - self._origin)
+        self._last.append(max(-FURTHEST, min(FURTHEST, value - self._origin)))
         self._append(sum(self._last) / len(self._last))
         self._ripen()
         if self._since_gap < SPAN:

@@ -26,12 +26,15 @@ class Piece:
         return len(self.time)
 
 
-def pieces(block: SampleBlock, names: Container[str], most: int) -> tuple[list[Piece], int]:
-    """The points of a block's series with these names; and how many beyond `most` are left out."""
+def pieces(
+    block: SampleBlock, names: Container[str], most: int, latest: int
+) -> tuple[list[Piece], int]:
+    """The points of a block's series with these names up to the time `latest` (ns); and how many
+    of them, later or beyond `most`, are left out."""
     wanted = np.array([series.name in names for series in block.series], bool)
-    rows = np.flatnonzero(wanted[block.index])
-    left_out = max(0, rows.size - most)
-    rows = rows[:most]
+    chosen = np.flatnonzero(wanted[block.index])
+    rows = chosen[block.time[chosen] <= latest][:most]
+    left_out = int(chosen.size - rows.size)
     rows = rows[np.argsort(block.index[rows], kind="stable")]
     parts = np.split(rows, np.flatnonzero(np.diff(block.index[rows])) + 1) if rows.size else []
     return [_piece(block, part) for part in parts], left_out

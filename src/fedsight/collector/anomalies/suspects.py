@@ -5,6 +5,7 @@ An event says when suspicion begins and ends; the scores in between keep the ale
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,11 @@ class Suspects:
         return [_finding((run, node), known, score, time, round, active=True)]
 
 
+def alert_key(run: str, node: str) -> str:
+    """The key of a client's alert."""
+    return f"{TYPE}/{run}/{node}"
+
+
 def _suspect(event: Event) -> _Suspect:
     details = event.details
     method = str(details.get("method", "unknown"))
@@ -84,7 +90,7 @@ def _finding(
         type=TYPE,
         severity=KINDS[TYPE].severity,
         message=known.message,
-        key=f"{TYPE}/{run}/{node}",
+        key=alert_key(run, node),
         time=time,
         active=active,
         current_value=score,
@@ -98,4 +104,7 @@ def _finding(
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    """A score as a run told it: what is no finite number is not known."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= sys.float_info.max else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from fedsight.collector.alerts.finding import Finding, Findings
 from fedsight.collector.anomalies.detecting import Detecting
 from fedsight.collector.anomalies.options import AnomalyOptions
 from fedsight.collector.anomalies.pieces import Piece, pieces
+from fedsight.collector.anomalies.remembered import Suspicion
 from fedsight.collector.anomalies.ruled import PARTICIPANTS, SELECTED, Ruled, ruled
 from fedsight.collector.anomalies.suspects import CLEARED, ENDED, SCORE, SUSPECTED, Suspects
 from fedsight.collector.ending import end_loops
@@ -22,6 +24,8 @@ from fedsight.collector.ingest import Ingest
 from fedsight.collector.store.contract import NAME_LABEL, Matcher, SampleSearch, Selection
 from fedsight.collector.store.names import names_of
 from fedsight.collector.store.prepare import Record
+from fedsight.door.times import now_ns
+from fedsight.errors import FedsightError
 from fedsight.signals import Event
 
 logger = logging.getLogger(__name__)
@@ -40,6 +44,11 @@ SECOND, HOUR = 10**9, 3600 * 10**9
 #: Points of a series' past that are read at most.
 MOST_HISTORY = 200_000
 PAUSE_AFTER_ERROR = 1.0
+#: How far a point may lie ahead of our clock. One further ahead is not looked at: beside it all
+#: that comes after would be late.
+AHEAD_SECONDS = 300
+#: What looking at what still waits may take at the end.
+FINISH_SECONDS = 2.0
 
 
 class Search(Protocol):
@@ -54,10 +63,17 @@ class Watching:
     """Looks at every commit. Make it in the event loop.
 
     What a detector knows is not written down: when a series' first point comes after a start, its
-    past is read from the store. A finding is reported once what it is about was committed.
+    past is read from the store. `suspicions` are those that were told before the start and still
+    stand (`remembered`). A finding is reported once what it is about was committed.
     """
 
-    def __init__(self, options: AnomalyOptions, search: Search, findings: Findings) -> None:
+    def __init__(
+        self,
+        options: AnomalyOptions,
+        search: Search,
+        findings: Findings,
+        suspicions: Sequence[Suspicion] = (),
+    ) -> None:
         self._options = options
         self._search = search
         self._findings = findings
@@ -69,6 +85,11 @@ class Watching:
         self._waiting_points = 0
         self._wanted: dict[str, bool] = {}
         self._suspects = Suspects()
+        self._ending = False
+        for one in suspicions:
+            again = self._suspects.told(one.event)
+            if not one.known:
+                findings.report(again)
         self._ruled, self._learned = Ruled(), dict[str, None]()
         self.detecting = Detecting(options.tuning, options.series)
         #: Points and events that were dropped since too many waited.
@@ -82,17 +103,22 @@ class Watching:
         self._task = asyncio.create_task(self.run())
 
     async def close(self) -> None:
-        """End; what still waits is looked at no more."""
+        """End, once what waits was looked at, or FINISH_SECONDS later."""
+        self._ending = True
+        self._woken.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=FINISH_SECONDS)
         await end_loops(self._task)
 
     def tap(self, records: Sequence[Record]) -> None:
         """Note what a commit brought, in the writing thread: no more than handing it over."""
         found: list[Piece | Event] = []
+        latest = now_ns() + AHEAD_SECONDS * SECOND
         for record in records:
             for block in record.samples:
                 wanted = {name for name in names_of(block.series).metrics if self._wants(name)}
                 if wanted:
-                    taken, left_out = pieces(block, wanted, MOST_WAITING)
+                    taken, left_out = pieces(block, wanted, MOST_WAITING, latest)
                     found += taken
                     self.dropped += left_out
             for entry in record.events:
@@ -128,21 +154,24 @@ class Watching:
         return self._waiting_points
 
     async def run(self) -> None:
-        """Look at what comes, until cancelled."""
-        while True:
+        """Look at what comes, until cancelled or closed."""
+        while not self._ending:
             await self._woken.wait()
             self._woken.clear()
-            while batch := self._batch():
-                began = time.perf_counter()
-                try:
-                    await self._take(batch)
-                    self.error = None
-                except Exception as error:  # what cannot be looked at must not stop what can
-                    logger.warning("what was measured cannot be looked at: %s", error)
-                    self.error = str(error)
-                    await asyncio.sleep(PAUSE_AFTER_ERROR)
-                spent = time.perf_counter() - began
-                await asyncio.sleep(spent * (1 / MOST_SHARE - 1))
+            await self.look()
+
+    async def look(self) -> None:
+        """Look at all that waits."""
+        while batch := self._batch():
+            began = time.perf_counter()
+            try:
+                self.error = await self._take(batch)
+            except Exception as error:  # what cannot be looked at must not stop what can
+                logger.warning("what was measured cannot be looked at: %s", error)
+                self.error = str(error)
+                await asyncio.sleep(PAUSE_AFTER_ERROR)
+            spent = time.perf_counter() - began
+            await asyncio.sleep(0 if self._ending else spent * (1 / MOST_SHARE - 1))
 
     def _batch(self) -> list[Piece | Event]:
         """The next that wait, up to `BATCH_POINTS`."""
@@ -156,13 +185,19 @@ class Watching:
             self._waiting_points -= points
         return taken
 
-    async def _take(self, batch: Sequence[Piece | Event]) -> None:
+    async def _take(self, batch: Sequence[Piece | Event]) -> str | None:
+        """Look at a batch; why a series' past could not be read, which is then begun without."""
+        problem = None
         for one in batch:
             if isinstance(one, Piece) and self._is_new(one):
-                past = await self._past(one)
+                try:
+                    past = await self._past(one)
+                except (FedsightError, OSError, sqlite3.Error) as error:
+                    past, problem = None, str(error)
                 if past is not None:
                     await asyncio.to_thread(self._learn, past)
         self._findings.report(await asyncio.to_thread(self._looked, batch))
+        return problem
 
     def _is_new(self, piece: Piece) -> bool:
         """Whether a series comes for the first time, of which the past matters."""
