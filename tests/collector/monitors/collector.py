@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ sdn_controller_url = "{network}"
 
 
 class WatchingServer(Server):
-    """A collector of `fedsight serve collector`. Use as a context: it ends with SIGTERM."""
+    """A collector of `fedsight serve collector`. Use as a context: it ends with SIGTERM.
+
+    With `environment` that alone says what is watched, and how.
+    """
 
     def __init__(
         self,
@@ -41,11 +44,12 @@ class WatchingServer(Server):
         network: str = NOWHERE,
         monitors: str = "",
         more: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.data = data
         tables = TABLES.format(data=data, fl=fl, policy=policy, network=network, monitors=monitors)
         config = data.parent / f"{data.name}.toml"
-        config.write_text(tables + more)
+        config.write_text(tables + more if environment is None else f'data = "{data}"\n')
         words = ["-m", "fedsight", "serve", "collector", "--port", "0", "--config", str(config)]
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", *words],
@@ -53,7 +57,7 @@ class WatchingServer(Server):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "LOG_LEVEL": "WARNING"},
+            env={**os.environ, "LOG_LEVEL": "WARNING", **(environment or {})},
         )
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline().strip()
@@ -78,6 +82,18 @@ class WatchingServer(Server):
         while not condition():
             assert time.monotonic() < end, self.get("/api/v1/monitors")
             time.sleep(0.02)
+
+    def figure(self, text: str) -> float:
+        """The value of a line of `/metrics`, which begins with `text`."""
+        lines = self.http.get("/metrics").text.splitlines()
+        return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(text))
+
+    def values(self, name: str, labels: str = "") -> list[float]:
+        """What is stored of the one series with that name and labels; none where there is none."""
+        asked = {"name": name, **({"labels": labels} if labels else {})}
+        found = self.get("/api/v1/query", params=asked)["series"]
+        assert len(found) <= 1, found
+        return [value for series in found for value in series["values"]]
 
     def looked(self, name: str, successes: int = 1) -> None:
         """Wait for so many more good looks of a monitor."""

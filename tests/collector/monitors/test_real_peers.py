@@ -29,8 +29,28 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+class RealFlServer:
+    """Our FL server as a process, and a client of its API."""
+
+    def __init__(self, process: subprocess.Popen[str], client: httpx.Client) -> None:
+        self.process = process
+        self.client = client
+
+    def kill(self) -> None:
+        """As a machine that loses its power."""
+        self.process.kill()
+        self.process.wait(20)
+
+
 @contextmanager
 def federation(data: Path, port: int, collector_port: int) -> Iterator[httpx.Client]:
+    """A client of our FL server over a data directory."""
+    with fl_server(data, port, collector_port) as server:
+        yield server.client
+
+
+@contextmanager
+def fl_server(data: Path, port: int, collector_port: int) -> Iterator[RealFlServer]:
     """Our FL server over a data directory, as a process."""
     config = data.parent / f"{data.name}-federation.toml"
     config.write_text(f'data = "{data}"\n[collector]\nport = {collector_port}\n')
@@ -52,7 +72,7 @@ def federation(data: Path, port: int, collector_port: int) -> Iterator[httpx.Cli
             trust_env=False,
             timeout=30,
         ) as client:
-            yield client
+            yield RealFlServer(process, client)
     finally:
         process.terminate()
         process.wait(20)

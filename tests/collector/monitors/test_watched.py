@@ -50,9 +50,12 @@ def test_one_that_idles_leaves_the_word_to_a_run_without_it() -> None:
     assert server_status(records, NO_RUN).status == "idle"
 
 
-def test_one_that_went_away_is_as_its_newest_run_shows_it_or_away() -> None:
+def test_one_that_went_away_is_away_unless_there_is_news_of_a_run_since() -> None:
     records = record(FlServerState("training", "r-1", 3), AwayError("gone"))
+    when = "2025-11-25T12:00:00.000000Z"
     assert server_status(records, RUNNING) == RUNNING
-    assert server_status(records, NO_RUN).status == "away"
+    stale = ServerStatus("training", 7, 9, "2025-11-25T11:59:59.000000Z")
+    for newest in (NO_RUN, stale):
+        assert server_status(records, newest) == ServerStatus("away", last_update=when)
     health = services_health(records)["fl_server"]
     assert (health.status, health.latency_ms, health.error) == ("degraded", None, "gone")

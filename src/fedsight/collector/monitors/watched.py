@@ -58,13 +58,17 @@ def last_update(records: Records, name: str) -> str | None:
 
 
 def server_status(records: Records, newest: ServerStatus) -> ServerStatus:
-    """The FL server: as it says itself, but for one that idles while a run goes on elsewhere; else
-    as its newest run shows it."""
+    """The FL server: as it says itself, but for one that idles while a run goes on elsewhere. One
+    that was never reached is as its newest run shows it; one that is gone is away, but for a run
+    of which there is news since."""
     state = current(records, "fl_server", FlServerState)
     when = last_update(records, "fl_server")
-    if state is None or (state.status == IDLE and newest.status != "unknown"):
-        lost = when is not None and newest.status == "unknown"
-        return ServerStatus(AWAY, last_update=when) if lost and state is None else newest
+    if state is None:
+        # Both are RFC 3339 of one form, so that texts compare as times do.
+        news = when is None or (newest.last_update is not None and newest.last_update > when)
+        return newest if news else ServerStatus(AWAY, last_update=when)
+    if state.status == IDLE and newest.status != "unknown":
+        return newest
     return ServerStatus(state.status, state.current_round, state.active_clients, when)
 
 
