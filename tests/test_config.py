@@ -158,3 +158,20 @@ def test_differential_privacy_is_refused_rather_than_ignored(
     monkeypatch.setenv("DIFFERENTIAL_PRIVACY", "true")
     with pytest.raises(SettingsError, match=r"DIFFERENTIAL_PRIVACY .* not built yet"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FEDSIGHT_MONITORS_TARGETS", "a=http://ann:SECRET@node:9100/metrics"),
+        ("FEDSIGHT_ALERTS_ALERTMANAGER_URLS", "http://ann:SECRET@manager:9093"),
+        ("FL_SERVER_URL", "http://ann:SECR/ET@node"),
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=variable) as error:
+        load()
+    assert "SECR" not in str(error.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ S = TypeVar("S", bound="Section")
 CONFIG_FILE = "fedsight.toml"
 CONFIG_VARIABLE = "FEDSIGHT_CONFIG"
 DEBUG_VARIABLE = "FEDSIGHT_DEBUG"
+#: A user and a password in an address that is refused.
+CREDENTIALS = re.compile(r"://[^@\s'\"]*@")
 
 SECTIONS: tuple[type[Section], ...] = (
     GeneralSettings,
@@ -150,7 +153,8 @@ def _sentence(section: type[Section], error: ValidationError, path: Path | None)
     variable = section.variable(field)
     name = variable if os.environ.get(variable) else f"{section.key(field)} in {path}"
     known = section.model_fields[field]
-    got = f", got {wrong['input']!r}" if known.repr else ""  # a secret is not repeated
+    shown = CREDENTIALS.sub("://***@", repr(wrong["input"]))
+    got = f", got {shown}" if known.repr else ""  # a secret is not repeated
     return f"{name} must be {known.description}{got}"
 
 
