@@ -40,7 +40,7 @@ def test_an_alert_tells_what_was_seen_and_where(
 ) -> None:
     browser.open("#/alerts")
     browser.sees(".alert", "few_samples")
-    browser.sees(".alert", "expected ≥ 1000000")
+    browser.sees(".alert", "expected ≥ 1 000 000")
     browser.sees(".alert-facts", RUN)
     browser.until(lambda: len(browser.all(".alert-curves .uplot")) == 2, "the run's curves")
     browser.sees(".rules", "few_samples")

@@ -1,5 +1,5 @@
 // What an alert saw and what was expected, in words. Pure.
-import { fixed, percent, three } from '../format';
+import { count, fixed, percent, three } from '../format';
 import type { Alert, Silence } from './contract';
 
 const FORMATS: Record<string, (value: number) => string> = {
@@ -8,8 +8,11 @@ const FORMATS: Record<string, (value: number) => string> = {
   network_latency_spike: value => `${three(value)} ms`,
 };
 
+const plain = (value: number): string =>
+  value >= 1000 ? count(value) : three(value);
+
 export const figure = (alert: Alert, value: number): string =>
-  (FORMATS[alert.type] ?? three)(value);
+  (FORMATS[alert.type] ?? plain)(value);
 
 /** `12.0 ms`, or null where nothing was measured. */
 export const saw = (alert: Alert): string | null =>

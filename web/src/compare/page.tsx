@@ -132,7 +132,7 @@ const Legend = ({ runs, marks }: { runs: readonly Run[]; marks: readonly Mark[] 
 
 const Controls = ({ axis, weight }: { axis: XAxis; weight: string }) => (
   <div class="row compare-controls">
-    <span class="faint">x</span>
+    <span class="faint">By</span>
     <Choice label="x axis" value={axis} options={X_AXES} onChange={key => setQuery({ x: key === 'round' ? null : key })} />
     <span class="faint">Smooth</span>
     <Choice

@@ -63,7 +63,7 @@ export const OUTCOMES: readonly Outcome[] = [
   { name: 'accuracy', unit: '%', of: run => run.accuracy, format: percent, change: value => signed(1)(100 * value), better: 'more', why: NO_EVALUATION },
   { name: 'best accuracy', unit: '%', of: run => run.best_accuracy, format: percent, change: value => signed(1)(100 * value), better: 'more', why: NO_EVALUATION },
   { name: 'loss', of: run => run.loss, format: fixed(3), change: signed(3), better: 'less', why: NO_EVALUATION },
-  { name: 'rounds', of: run => run.round, format: String, change: signed(0), why: 'No round was recorded' },
+  { name: 'rounds done', of: run => run.round, format: String, change: signed(0), why: 'No round was recorded' },
   { name: 'seconds a round', of: perRound, format: three, change: by(three), better: 'less', why: 'Nothing was timed' },
   { name: 'payload', of: sent, format: bytes, change: by(bytes), better: 'less', why: 'The payload was not counted' },
   { name: 'client failures', of: run => run.failures, format: String, change: signed(0), better: 'less', why: 'Not recorded' },
