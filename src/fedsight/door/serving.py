@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from fedsight.door.one_write import OneWrite
+from fedsight.door.bounded import Bounded
 from fedsight.door.websockets import FlowControlled
 from fedsight.errors import FedsightError
 
@@ -94,7 +94,7 @@ async def serve(
         app,
         ssl_context_factory=secured,
         loop="none",
-        http=OneWrite,
+        http=Bounded,
         ws=FlowControlled,
         lifespan="on",
         log_config=None,
