@@ -14,6 +14,7 @@ from fedsight.collector.influx.address import InfluxAddress
 from fedsight.collector.influx.client import InfluxError
 from fedsight.collector.influx.lines import labels_of, name_of, place_of
 from fedsight.collector.store.contract import Matcher, Points, Selection
+from fedsight.collector.store.schema import FILE_NAME
 from fedsight.door.refusal import RefusedError
 from fedsight.signals import Event, Sample, Series, batch
 from tests.collector.influx.forwarded import Forwarded
@@ -165,6 +166,21 @@ def test_a_full_buffer_refuses_samples_and_loses_none(tmp_path: Path) -> None:
         store.close()
     finally:
         server.stop()
+
+
+def test_a_hot_log_that_cannot_be_read_for_once_is_read_later(
+    tmp_path: Path, influxd: Influxd
+) -> None:
+    store = Forwarded(tmp_path, influxd.address, waits=False)
+    store.send([sample(1, 1.0)])
+    file = tmp_path / FILE_NAME
+    file.rename(tmp_path / "away")
+    until(lambda: store.forwarding.error is not None)
+    until(lambda: store.forwarding.counts.failures > 1)
+    (tmp_path / "away").rename(file)
+    store.send([sample(2, 1.0)])
+    assert [row[1] for row in everything(store)] == [1, 2]
+    store.close()
 
 
 def secretive(server: Influxd) -> InfluxAddress:

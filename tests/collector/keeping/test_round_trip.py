@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -158,7 +159,16 @@ def spoilt(out: Path) -> Iterator[tuple[str, str]]:
     yield "column", "unknown columns"
     rounds.write_text(lines + '{"run": 1')
     yield "torn", "rounds.jsonl"
+    rounds.write_text(re.sub(r'"round": ?\d+', f'"round":{2**70}', lines, count=1))
+    yield "number", "rounds.jsonl:1"
+    rounds.write_text(re.sub(r'"run": ?"[^"]*"', '"run":{"base64":"a"}', lines, count=1))
+    yield "base64", "rounds.jsonl:1"
     rounds.write_text(lines)
+    spans = out / "spans.jsonl"
+    lines = spans.read_text()
+    spans.write_text(re.sub(r'"duration": ?\[\d+', f'"duration":[{2**70}', lines, count=1))
+    yield "duration", "spans.jsonl:1: duration must lie"
+    spans.write_text(lines)
     file = str(out / "samples-00001.parquet")
     rows = duckdb.read_parquet(file).fetchall()
     for kind, change in {

@@ -109,8 +109,11 @@ class Forwarding:
         self.counts.failures += 1
         self.forget()
         self._tell(str(error))
-        with closing(connect_reader(self._file)) as snapshot:
-            (self.waiting,) = snapshot.execute(WAITING).fetchone()
+        try:
+            with closing(connect_reader(self._file)) as snapshot:
+                (self.waiting,) = snapshot.execute(WAITING).fetchone()
+        except sqlite3.Error as unread:  # as many as before, as far as is known
+            logger.warning("cannot count the samples that wait for InfluxDB: %s", unread)
         self._ingest.refuse_samples(self._reason(self.waiting))
 
     def _reason(self, waiting: int) -> str | None:

@@ -23,6 +23,7 @@ from fedsight.collector.store.parquet import Origin, write
 from fedsight.collector.store.rollups import drop
 from fedsight.collector.store.schema import connect_reader
 from fedsight.door.refusal import RefusedError
+from fedsight.door.times import LATEST
 from fedsight.errors import StoreError
 from fedsight.signals import Series, series_key
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY_MB = 768
-#: The latest time of a sample, as in `signals.Nanoseconds`.
-LATEST = 7_258_118_400_000_000_000
 FILE = re.compile(r"^(samples|rollup-(1m|5m|1h))-(\d{5})\.parquet$")
 TABLE = re.compile(r"^[a-z_]{1,64}$")
 LENGTHS = {name: step for step, name in STEPS.items()}

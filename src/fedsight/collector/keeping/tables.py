@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from fedsight.collector.store.prepare import PHASES
+from fedsight.door.times import LATEST
 from fedsight.errors import StoreError
 
 #: Tables that are not taken along as rows: samples travel as Parquet, spans as lines of their own,
@@ -73,7 +74,7 @@ def put(store: sqlite3.Connection, table: str, file: Path, *, given: bool) -> in
         query = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         try:
             store.execute(query, [_from_json(row[column]) for column in columns])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, ValueError) as error:
             raise StoreError(f"{file}:{number}: {error}") from error
     return number
 
@@ -149,8 +150,10 @@ def _wrong_spans(line: SpanLine) -> str | None:
     unknown = set(line.phase) - set(PHASES)
     if unknown:
         return f"phase must be one of {', '.join(PHASES)}, got {sorted(unknown)[0]!r}"
-    if min(line.start) < 0 or min(line.duration) < 0 or max(line.start) >= 2**63:
-        return "start and duration must not be negative"
+    if min(line.start) < 0 or max(line.start) > LATEST:
+        return "start must lie between 1970 and 2200"
+    if min(line.duration) < 0 or max(line.duration) > LATEST:
+        return f"duration must lie between 0 and {LATEST} ns"
     return None
 
 

@@ -29,6 +29,8 @@ HOP_BY_HOP = frozenset(
         "server",
     }
 )
+#: What a URL leaves out.
+PORTS = {"http": 80, "https": 443}
 #: Seconds to connect, and between two pieces of an answer.
 DEADLINES = httpx.Timeout(60.0, connect=2.0)
 
@@ -55,7 +57,8 @@ class Writer:
             return None
         # One that was killed leaves its address: its port may be another user's by now, and what
         # is passed on shows the token.
-        if url.port is None or strangers(url.port):
+        port = url.port or PORTS.get(url.scheme)
+        if port is None or strangers(port):
             return None
         return str(url)
 
