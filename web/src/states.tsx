@@ -33,7 +33,7 @@ interface ProblemProps {
 export const Problem = ({ title, children, error, action }: ProblemProps) => (
   <section class="problem" role="alert">
     <h1>
-      <Glyph name="cross" tone="bad" /> {title}
+      {error && <Glyph name="cross" tone="bad" />} {title}
     </h1>
     <p class="muted">{children}</p>
     {error && (
