@@ -130,6 +130,10 @@ class Running:
                 if outcome.state in {"failed", "interrupted"} and outcome.rounds:
                     self._screen.say(f"go on with it: fedsight run --resume {run_id}")
                 flush(self._screen, journal, shipper)
+        except FedsightError:
+            if models.latest is not None:
+                self._screen.say(f"once that is mended, go on: fedsight run --resume {run_id}")
+            raise
         finally:
             journal.discard()
         return outcome

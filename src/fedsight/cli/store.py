@@ -11,7 +11,7 @@ import typer
 
 from fedsight.cli.options import UNKNOWN, Config, size
 from fedsight.config import Settings, load
-from fedsight.errors import UsageError
+from fedsight.errors import FedsightError, UsageError
 
 EXAMPLES = """[bold]Examples[/]
 
@@ -133,7 +133,10 @@ def export_store(
 
     with reading(load(config).data) as source:
         chosen = None if run is None else full_id(source.store, run)
-        index = export(source, folder, chosen, _tell)
+        try:
+            index = export(source, folder, chosen, _tell)
+        except OSError as error:
+            raise FedsightError(f"cannot write to {folder}: {error.strerror or error}") from error
     print(f"{index.samples:,} samples of {index.series:,} series are in {folder}")
 
 
