@@ -46,6 +46,24 @@ def test_a_runs_samples_carry_their_rounds(filled: Server) -> None:
     assert series["times"][0] == "2026-11-22T09:52:01.000000Z"
 
 
+def test_series_are_put_together_by_labels(filled: Server) -> None:
+    asked: dict[str, Any] = {"labels": "__name__=~fl_client_train_.*", "run": RUN, "step": "1y"}
+    apart = query(filled, aggregation="count", **asked)["series"]
+    found = query(filled, aggregation="count", by="node", **asked)["series"]
+    for each in found:
+        mine = [s for s in apart if s["labels"]["node"] == each["labels"]["node"]]
+        assert each["labels"].keys() == {"node"}
+        assert each["values"] == [sum(s["values"][0] for s in mine)]
+    assert {each["labels"]["node"] for each in found} == {"a", "b"}
+    (one,) = query(filled, aggregation="count", group="count", **asked)["series"]
+    assert one["values"] == [len(apart)]
+    assert refused(filled, name="x", by="node") == (
+        422,
+        "by: by: only windows are put together: name a step or an aggregation",
+    )
+    assert refused(filled, name="x", step="1h", group="last")[0] == 422
+
+
 def test_rounds_and_labels_narrow(filled: Server) -> None:
     found = query(
         filled,

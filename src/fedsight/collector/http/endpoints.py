@@ -21,6 +21,7 @@ SERVICE = f"{SERVICES}/{{service}}/{{route}}"
 ENDPOINTS = (
     # First, as routes are tried in order and most requests are these.
     *taking_routes.ENDPOINTS,
+    *querying.ENDPOINTS,
     Endpoint("GET", "/health", routes.health, Nothing, (rows.Health,)),
     Endpoint("GET", "/api/v1/status", routes.status, Nothing, (rows.SystemStatus,)),
     Endpoint(
@@ -111,6 +112,5 @@ ENDPOINTS = (
         body_optional=True,
         deep=True,
     ),
-    *querying.ENDPOINTS,
     *promql.ENDPOINTS,
 )

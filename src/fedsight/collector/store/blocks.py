@@ -137,6 +137,8 @@ def _chosen(block: RawSamples, ids: NDArray[np.int32], spans: Sequence[Span]) ->
     """Some series, sorted, of a block in some spans of time."""
     low, high = block.series.searchsorted(ids), block.series.searchsorted(ids, "right")
     there = low < high
+    if not there.any():
+        return EMPTY
     return joined([_between(block, low[there], high[there], span) for span in spans])
 
 
@@ -144,8 +146,8 @@ def _between(
     block: RawSamples, low: NDArray[np.int64], high: NDArray[np.int64], span: Span
 ) -> RawSamples:
     first = placed(block.time, low, high, span.start)
-    after = placed(block.time, first, high, span.end)
-    counts = after - first
+    after = placed(block.time, low, high, span.end)
+    counts = np.maximum(after - first, 0)
     total = int(counts.sum())
     if not total:
         return EMPTY
@@ -158,9 +160,16 @@ def _between(
 def placed(
     time: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64], moment: int
 ) -> NDArray[np.int64]:
-    """Of each range of rising times, `low` to `high`, the first place not before `moment`."""
+    """Of each range of rising times, `low` to `high`, the first place not before `moment`.
+
+    No range is empty.
+    """
     low, high = low.astype(np.int64), high.astype(np.int64)
-    last = max(0, len(time) - 1)
+    if (time[low] >= moment).all():
+        return low
+    if (time[high - 1] < moment).all():
+        return high
+    last = len(time) - 1
     while (apart := low < high).any():
         middle = (low + high) // 2
         before = apart & (time[np.minimum(middle, last)] < moment)

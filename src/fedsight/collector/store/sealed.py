@@ -239,6 +239,11 @@ class Sealed:
                 self._engine = open_engine(self.folder, threads=THREADS, memory_mb=MEMORY_MB)
             return self._engine.cursor()
 
+    @property
+    def kept_bytes(self) -> int:
+        """Memory of the row groups that are kept decoded."""
+        return self._blocks.kept.bytes
+
     def close(self) -> None:
         """Let go of the engine; the next question opens it again."""
         with self._lock:
