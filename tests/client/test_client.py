@@ -104,6 +104,18 @@ def test_windows(client: Client) -> None:
     assert "round" not in points.columns
 
 
+def test_windows_are_put_together_by_labels(client: Client) -> None:
+    apart = client.query("fl_client_train_seconds", run=RUN, step="1y", aggregation="count")
+    one = client.query(
+        "fl_client_train_seconds", run=RUN, step="1y", aggregation="count", by=["run", "task"]
+    )
+    assert one["value"].tolist() == [apart["value"].sum()]
+    most = client.query(
+        "fl_client_train_seconds", run=RUN, step="1y", aggregation="count", group="count"
+    )
+    assert most["value"].tolist() == [len(apart)]
+
+
 def test_series(client: Client) -> None:
     series = client.series(run=RUN, labels={"node": "a"})
     assert series["name"].tolist() == [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,8 @@ class Client:
         end: When = None,
         step: str | float | None = None,
         aggregation: str | None = None,
+        by: str | Sequence[str] | None = None,
+        group: str | None = None,
         from_round: int | None = None,
         to_round: int | None = None,
     ) -> Any:
@@ -152,7 +154,9 @@ class Client:
 
         Without `step` and `aggregation` they are as they came in, with their `round`. `start` and
         `end` are datetimes, RFC 3339, or how long ago: "1h"; by default the last hour, or all of
-        `run`. `labels` are filters: `{"node": "client-3"}`, or as text `node=~client-.*`.
+        `run`. `labels` are filters: `{"node": "client-3"}`, or as text `node=~client-.*`. Windows of
+        series that are alike in the labels `by` are put together, by `group`: "sum" unless another
+        of "mean", "min", "max", "count" is named.
         """
         where: dict[str, object] = {
             "name": name,
@@ -162,6 +166,8 @@ class Client:
             "to": _when(end),
             "step": step,
             "aggregation": aggregation,
+            "by": by if by is None or isinstance(by, str) else ",".join(by),
+            "group": group,
             "from_round": from_round,
             "to_round": to_round,
             "times": "ns",
