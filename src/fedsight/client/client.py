@@ -154,9 +154,9 @@ class Client:
 
         Without `step` and `aggregation` they are as they came in, with their `round`. `start` and
         `end` are datetimes, RFC 3339, or how long ago: "1h"; by default the last hour, or all of
-        `run`. `labels` are filters: `{"node": "client-3"}`, or as text `node=~client-.*`. Windows of
-        series that are alike in the labels `by` are put together, by `group`: "sum" unless another
-        of "mean", "min", "max", "count" is named.
+        `run`. `labels` are filters: `{"node": "client-3"}`, or as text `node=~client-.*`. Windows
+        of series that are alike in the labels `by` are put together, by `group`: "sum" unless
+        another of "mean", "min", "max", "count" is named.
         """
         where: dict[str, object] = {
             "name": name,
