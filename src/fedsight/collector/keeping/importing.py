@@ -22,6 +22,7 @@ from fedsight.collector.store.manifest import STEPS, Segment
 from fedsight.collector.store.parquet import Origin, write
 from fedsight.collector.store.rollups import drop
 from fedsight.collector.store.schema import connect_reader
+from fedsight.collector.store.settling import settled
 from fedsight.door.refusal import RefusedError
 from fedsight.door.times import LATEST
 from fedsight.errors import StoreError
@@ -53,22 +54,18 @@ def import_(target: Changing, source: Path, tell: Tell = lambda _: None) -> Inde
     nothing has changed.
     """
     index = read_index(source)
-    made: list[Segment] = []
     folder = target.archive.sealed.folder
     folder.mkdir(mode=0o700, exist_ok=True)
     source = source.resolve()
+    with open_engine(folder, threads=1, memory_mb=MEMORY_MB, also=source) as engine:
+        with closing(connect_reader(target.file)) as store:
+            series, first = _numbered(store, index, engine, source), _next_batch(store)
+        made = _files(engine, folder, source, index, series, first, tell)
+    change = target.ingest.change(lambda store: _put(store, source, index, series, made))
     try:
-        with open_engine(folder, threads=1, memory_mb=MEMORY_MB, also=source) as engine:
-            with closing(connect_reader(target.file)) as store:
-                series, first = _numbered(store, index, engine, source), _next_batch(store)
-            made = _files(engine, folder, source, index, series, first, tell)
-        target.ingest.change(lambda store: _put(store, source, index, series, made)).result()
+        settled(change, folder, made)
     except RefusedError as refused:
-        drop(folder, made)
         raise StoreError(str(refused)) from refused
-    except BaseException:
-        drop(folder, made)
-        raise
     target.ingest.series_ids.forget()
     return index
 

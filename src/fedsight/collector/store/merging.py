@@ -12,6 +12,7 @@ from fedsight.collector.store.overlap import Span, shared, united_spans
 from fedsight.collector.store.parquet import Origin, merged_query, write
 from fedsight.collector.store.rollups import drop, roll_up
 from fedsight.collector.store.sealing import Writing
+from fedsight.collector.store.settling import settled
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -88,10 +89,10 @@ def merge(
     level = 1 + max(segment.level for segment in chosen)
     origin = Origin(level, chosen[0].first_batch, chosen[-1].last_batch)
     new = write(engine, folder, query, 0, origin)._replace(spans=told(united_spans(spans)))
-    made = [new]
     try:
-        made += roll_up(engine, folder, new)
-        return writing.change(lambda store: manifest.replace(store, chosen, new, made[1:])).result()
+        rolled = roll_up(engine, folder, new)
     except BaseException:
-        drop(folder, made)
+        drop(folder, [new])
         raise
+    change = writing.change(lambda store: manifest.replace(store, chosen, new, rolled))
+    return settled(change, folder, [new, *rolled])

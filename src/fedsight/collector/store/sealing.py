@@ -16,6 +16,7 @@ from fedsight.collector.store.parquet import Origin, write_samples
 from fedsight.collector.store.raw import tidy
 from fedsight.collector.store.rollups import drop, roll_up
 from fedsight.collector.store.schema import connect_reader
+from fedsight.collector.store.settling import settled
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -69,13 +70,13 @@ def seal(
     if piece is None:
         return None
     segment = write_samples(engine, folder, tidy(piece.samples), Origin(0, first, last))
-    made = [segment]
     try:
-        made += roll_up(engine, folder, segment)
-        writing.change(lambda store: _swap(store, segment, made[1:])).result()
+        rolled = roll_up(engine, folder, segment)
     except BaseException:
-        drop(folder, made)  # the transaction was undone, or never begun
+        drop(folder, [segment])
         raise
+    change = writing.change(lambda store: _swap(store, segment, rolled))
+    settled(change, folder, [segment, *rolled])
     return segment
 
 

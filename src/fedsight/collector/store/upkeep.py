@@ -28,6 +28,7 @@ from fedsight.collector.store.engine import open_engine
 from fedsight.collector.store.manifest import Segment
 from fedsight.collector.store.retention import Upkeeping
 from fedsight.collector.store.schema import connect_reader
+from fedsight.collector.store.settling import settled
 from fedsight.door.times import now_ns
 from fedsight.signals import batch
 
@@ -204,12 +205,8 @@ class Upkeep:
         keep = self._how.kept.keeps_rollups and gone.why == "age"
         made = self._last_rollups(gone.raw, segments) if keep else []
         event = retention.told(gone, now_ns(), rollups_kept=keep)
-        try:
-            change = partial(_drop, gone=gone, made=made, keep=keep)
-            self._ingest.keep(batch(events=[event]), change).result()
-        except BaseException:
-            rollups.drop(self._folder, made)
-            raise
+        change = partial(_drop, gone=gone, made=made, keep=keep)
+        settled(self._ingest.keep(batch(events=[event]), change), self._folder, made)
         ids = {segment.id for segment in gone.raw}
         rolled = [] if keep else [s for s in segments if s.source in ids]
         self._retire([*gone.raw, *gone.rolled, *rolled])
