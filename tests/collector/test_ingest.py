@@ -214,3 +214,18 @@ def test_a_tap_is_given_what_was_written_and_nothing_twice(store: Store) -> None
     store.send(shipment("a", RECORDS[:2]))
     store.send(shipment("a", RECORDS[:3]))
     assert len(seen) == 3
+
+
+def test_a_fault_of_who_looks_on_ends_nothing(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumbles(_: object) -> None:
+        raise ZeroDivisionError
+
+    seen: list[Record] = []
+    store.ingest.taps += [stumbles, seen.extend]
+    for first in (1, 2):
+        assert store.send(shipment("j", RECORDS[first - 1 : first], first_seq=first)) == first + 1
+    store.ingest.change(lambda db: None).result(10)  # begins once the taps before have returned
+    assert len(seen) == 2
+    assert "cannot be looked at" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -26,6 +27,7 @@ from fedsight.errors import StoreError
 from fedsight.journal import GapError
 from fedsight.signals import Batch
 
+logger = logging.getLogger(__name__)
 Changed = TypeVar("Changed")
 
 #: Shipments that share one commit at most.
@@ -241,10 +243,16 @@ class Ingest:
             for waiting, answer in zip(group, answers, strict=True)
         )
         if written:
-            for tap in self.taps:
-                tap(written)
+            self._tapped(written)
         if not all(isinstance(waiting.work, _Direct) for waiting in group):
             self._on_commit()
+
+    def _tapped(self, written: Sequence[Record]) -> None:
+        for tap in self.taps:
+            try:
+                tap(written)
+            except Exception:  # it is on disk; a fault of who looks on must not end the writing
+                logger.exception("what was committed cannot be looked at")
 
     def _do_alone(self, waiting: _Waiting) -> None:
         assert isinstance(waiting.work, _Alone)

@@ -20,6 +20,8 @@ T = TypeVar("T")
 GZIP = 31
 #: Decoders kept when nobody uses them; each holds what it remembers of series.
 IDLE = 4
+#: Gzip members that a body may be made of: what is left is copied for each of them.
+MOST_MEMBERS = 64
 
 
 class Pool(Generic[T]):
@@ -65,6 +67,8 @@ def inflated(body: bytes, encoding: str, most: int) -> bytes:
     parts: list[bytes] = []
     left, held = body, 0
     while left:
+        if len(parts) >= MOST_MEMBERS:
+            raise RefusedError(400, "gzip", f"the body has more than {MOST_MEMBERS} gzip members")
         stream = zlib.decompressobj(GZIP)
         try:
             part = stream.decompress(left, most - held + 1)
