@@ -6,8 +6,10 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
-from starlette.types import Message, Receive, Scope, Send
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fedsight.door.body import WHOLE
 from fedsight.door.one_write import AT_ONCE, Gathered
 from fedsight.door.serving import listening, serve
 
@@ -77,12 +79,12 @@ async def live(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
 
 
-def served(talk: Callable[[int], Awaitable[bytes]]) -> bytes:
+def served(talk: Callable[[int], Awaitable[bytes]], app: ASGIApp = answering) -> bytes:
     """What `talk` reads from a real server at a port."""
 
     async def run() -> bytes:
         with listening("127.0.0.1", 0) as listener:
-            serving = asyncio.create_task(serve(answering, listener))
+            serving = asyncio.create_task(serve(app, listener))
             try:
                 return await asyncio.wait_for(talk(listener.getsockname()[1]), 10)
             finally:
@@ -139,3 +141,32 @@ def test_who_expects_to_be_told_to_continue_is_told() -> None:
 
     found = served(talk)
     assert found.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers whether the whole body had come when the request began."""
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+        return
+    told = b"whole" if WHOLE in scope else b"more to come"
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": told})
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_body_that_came_whole_is_told_from_one_that_is_still_to_come(*, apart: bool) -> None:
+    async def talk(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head, body = ASK.removesuffix(b"ok"), b"ok"
+        writer.write(head if apart else head + body)
+        if apart:
+            await asyncio.sleep(0.05)
+            writer.write(body)
+        found = await reader.readuntil(b"0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        return found
+
+    assert (b"more to come" if apart else b"whole") in served(talk, telling)
