@@ -214,7 +214,7 @@ def test_an_export_that_ends_its_collector_is_not_begun_a_third_time(tmp_path: P
     store.close()
     with Server(tmp_path) as server:
         failed = ended(server, asked["export_id"])
-        assert failed["error"] == "the collector ended 2 times while this export was made"
+        assert failed["error"] == "it was begun 2 times and came to no end"
         refused = server.http.get(failed["download_url"])
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_ready")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -235,3 +236,18 @@ def test_details_and_lists_stay_json(read: Read) -> None:
     with files["events"].open() as text:
         first = next(csv.DictReader(text))
     assert json.loads(first["details"])["task"] == "digits"
+
+
+class Held(Unwatched):
+    """Keeps what breaks off a long step."""
+
+    interrupt: Callable[[], None]
+
+    def begins(self, interrupt: Callable[[], None]) -> None:
+        self.interrupt = interrupt
+
+
+def test_one_can_be_broken_off_while_it_is_packed(read: Read, tmp_path: Path) -> None:
+    watch = Held()
+    write_tables(read, scope_of(ExportRequest()), tmp_path, watch)
+    watch.interrupt()  # its engine is closed by now

@@ -204,6 +204,7 @@ class Exports:
             except Exception as error:  # this loop must outlive whatever one export meets
                 self.error = str(error)
                 logger.error("exports: %s", error)
+                recovered = False  # one may stand as running whose end could not be written
                 await self._pause(PAUSE_SECONDS)
 
     async def _pause(self, seconds: float) -> None:

@@ -93,14 +93,21 @@ def write_tables(
     with engine(folder) as db:
         watch.begins(db.interrupt)
         found: list[TableFile] = []
-        for at, table in enumerate(scope.tables):
-            share = _Share(watch, folder, at, len(scope.tables))
-            if table == "samples":
-                found.append(_samples(db, source, scope, folder, share, most))
-            else:
-                found.append(_rows(db, source, scope, table, folder, share))
-            share.step(1.0)
+        try:
+            for at, table in enumerate(scope.tables):
+                share = _Share(watch, folder, at, len(scope.tables))
+                if table == "samples":
+                    found.append(_samples(db, source, scope, folder, share, most))
+                else:
+                    found.append(_rows(db, source, scope, table, folder, share))
+                share.step(1.0)
+        finally:
+            watch.begins(_nothing)  # an engine that is closed takes no interruption
         return found
+
+
+def _nothing() -> None:
+    """There is no long step to break off."""
 
 
 def going(source: Source, scope: Scope) -> tuple[int, int] | None:

@@ -160,7 +160,7 @@ def recover(db: sqlite3.Connection, now: int, there: frozenset[str]) -> None:
     query = "SELECT id, attempts FROM exports WHERE state = 'running'"
     for id_, attempts in db.execute(query).fetchall():
         if attempts >= MOST_ATTEMPTS:
-            fail(db, id_, now, f"the collector ended {attempts} times while this export was made")
+            fail(db, id_, now, f"it was begun {attempts} times and came to no end")
         else:
             db.execute("UPDATE exports SET state = 'queued' WHERE id = ?", (id_,))
     done = db.execute("SELECT id FROM exports WHERE state = 'done'").fetchall()
