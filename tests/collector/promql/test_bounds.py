@@ -93,3 +93,21 @@ def test_of_one_time_the_last_round_counts() -> None:
 )
 def test_numbers_are_written_as_prometheus_does(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "x @ -1",
+        "x @ - 0.5",
+        "x @ 1e15",
+        "x @ 1e300",
+        "x offset 300y",
+        "x offset -1000y",
+        "rate(x[1000y])",
+    ],
+)
+def test_times_beyond_all_times_are_refused(query: str) -> None:
+    with pytest.raises(PromError) as caught:
+        evaluated(evaluation(), parsed(query))
+    assert caught.value.status == 400

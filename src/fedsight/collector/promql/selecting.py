@@ -14,6 +14,7 @@ from fedsight.collector.promql.syntax import matchers
 from fedsight.collector.promql.values import Flags, Labels, Line, Times, Vector, stacked
 from fedsight.collector.store.contract import NAME_LABEL, Matcher, Points, SampleSearch, Selection
 from fedsight.door.refusal import BadFieldError
+from fedsight.door.times import LATEST
 
 if TYPE_CHECKING:
     import promql_parser as promql
@@ -25,6 +26,8 @@ MOST_SAMPLES = 5_000_000
 MOST_WORK = 50_000_000
 MOST_CELLS = 5_000_000
 QUERY_SECONDS = 30.0
+#: The longest duration: moved by it, no time of ours leaves an int64 of nanoseconds.
+LONGEST_NS = 100 * 366 * 86_400 * 10**9
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Range = tuple[tuple[Matcher, ...], int, int]
@@ -97,8 +100,11 @@ def line(points: Points) -> Line:
 
 
 def nanoseconds(length: timedelta | None) -> int:
-    """A duration of the parser's."""
-    return 0 if length is None else length // timedelta(microseconds=1) * 1000
+    """A duration of the parser's. Raises PromError for one that no time can be moved by."""
+    found = 0 if length is None else length // timedelta(microseconds=1) * 1000
+    if abs(found) > LONGEST_NS:
+        raise bad_data("a duration of this query is longer than a hundred years")
+    return found
 
 
 def selected_times(selector: promql.VectorSelector, times: Times) -> Times:
@@ -108,10 +114,20 @@ def selected_times(selector: promql.VectorSelector, times: Times) -> Times:
         kind = str(selector.at.type).rpartition(".")[2]
         fixed = {"Start": int(times[0]), "End": int(times[-1])}.get(kind)
         if fixed is None:
-            assert selector.at.at is not None
-            fixed = nanoseconds(selector.at.at - EPOCH)
+            fixed = _fixed(selector.at)
         looked = np.full_like(times, fixed)
     return looked - nanoseconds(selector.offset)
+
+
+def _fixed(at: promql.AtModifier) -> int:
+    try:
+        assert at.at is not None
+        found = (at.at - EPOCH) // timedelta(microseconds=1) * 1000
+    except (ValueError, OverflowError):
+        found = -1  # the parser's time is beyond Python's
+    if not 0 <= found <= LATEST:
+        raise bad_data("a time after @ is not between 1970 and 2200")
+    return found
 
 
 def instant(evaluation: Evaluation, selector: promql.VectorSelector) -> Vector:

@@ -21,6 +21,8 @@ MOST_NESTING = 200
 
 TEXT = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`|#[^\r\n]*""", re.DOTALL)
 NESTING = re.compile(r"[(+\-*/%^]|[=<>!]+~?|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
+#: The parser ends in a panic where such a time is read.
+BEFORE_1970 = re.compile(r"@\s*-")
 OPS: dict[str, MatchOp] = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
@@ -33,6 +35,8 @@ def parsed(expression: str) -> promql.Expr:
     code = TEXT.sub('""', expression)
     if len(NESTING.findall(code)) > MOST_NESTING:
         raise bad_data(f"an expression has at most {MOST_NESTING} brackets and operators")
+    if BEFORE_1970.search(code):
+        raise bad_data("a time after @ is not between 1970 and 2200")
     try:
         return promql_parser.parse(expression)
     except ValueError as error:
