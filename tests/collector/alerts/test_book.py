@@ -155,6 +155,14 @@ def test_a_runs_alerts_end_with_it(store: Store) -> None:
     ]
 
 
+def test_none_begins_for_a_run_that_is_over(store: Store) -> None:
+    store.send(shipment("j", [started("r-1", ["n"]), ended("r-1")]))
+    book = change(store, lambda book: book.take([wrong(0, run="r-1")]))
+    assert book.closed == {wrong(0).key}
+    assert store.ask(table.page, table.AlertFilter())[0] == []
+    assert "ALERT_FIRING" not in kinds(store)
+
+
 def test_what_nobody_looks_at_any_more_ends(store: Store) -> None:
     change(store, lambda book: book.take([wrong(0)]))
     change(store, lambda book: book.look_after(START), 3600)

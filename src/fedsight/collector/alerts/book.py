@@ -50,9 +50,15 @@ class Book:
         return table.counted(self._db, "pending") + table.counted(self._db, "firing")
 
     def take(self, findings: Iterable[Finding]) -> None:
-        """Let findings change the alerts that they belong to, or begin some."""
+        """Let findings change the alerts that they belong to, or begin some.
+
+        None begins for a run that is over.
+        """
         for finding in findings:
             record = table.active_of(self._db, finding.key)
+            if record is None and finding.run is not None and self._is_over(finding.run):
+                self.closed.add(finding.key)  # it would end at once, and come again at each look
+                continue
             holding = self._options.holdings.of(finding.type)
             after = followed(record, finding, holding, self._now)
             if record is None:

@@ -140,6 +140,8 @@ def _pairs(
 ) -> Iterator[tuple[Labels, Floats, Flags]]:
     for at, to in pairs:
         both = many.present[at] & one.present[to]
+        if not both.any():
+            continue  # so many rows without a value would fill the memory
         given = many.values[at], one.values[to]
         left, right = given[::-1] if matching.many == "right" else given
         if op in ARITHMETIC:

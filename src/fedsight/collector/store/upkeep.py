@@ -26,6 +26,7 @@ from fedsight.collector.store import (
 from fedsight.collector.store.archive import Archive
 from fedsight.collector.store.engine import open_engine
 from fedsight.collector.store.manifest import Segment
+from fedsight.collector.store.pace import Pace
 from fedsight.collector.store.retention import Upkeeping
 from fedsight.collector.store.schema import connect_reader
 from fedsight.collector.store.settling import settled
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
     from fedsight.collector.ingest import Ingest
 
-#: Memory of a merge before it spills to disk, in MB: merging 8 M samples takes 137 MiB then, where it
-#: took 375 with all that it wanted, and three times as long, behind all others.
+#: Memory of a merge before it spills to disk, in MB: merging 8 M samples takes 137 MiB then, where
+#: it took 375 with all that it wanted, and three times as long, behind all others.
 MEMORY_MB = 128
 #: Behind ingest and queries wherever they compete for a core.
 NICENESS = 10
@@ -83,6 +84,7 @@ class Upkeep:
         self._engine: DuckDBPyConnection | None = None
         self._thread = threading.Thread(target=self._loop, name="upkeep", daemon=True)
         self._since: float | None = None
+        self._pace = Pace()
         self._looked = float("-inf")
         self._told_series = 0
 
@@ -135,15 +137,20 @@ class Upkeep:
                 pause = min(LONGEST_PAUSE, max(1.0, 2 * pause))
 
     def step(self) -> bool:
-        """Do the most pressing thing, if anything is due; False where nothing is."""
+        """Do the most pressing thing, if anything is due; False where nothing is.
+
+        While much comes in merging waits, until there are `MANY` files: it competes for cores and
+        disk, and nothing is lost by waiting.
+        """
         self._archive.leases.sweep()
         with self._snapshot() as store:
             hot = sealing.hot_state(store)
             segments = self._sound(manifest.segments(store))
+        busy = self._pace.busy(hot.samples)
         chosen = merging.due(manifest.raw(segments), self._how.kept.widest)
         if self._is_due(hot) and len(chosen) < MANY:
             return self.seal(min(hot.samples, AT_ONCE * self._how.seal_samples))
-        if chosen:
+        if chosen and (len(chosen) >= MANY or not busy):
             self.merge(chosen)
             return True
         if time.monotonic() - self._looked >= RETENTION_SECONDS:
@@ -171,6 +178,7 @@ class Upkeep:
             self._tell_series(engine)
         if made is None:
             return False
+        self._pace.sealed(made.n)
         self._since = None
         self.done.sealed_files += 1
         self.done.sealed_samples += made.n
