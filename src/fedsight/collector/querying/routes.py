@@ -48,17 +48,15 @@ Answer = TypeVar("Answer")
 
 async def query(collector: Collector, request: Request, query: PointsQuery) -> Response:
     """Samples of the series that match, as they are or gathered into windows."""
-    of_run = None
-    if query.run is not None:
-        of_run = await collector.readers.ask(lambda store: run_range(store, query.run or ""))
-    asked = question(query, now_ns(), of_run)
     csv = query.format == "csv" or (query.format is None and wants_csv(request))
     ns = query.times == "ns"
 
-    def ask(samples: SampleSearch) -> Told:
+    def ask(store: sqlite3.Connection, samples: SampleSearch) -> Told:
+        of_run = None if query.run is None else run_range(store, query.run)
+        asked = question(query, now_ns(), of_run)
         return told(asked, answered(samples, asked), csv=csv, ns=ns)
 
-    found = await searched(collector, ask)
+    found = await in_turn(collector, ask)
     media = "text/csv" if csv else "application/json"
     headers = {NEXT: found.next} if csv and found.next is not None else {}
     if isinstance(found.body, bytes):
@@ -70,17 +68,23 @@ async def query(collector: Collector, request: Request, query: PointsQuery) -> R
 async def series(collector: Collector, _: Request, query: SeriesQuery) -> Response:
     """Series that match, by name, then labels."""
     selection = listing(query, now_ns())
-    found = await searched(collector, lambda samples: samples.series(selection, MOST_COUNTED + 1))
+    found = await in_turn(collector, lambda _, samples: samples.series(selection, MOST_COUNTED + 1))
     total = len(found) if len(found) <= MOST_COUNTED else None
     rows = found[query.offset : query.offset + query.limit]
     return Response(msgspec.json.encode(SeriesList(rows, total)), media_type="application/json")
 
 
-async def searched(collector: Collector, ask: Callable[[SampleSearch], Answer]) -> Answer:
-    """What the store answers; a pattern that it refuses came in `labels`."""
+async def in_turn(
+    collector: Collector, ask: Callable[[sqlite3.Connection, SampleSearch], Answer]
+) -> Answer:
+    """What the store answers in one go of a reading thread, once it is this question's turn.
+
+    A pattern that is refused came in `labels`.
+    """
+    readers = collector.readers
     try:
         async with collector.questions:
-            return await collector.search(ask)
+            return await readers.ask(lambda store: ask(store, readers.archive.search(store)))
     except BadFieldError as error:
         if error.field != "pattern":
             raise
