@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from fedsight.collector.taking.numbers import NumberReader
 
-#: What would need the whole grammar.
-SPECIAL = (b"\\", b'"', b"\t", b"\r", b"#")
+#: What would need the whole grammar, and blanks that are none in it.
+SPECIAL = (b"\\", b'"', b"\t", b"\r", b"#", b"\v", b"\f")
 #: All that parts neither lines nor what stands in them.
 NO_MARKS = bytes(set(range(256)) - set(b" \n"))
 NUMBER = b"0123456789.+-eEi"
@@ -27,7 +28,6 @@ FIRST_CODE = 128
 MOST_KEYS = 100
 #: A whole number whose text is no whole number's.
 BAD_WHOLE = re.compile(rb"[.eE][0-9+-]*i")
-PART_WHOLE = re.compile(rb"\.[0-9+-]*i")
 PLAIN = b"0123456789.+-"
 LETTERS = re.compile(rb"[A-Za-z_]+")
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_="
@@ -49,10 +49,10 @@ def split(text: bytes, lines: int, numbers: NumberReader) -> Table | None:
         return None
     # Each line on its own: an empty one beside one with blanks to spare must not pass for two.
     marks = text.translate(None, NO_MARKS) + b"\n"
-    parts = text.replace(b"\n", b" ").split(b" ")
-    if marks == b" \n" * lines:
+    parts = text.split()
+    if marks == b" \n" * lines and len(parts) == 2 * lines:
         return Table(parts[0::2], parts[1::2], None)
-    if marks != b"  \n" * lines:
+    if marks != b"  \n" * lines or len(parts) != 3 * lines:
         return None
     time = numbers.whole(b"[" + b",".join(parts[2::3]) + b"]")
     if time is None or time.size != lines:
@@ -100,15 +100,20 @@ def _blanked(text: bytes, first: bytes, keys: tuple[bytes, ...], lines: int) -> 
     then turned into blanks, which is the fastest."""
     if not all(LETTERS.fullmatch(key) for key in keys):
         return None
-    wholes = [part.endswith(b"i") for part in first.split(b",")]
+    wholes = tuple(part.endswith(b"i") for part in first.split(b","))
     parts = (b"," + key + b"=" + b"i" * whole for key, whole in zip(keys, wholes, strict=True))
     if text.translate(None, PLAIN) != b"".join(parts) * lines:
         return None
-    if any(wholes):
-        ending = text.count(b"i,") + text.endswith(b"i")
-        if ending != sum(wholes) * lines or PART_WHOLE.search(text):
-            return None
+    if any(wholes) and _no_whole(keys, wholes).search(text):
+        return None
     return text.translate(BLANKS)
+
+
+@lru_cache(256)
+def _no_whole(keys: tuple[bytes, ...], wholes: tuple[bool, ...]) -> re.Pattern[bytes]:
+    """Where the value of a whole key is anything but digits, signs and an `i` at its end."""
+    named = b"|".join(re.escape(key) for key, whole in zip(keys, wholes, strict=True) if whole)
+    return re.compile(b",(?:" + named + rb")=(?![0-9+-]+i(?:,|\Z))")
 
 
 def _coded(text: bytes, keys: tuple[bytes, ...], lines: int) -> bytes | None:
