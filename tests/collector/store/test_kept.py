@@ -45,6 +45,15 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
     assert (kept.find("a"), kept.bytes) == (None, 0)
 
 
+def test_what_nobody_asks_for_any_more_goes() -> None:
+    kept: Kept[str, Numbers] = Kept(100)
+    for key in "abc":
+        kept.keep(key, numbers(2))
+    kept.retain(lambda key: key == "b")
+    assert [kept.find(key) is not None for key in "abc"] == [False, True, False]
+    assert kept.bytes == 16
+
+
 def test_what_is_asked_for_once_is_not_known() -> None:
     kept: Kept[str, Numbers] = Kept(100)
     assert not kept.asked_before(["a", "b"])
@@ -112,3 +121,18 @@ def test_answers_stay_the_same_once_they_are_kept(filled: KeptStore) -> None:
     counted = first[1]
     assert isinstance(counted, list)
     assert [values for _, _, values in counted] == [[60.0]] * 4
+
+
+def test_files_that_were_merged_away_take_no_memory(filled: KeptStore) -> None:
+    filled.archive.few = -1
+
+    def ask(samples: SampleSearch) -> list[Points]:
+        return list(samples.points(named("load"), 1000))
+
+    for _ in range(3):
+        filled.ask(ask)
+    before = filled.archive.sealed.kept_bytes
+    assert before > 0
+    filled.upkeep.compact()
+    filled.ask(ask)
+    assert filled.archive.sealed.kept_bytes < before

@@ -58,6 +58,11 @@ class Blocks:
         self._layouts: Kept[str, Layout] = Kept(LAYOUT_BYTES)
         self.kept: Kept[tuple[str, int], RawSamples] = Kept(KEPT_BYTES)
 
+    def retain(self, files: set[str]) -> None:
+        """Let go of what is not of these files."""
+        self._layouts.retain(lambda file: file in files)
+        self.kept.retain(lambda key: key[0] in files)
+
     def raw(
         self, segments: Sequence[Segment], ids: NDArray[np.int64], spans: Sequence[Span]
     ) -> RawSamples | None:

@@ -114,6 +114,11 @@ class FileContents:
             self._meetings.keep((one.file, other.file), found)
         return found.series
 
+    def retain(self, files: set[str]) -> None:
+        """Let go of what is not of these files."""
+        self._kept.retain(lambda file: file in files)
+        self._meetings.retain(lambda pair: files.issuperset(pair))
+
     def clear(self) -> None:
         """Let go of all."""
         self._kept.clear()

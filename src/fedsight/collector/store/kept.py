@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
 from numpy.typing import NDArray
@@ -68,11 +68,15 @@ class Kept(Generic[Key, Columns]):
         if old is not None:
             self.bytes -= size_of(old)
 
+    def retain(self, wanted: Callable[[Key], bool]) -> None:
+        """Let go of what nobody will ask for again."""
+        with self._lock:
+            for key in [key for key in self._found if not wanted(key)]:
+                self._drop(key)
+
     def clear(self) -> None:
         """Let go of all."""
-        with self._lock:
-            self._found.clear()
-            self.bytes = 0
+        self.retain(lambda _: False)
 
 
 def size_of(columns: tuple[NDArray[Any], ...]) -> int:

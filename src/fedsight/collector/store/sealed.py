@@ -63,6 +63,7 @@ class Sealed:
         self.folder = folder
         #: Files that could not be read, and why.
         self.problems: dict[str, str] = {}
+        self._named: set[str] = set()
         self._lock = threading.Lock()
         self._engine: DuckDBPyConnection | None = None
         self._blocks = Blocks(self._query, self._path)
@@ -78,10 +79,14 @@ class Sealed:
                 self.problems[segment.file] = f"has {size} bytes instead of {segment.bytes}"
 
     def forget_gone(self, segments: Sequence[Segment]) -> None:
-        """Files that no longer belong to the store are nobody's problem."""
+        """Files that no longer belong to the store are nobody's problem, and take no memory."""
+        named = {segment.file for segment in segments}
         if self.problems:
-            named = {segment.file for segment in segments}
             self.problems = {file: why for file, why in self.problems.items() if file in named}
+        if named != self._named:
+            self._named = named
+            self._blocks.retain(named)
+            self._contents.retain(named)
 
     def raw(
         self, segments: Sequence[Segment], ids: NDArray[np.int64], spans: Sequence[Span]
