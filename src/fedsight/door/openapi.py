@@ -16,11 +16,11 @@ from fedsight.door.refusal import ErrorAnswer
 REFERENCE = "#/components/schemas/{name}"
 PARAMETER = re.compile(r"\{(\w+)\}")
 #: Any request may be refused at the door, for a parameter that there is not, or because it is no
-#: HTTP that can be read, such as an endless address.
-AT_THE_DOOR = (400, 401, 403, 422, 429)
+#: HTTP that can be read, such as an endless address, or comes too slowly.
+AT_THE_DOOR = (400, 401, 403, 408, 422, 429, 431)
 UNREADABLE = 400
 #: So may one that brings something.
-OF_BODIES = (408, 413, 415)
+OF_BODIES = (413, 415)
 Document = dict[str, Any]
 
 
