@@ -32,7 +32,7 @@ MIB = 2**20
 #: MiB that an hour may leave behind, over the last half of the hours. Each hour is a new run whose
 #: 165 series are remembered by name (0.4 MiB); row groups that were asked for stay decoded, up to
 #: 64 MiB, and SQLite's pages, up to 16. In the first hours all that is used at all comes on top.
-AN_HOUR = 2.0 if HOURS >= 24 else 6.0
+AN_HOUR = 1.0 if HOURS >= 24 else 6.0
 #: What merging and sealing may take on top, MiB: the engine's own limit, and what it is made of.
 ON_TOP = MEMORY_MB + 64
 SAMPLED_SECONDS = 0.02
