@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -151,11 +151,10 @@ class Parts:
     def __init__(self, options: CollectorOptions, address: str) -> None:
         self.options = options
         self.directory = open_directory(options.data)
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(self.directory.close)
             self.connection, self.kept = open_store(self.directory.path)
-        except BaseException:
-            self.directory.close()
-            raise
+            undoing.pop_all()
         known = self.connection.execute("SELECT EXISTS (SELECT 1 FROM journals)").fetchone()[0]
         self.new_store = not known
         proxied = options.loopback and options.hosts

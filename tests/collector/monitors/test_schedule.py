@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -158,10 +158,8 @@ async def test_what_the_store_refuses_holds_up_nothing(tmp_path: Path) -> None:
     store.close()
 
 
-@in_loop
-async def test_a_service_that_comes_and_goes_is_told_once_each_time() -> None:
-    # There for 2 looks, away for 3, there, then wrong twice in the same way.
-    course = [None, None, *[AwayError("away")] * 3, None, *[ForeignAnswerError("no JSON")] * 2]
+def along(course: Sequence[Exception | None]) -> Callable[[int], Awaitable[Found]]:
+    """Looks that fail as the course says, one after the other."""
 
     async def follow(before: int) -> Found:
         error = course[min(before, len(course) - 1)]
@@ -169,8 +167,16 @@ async def test_a_service_that_comes_and_goes_is_told_once_each_time() -> None:
             raise error
         return Found()
 
+    return follow
+
+
+@in_loop
+async def test_a_service_that_comes_and_goes_is_told_once_each_time() -> None:
+    # There for 2 looks, away for 3, there, then wrong twice in the same way.
+    course = [None, None, *[AwayError("away")] * 3, None, *[ForeignAnswerError("no JSON")] * 2]
+
     keeper = MemoryKeeper()
-    async with watching(keeper, Scripted("fl_server", follow)) as schedule:
+    async with watching(keeper, Scripted("fl_server", along(course))) as schedule:
         await until(lambda: schedule.records["fl_server"].cycles > len(course))
     assert keeper.kinds == ["SERVICE_REACHED", "SERVICE_LOST", "SERVICE_RETURNED", "SERVICE_ERROR"]
     assert keeper.events[1].details == {"service": "fl_server", "message": "away"}
@@ -181,14 +187,8 @@ async def test_a_service_that_comes_and_goes_is_told_once_each_time() -> None:
 async def test_a_service_that_answers_wrongly_and_then_goes_is_lost() -> None:
     course = [None, ForeignAnswerError("no JSON"), AwayError("away"), AwayError("far away"), None]
 
-    async def follow(before: int) -> Found:
-        error = course[min(before, len(course) - 1)]
-        if error is not None:
-            raise error
-        return Found()
-
     keeper = MemoryKeeper()
-    async with watching(keeper, Scripted("fl_server", follow)) as schedule:
+    async with watching(keeper, Scripted("fl_server", along(course))) as schedule:
         await until(lambda: schedule.records["fl_server"].cycles > len(course))
     assert keeper.kinds == ["SERVICE_REACHED", "SERVICE_ERROR", "SERVICE_LOST", "SERVICE_RETURNED"]
 

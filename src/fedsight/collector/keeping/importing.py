@@ -22,7 +22,7 @@ from fedsight.collector.store.manifest import STEPS, Segment
 from fedsight.collector.store.parquet import Origin, write
 from fedsight.collector.store.rollups import drop
 from fedsight.collector.store.schema import connect_reader
-from fedsight.collector.store.settling import settled
+from fedsight.collector.store.settling import all_or_none, settled
 from fedsight.door.refusal import RefusedError
 from fedsight.door.times import LATEST
 from fedsight.errors import StoreError
@@ -150,7 +150,7 @@ def _files(
     }
     engine.register("numbers", numbers)
     made: list[Segment] = []
-    try:
+    with all_or_none(folder, made):
         for name in [*index.sample_files, *index.rollup_files]:
             match = FILE.match(name)
             assert match is not None  # read_index looked
@@ -165,9 +165,6 @@ def _files(
             )
             made.append(write(engine, folder, query, step, Origin(0, batch, batch)))
             tell(f"{name}: {made[-1].n:,} rows")
-    except BaseException:
-        drop(folder, made)
-        raise
     drop(folder, [segment for segment in made if not segment.n])
     return [segment for segment in made if segment.n]
 

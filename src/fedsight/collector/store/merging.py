@@ -10,9 +10,9 @@ from fedsight.collector.store import manifest
 from fedsight.collector.store.manifest import Segment, told
 from fedsight.collector.store.overlap import Span, shared, united_spans
 from fedsight.collector.store.parquet import Origin, merged_query, write
-from fedsight.collector.store.rollups import drop, roll_up
+from fedsight.collector.store.rollups import roll_up
 from fedsight.collector.store.sealing import Writing
-from fedsight.collector.store.settling import settled
+from fedsight.collector.store.settling import all_or_none, settled
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -89,10 +89,7 @@ def merge(
     level = 1 + max(segment.level for segment in chosen)
     origin = Origin(level, chosen[0].first_batch, chosen[-1].last_batch)
     new = write(engine, folder, query, 0, origin)._replace(spans=told(united_spans(spans)))
-    try:
+    with all_or_none(folder, [new]):
         rolled = roll_up(engine, folder, new)
-    except BaseException:
-        drop(folder, [new])
-        raise
     change = writing.change(lambda store: manifest.replace(store, chosen, new, rolled))
     return settled(change, folder, [new, *rolled])

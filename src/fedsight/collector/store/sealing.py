@@ -14,9 +14,9 @@ from fedsight.collector.store.hot_rows import decoded
 from fedsight.collector.store.manifest import Segment
 from fedsight.collector.store.parquet import Origin, write_samples
 from fedsight.collector.store.raw import tidy
-from fedsight.collector.store.rollups import drop, roll_up
+from fedsight.collector.store.rollups import roll_up
 from fedsight.collector.store.schema import connect_reader
-from fedsight.collector.store.settling import settled
+from fedsight.collector.store.settling import all_or_none, settled
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -70,11 +70,8 @@ def seal(
     if piece is None:
         return None
     segment = write_samples(engine, folder, tidy(piece.samples), Origin(0, first, last))
-    try:
+    with all_or_none(folder, [segment]):
         rolled = roll_up(engine, folder, segment)
-    except BaseException:
-        drop(folder, [segment])
-        raise
     change = writing.change(lambda store: _swap(store, segment, rolled))
     settled(change, folder, [segment, *rolled])
     return segment

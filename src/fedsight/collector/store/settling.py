@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +23,16 @@ def settled(answer: Future[Committed], folder: Path, made: Sequence[Segment]) ->
     """
     try:
         return answer.result()
-    except BaseException:
+    finally:
         wait([answer])
         if answer.exception() is not None:
             drop(folder, made)
-        raise
+
+
+@contextmanager
+def all_or_none(folder: Path, made: Sequence[Segment]) -> Iterator[None]:
+    """Unlinks the files of `made` where what is done meanwhile does not come to its end."""
+    with ExitStack() as undoing:
+        undoing.callback(drop, folder, made)
+        yield
+        undoing.pop_all()
