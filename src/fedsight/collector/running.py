@@ -85,8 +85,7 @@ class Collector:
 
         An iterator that it is given must not leave it. Raises what it raises.
         """
-        archive = self.readers.archive
-        return await self.readers.ask(lambda snapshot: question(archive.search(snapshot)))
+        return await self.readers.search(lambda _, samples: question(samples))
 
     def note_unreadable(self, error: sqlite3.Error) -> None:
         """A read failed: where that is for damage, the next start looks at every page."""

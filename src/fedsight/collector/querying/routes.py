@@ -81,10 +81,9 @@ async def in_turn(
 
     A pattern that is refused came in `labels`.
     """
-    readers = collector.readers
     try:
         async with collector.questions:
-            return await readers.ask(lambda store: ask(store, readers.archive.search(store)))
+            return await collector.readers.search(ask)
     except BadFieldError as error:
         if error.field != "pattern":
             raise

@@ -79,8 +79,7 @@ class Replica:
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
         """As `Collector.search`."""
-        archive = self.readers.archive
-        return await self.readers.ask(lambda snapshot: question(archive.search(snapshot)))
+        return await self.readers.search(lambda _, samples: question(samples))
 
     def note_unreadable(self, error: sqlite3.Error) -> None:
         """As `Collector.note_unreadable`."""

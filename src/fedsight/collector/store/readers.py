@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fedsight.collector.store.archive import Archive
-from fedsight.collector.store.contract import SampleArchive
+from fedsight.collector.store.contract import SampleArchive, SampleSearch
 from fedsight.collector.store.schema import connect_reader
 
 Answer = TypeVar("Answer")
@@ -32,6 +32,12 @@ class Readers:
     async def ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """What `question` answers; raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, question)
+
+    async def search(
+        self, question: Callable[[sqlite3.Connection, SampleSearch], Answer]
+    ) -> Answer:
+        """As `ask`, with the samples of the same snapshot."""
+        return await self.ask(lambda store: question(store, self.archive.search(store)))
 
     def ask_now(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """As `ask`, in the calling thread."""
