@@ -49,9 +49,9 @@ ROOMS: dict[str, set[str]] = {
 GUESTS = {
     "flwr": {"federated"},
     "torch": {"tasks", "forecast", "federated"},
-    "starlette": {"door", "collector", "federated", "policy", "network", "forecast"},
-    "uvicorn": {"door", "federated", "policy", "network", "forecast"},
-    "uvloop": {"door", "collector", "federated", "policy", "network", "forecast"},
+    "starlette": {"door", "collector", "federated", "policy", "network", "telemetry", "forecast"},
+    "uvicorn": {"door", "federated", "policy", "network", "telemetry", "forecast"},
+    "uvloop": {"door", "collector", "federated", "policy", "network", "telemetry", "forecast"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
