@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedsight.federated.api.exposition import Histogram
+from fedsight.door.exposition import Histogram
 from fedsight.federated.api.history import RoundFacts
 
 #: From a simulated toy to a round of big models over slow links, in seconds.

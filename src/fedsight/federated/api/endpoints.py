@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fedsight.door.endpoint import Endpoint, Nothing
+from fedsight.door.exposition import MEDIA_TYPE
 from fedsight.federated.api import parameters, routes, rows
 from fedsight.federated.api.clients import Client, Registration
-from fedsight.federated.api.exposition import MEDIA_TYPE
 from fedsight.federated.api.starting import StartRequest
 from fedsight.federated.api.status import Status
 

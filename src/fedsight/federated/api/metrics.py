@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fedsight.door.exposition import Family, Figure
 from fedsight.federated.api.counters import Counters
-from fedsight.federated.api.exposition import Family, Figure
 from fedsight.federated.api.history import RoundFacts
 from fedsight.federated.api.runs import Current
 from fedsight.federated.api.status import known_nodes

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fedsight import __version__
+from fedsight.door import exposition
 from fedsight.door.body import read_struct
 from fedsight.door.endpoint import Nothing
 from fedsight.door.refusal import BadFieldError, RefusedError
-from fedsight.federated.api import exposition, metrics, parameters, rows, summary
+from fedsight.federated.api import metrics, parameters, rows, summary
 from fedsight.federated.api.clients import Registration
 from fedsight.federated.api.history import RoundFacts
 from fedsight.federated.api.server import NAME, Server

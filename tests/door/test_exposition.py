@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsight.federated.api.exposition import Family, Figure, Histogram, number, text
+from fedsight.door.exposition import Family, Figure, Histogram, number, text
 
 LINE = re.compile(r'^([a-z_]+)(?:\{le="([^"]+)"\})? (\S+)$')
 
