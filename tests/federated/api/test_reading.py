@@ -10,8 +10,8 @@ import pytest
 from fedsight.door.times import parse_rfc3339
 from fedsight.federated.api.events import EventLog
 from fedsight.federated.api.scripted import Scripted
+from tests.door.test_exposition import read
 from tests.federated.api.asked import Asked, asked
-from tests.federated.api.test_exposition import read
 
 ACCURACIES = (0.5, None, 0.75, 0.625)
 
