@@ -30,6 +30,10 @@ class ModelError(FedsightError):
     """A model version cannot be written, or is damaged; the message names it."""
 
 
+class SeriesError(FedsightError):
+    """Rows that nothing can be learned or foreseen from: too few, constant, or with a gap."""
+
+
 class MissingExtraError(FedsightError):
     """An optional part is not installed; the message names the `pip install` that mends it."""
 

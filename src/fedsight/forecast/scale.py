@@ -1,0 +1,86 @@
+"""Units that a model can learn in: a node's own, then a window's own.
+
+First each metric of a node becomes z = (value - mean) / sd, with the mean and sd of that node's
+training part; they never leave the node. Then each window is centred on itself and divided by its
+own spread sqrt(var + 0.04): reversible instance normalisation without affine part (Kim et al. 2022,
+"Reversible instance normalization for accurate time-series forecasting against distribution
+shift"). The floor of 0.04, a fifth of the node's sd, keeps a flat window from being blown up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedsight.errors import SeriesError
+
+Array = NDArray[np.float64]
+
+#: Added to a window's variance, in the node's z-scores.
+FLOOR = 0.04
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of each metric over a node's training rows, in real units.
+
+    Both have shape (metrics,); `sd` is positive.
+    """
+
+    mean: Array
+    sd: Array
+
+    @classmethod
+    def of(cls, rows: Array, metrics: tuple[str, ...]) -> Scale:
+        """The scale of training rows (n, metrics); what is not measured (NaN) is left out.
+
+        Raises SeriesError where a metric was never measured, or never changes: there is nothing
+        to learn, and no unit to learn it in.
+        """
+        for at, metric in enumerate(metrics):
+            seen = rows[:, at][np.isfinite(rows[:, at])]
+            if not len(seen):
+                raise SeriesError(f"{metric} has no measured value in the training part")
+            if np.ptp(seen) == 0:
+                raise SeriesError(
+                    f"{metric} is {seen[0]:g} in all {len(seen)} rows of the training part; "
+                    "a constant cannot be learned"
+                )
+        return cls(np.nanmean(rows, axis=0), np.nanstd(rows, axis=0))
+
+    def unitless(self, rows: Array) -> Array:
+        """Rows (..., metrics) in real units as the node's z-scores."""
+        return (rows - self.mean) / self.sd
+
+    def real(self, scores: Array) -> Array:
+        """The inverse of `unitless`."""
+        return scores * self.sd + self.mean
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """Windows in their own units, and the way back.
+
+    `inputs` (batch, time_step, metrics); `centre` and `spread` (batch, metrics) in z-scores.
+    """
+
+    inputs: Array
+    centre: Array
+    spread: Array
+
+    def back(self, outputs: Array) -> Array:
+        """Model outputs (batch, horizon, metrics, quantiles) in the node's z-scores."""
+        return outputs * self.spread[:, None, :, None] + self.centre[:, None, :, None]
+
+
+def normalised(scores: Array, time_step: int) -> Normalised:
+    """Windows (batch, rows, metrics) of z-scores in their own units.
+
+    The last `time_step` rows are the model's input.
+    """
+    window = scores[:, -time_step:]
+    centre = window.mean(axis=1)
+    spread = np.sqrt(window.var(axis=1) + FLOOR)
+    return Normalised((window - centre[:, None]) / spread[:, None], centre, spread)
