@@ -1,0 +1,1 @@
+"""Telemetry of nodes: from their exporters over OTLP into sliding windows."""

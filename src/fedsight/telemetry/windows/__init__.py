@@ -1,0 +1,35 @@
+"""Sliding windows of telemetry, one a node, and the rules on what goes into them."""
+
+from fedsight.telemetry.windows.contract import (
+    INTERVAL_NS,
+    MAX_COLUMNS,
+    MAX_NODES,
+    MAX_ROWS,
+    Added,
+    TimeSeriesData,
+    WindowError,
+    Windows,
+    WindowTimeoutError,
+    is_node,
+    node_name,
+)
+from fedsight.telemetry.windows.frames import Gap, gaps, with_gaps
+from fedsight.telemetry.windows.memory import MemoryWindows
+
+__all__ = [
+    "INTERVAL_NS",
+    "MAX_COLUMNS",
+    "MAX_NODES",
+    "MAX_ROWS",
+    "Added",
+    "Gap",
+    "MemoryWindows",
+    "TimeSeriesData",
+    "WindowError",
+    "WindowTimeoutError",
+    "Windows",
+    "gaps",
+    "is_node",
+    "node_name",
+    "with_gaps",
+]
