@@ -55,6 +55,11 @@ from fedsight.config.store import (
     RedisSettings,
     StoreSettings,
 )
+from fedsight.config.telemetry import (
+    AgentSettings,
+    ExporterSettings,
+    ScrapeSettings,
+)
 
 __all__ = [
     "CONFIG_FILE",
@@ -64,12 +69,14 @@ __all__ = [
     "LOOPBACK",
     "PORTS",
     "SECTIONS",
+    "AgentSettings",
     "AlertSettings",
     "AnomalySettings",
     "CacheSettings",
     "CollectorSettings",
     "ElasticsearchSettings",
     "ExportSettings",
+    "ExporterSettings",
     "FederationSettings",
     "GeneralSettings",
     "InfluxSettings",
@@ -81,6 +88,7 @@ __all__ = [
     "Port",
     "RedisSettings",
     "RunSettings",
+    "ScrapeSettings",
     "Section",
     "ServiceSettings",
     "Settings",

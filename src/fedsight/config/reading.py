@@ -29,6 +29,7 @@ from fedsight.config.services import (
     ServiceSettings,
 )
 from fedsight.config.store import CacheSettings, InfluxSettings, RedisSettings, StoreSettings
+from fedsight.config.telemetry import AgentSettings, ExporterSettings
 from fedsight.errors import SettingsError
 
 S = TypeVar("S", bound="Section")
@@ -58,6 +59,8 @@ SECTIONS: tuple[type[Section], ...] = (
     RedisSettings,
     FederationSettings,
     RunSettings,
+    ExporterSettings,
+    AgentSettings,
 )
 _TABLES = {section.table: section for section in SECTIONS if section.table}
 
@@ -85,6 +88,8 @@ class Settings:
     redis: RedisSettings
     federation: FederationSettings
     run: RunSettings
+    exporter: ExporterSettings
+    agent: AgentSettings
 
     @property
     def journals(self) -> Path:
