@@ -61,9 +61,9 @@ def superlink(
     """
     from fedsight.door.hosts import is_loopback
     from fedsight.door.tls import Tls
-    from fedsight.federated.api.shipping import ProvenSink
     from fedsight.federated.link.refusal_journal import RefusalJournal
     from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
+    from fedsight.journal.proven import ProvenSink
 
     settings = load(config)
     log_to_stderr(settings.log.level)

@@ -11,11 +11,11 @@ from flwr.superlink.grid.inmemory_grid import InMemoryGrid
 from fedsight.config import Settings, load
 from fedsight.federated.anyapp.session import AppSession, AppSteering, Opening
 from fedsight.federated.anyapp.watching import namer
-from fedsight.federated.api.shipping import ProvenSink
 from fedsight.federated.plan import DEPLOYMENT, SIMULATION
 from fedsight.federated.runs.telling import ModelKeeper
 from fedsight.federated.versions import ModelStore, RunKeeper
 from fedsight.journal import Journal, Shipper
+from fedsight.journal.proven import ProvenSink
 
 FLUSH_SECONDS = 2.0
 _UNNAMED = "flower app"

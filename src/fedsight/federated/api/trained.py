@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from fedsight.federated.api.options import FederationOptions
 from fedsight.federated.api.runs import Assignment, Ended
-from fedsight.federated.api.shipping import ProvenSink
 from fedsight.federated.versions import ModelStore, RunKeeper
 from fedsight.journal import Journal, Shipper
+from fedsight.journal.proven import ProvenSink
 from fedsight.signals import Batch
 
 if TYPE_CHECKING:

@@ -120,8 +120,8 @@ def _refusals(plan: LocalPlan) -> Iterator[Callable[[Refusal], object]]:
     if plan.journals is None:
         yield lambda _: None
         return
-    from fedsight.federated.api.shipping import ProvenSink
     from fedsight.federated.link.refusal_journal import RefusalJournal
+    from fedsight.journal.proven import ProvenSink
 
     with ExitStack() as stack:
         sink = None

@@ -1,4 +1,4 @@
-"""The way of a run's journal to the collector, which may come and go while the server runs."""
+"""The sink that sends to the collector of a data directory and to nobody else."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from fedsight.journal import DeliveryError
 from fedsight.journal.http import HttpSink
+from fedsight.journal.sink import DeliveryError
 from fedsight.signals import Shipment
 
 COLLECTOR = "fedsight-collector"

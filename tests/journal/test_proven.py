@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fedsight.federated.api.shipping import ProvenSink
 from fedsight.journal import DeliveryError
+from fedsight.journal.proven import ProvenSink
 from fedsight.signals import Batch, Shipment
 
 SHIPMENT = Shipment("r-1", 1, 1, [Batch()])
