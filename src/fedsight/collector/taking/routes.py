@@ -19,12 +19,12 @@ from fedsight.collector.running import Collector
 from fedsight.collector.store.hotlog import Prepared
 from fedsight.collector.store.prepare import Record, checked_record
 from fedsight.collector.taking.arrivals import Taken, beyond, too_far
-from fedsight.collector.taking.bodies import inflated
 from fedsight.collector.taking.columns import UNITS, DirectSamples
 from fedsight.collector.taking.lines import Lines, told
 from fedsight.door.body import read_body
 from fedsight.door.endpoint import Endpoint, Nothing
 from fedsight.door.guard import client_address
+from fedsight.door.inflating import inflated
 from fedsight.door.refusal import BadFieldError, RefusedError, too_many
 from fedsight.door.times import now_ns
 from fedsight.errors import StoreError

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from fedsight.collector.taking.bodies import MOST_MEMBERS, inflated
+from fedsight.door.inflating import MOST_MEMBERS, inflated
 from fedsight.door.refusal import RefusedError
 
 
