@@ -1,0 +1,1 @@
+"""A node's own figures under Scaphandre's names: power, load, memory, disks, processes."""
