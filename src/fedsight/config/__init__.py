@@ -60,6 +60,9 @@ from fedsight.config.telemetry import (
     ExporterSettings,
     ScrapeSettings,
 )
+from fedsight.config.windows import (
+    WindowSettings,
+)
 
 __all__ = [
     "CONFIG_FILE",
@@ -94,5 +97,6 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "TargetSettings",
+    "WindowSettings",
     "load",
 ]

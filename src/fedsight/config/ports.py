@@ -29,6 +29,8 @@ PORTS = {
     "superlink": Port(8000, "Flower SuperLink"),
     "supernode": Port(9094, "Flower SuperNode, and up"),
     "dataclay": Port(8676, "dataClay proxy"),
+    "dataclay_metadata": Port(16587, "dataClay metadata service"),
+    "dataclay_backend": Port(6867, "dataClay backend"),
     "influxdb": Port(8086, "InfluxDB"),
     "redis": Port(6379, "Redis"),
     "mlflow": Port(5050, "MLflow (5000 is the policy engine's)"),

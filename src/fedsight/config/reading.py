@@ -30,6 +30,7 @@ from fedsight.config.services import (
 )
 from fedsight.config.store import CacheSettings, InfluxSettings, RedisSettings, StoreSettings
 from fedsight.config.telemetry import AgentSettings, ExporterSettings
+from fedsight.config.windows import WindowSettings
 from fedsight.errors import SettingsError
 
 S = TypeVar("S", bound="Section")
@@ -61,6 +62,7 @@ SECTIONS: tuple[type[Section], ...] = (
     RunSettings,
     ExporterSettings,
     AgentSettings,
+    WindowSettings,
 )
 _TABLES = {section.table: section for section in SECTIONS if section.table}
 
@@ -90,6 +92,7 @@ class Settings:
     run: RunSettings
     exporter: ExporterSettings
     agent: AgentSettings
+    windows: WindowSettings
 
     @property
     def journals(self) -> Path:
@@ -100,6 +103,11 @@ class Settings:
     def checkpoint_folder(self) -> Path:
         """The folder of checkpoints in the data directory."""
         return self.data / "checkpoints"
+
+    @property
+    def windows_folder(self) -> Path:
+        """The folder of the windows of telemetry: `windows.path`, else in the data directory."""
+        return self.windows.path or self.data / "windows"
 
     @property
     def model_folder(self) -> Path:

@@ -25,6 +25,9 @@ INTERVAL_NS = 3_000_000_000
 MAX_NODES = 1_000
 MAX_COLUMNS = 256
 
+#: Seconds that a call may wait for rows: a day.
+MAX_TIMEOUT = 86_400.0
+
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _COLUMN = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f]{0,510}")
 
@@ -50,6 +53,20 @@ class Added(NamedTuple):
     ahead: int = 0
     #: Columns that the window had no value in before.
     new_columns: tuple[str, ...] = ()
+
+
+class Figures(NamedTuple):
+    """A window in figures. Times are Unix nanoseconds, counts since the window began."""
+
+    rows: int
+    #: The first slot and the last one.
+    first: int
+    last: int
+    #: When rows came last, on the clock of who keeps the windows.
+    written: int
+    conflicting: int
+    late: int
+    ahead: int
 
 
 class TimeSeriesData(Protocol):
@@ -89,6 +106,10 @@ class Windows(Protocol):
         """The nodes that have rows, in order of their names. Raises WindowError."""
         ...
 
+    def figures(self, node: str) -> Figures | None:
+        """The node's window in figures; None while it has no rows. Raises WindowError."""
+        ...
+
     def window(self, node: str) -> TimeSeriesData:
         """A new handle on the node's window, which may have no rows yet.
 
@@ -110,6 +131,13 @@ def node_name(text: str) -> str:
             f" letter or digit, got {text[:80]!r}"
         )
     return text
+
+
+def check_timeout(timeout: float) -> float:
+    """`timeout`. Raises UsageError where it is no number of seconds: nobody waits for ever."""
+    if not 0 <= timeout <= MAX_TIMEOUT:
+        raise UsageError(f"a timeout must be 0 to {MAX_TIMEOUT:g} seconds, got {timeout!r}")
+    return timeout
 
 
 def is_column(text: str) -> bool:

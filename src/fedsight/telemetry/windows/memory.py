@@ -13,12 +13,15 @@ from fedsight.telemetry.windows.contract import (
     MAX_NODES,
     MAX_ROWS,
     Added,
+    Figures,
     WindowError,
     WindowTimeoutError,
+    check_timeout,
     node_name,
 )
-from fedsight.telemetry.windows.frames import frame, rows_of
-from fedsight.telemetry.windows.slots import NOTHING, Extent, Kept, merged
+from fedsight.telemetry.windows.frames import empty, frame, rows_of
+from fedsight.telemetry.windows.holding import Holding
+from fedsight.telemetry.windows.slots import Extent
 
 
 class MemoryWindows:
@@ -35,8 +38,7 @@ class MemoryWindows:
         self.extent = Extent(max_rows, interval_ns).checked()
         self.max_nodes = max_nodes
         self.now = now
-        self.kept: dict[str, Kept] = {}
-        self.versions: dict[str, int] = {}
+        self.kept: dict[str, Holding] = {}
         self.news = threading.Condition()
 
     @property
@@ -48,6 +50,12 @@ class MemoryWindows:
         """The nodes that have rows."""
         with self.news:
             return sorted(self.kept)
+
+    def figures(self, node: str) -> Figures | None:
+        """The node's window in figures."""
+        with self.news:
+            held = self.kept.get(node_name(node))
+            return held.figures() if held else None
 
     def window(self, node: str) -> MemoryWindow:
         """A new handle on the node's window."""
@@ -66,28 +74,33 @@ class MemoryWindow:
         """Put rows where they belong."""
         rows, every = rows_of(df), self._all
         with every.news:
-            kept = every.kept.get(self._node, NOTHING)
-            after, added = merged(kept, rows, every.extent, every.now())
+            held = every.kept.get(self._node) or Holding()
+            added = held.add(rows, every.extent, every.now())
             if added.rows:
-                if self._node not in every.kept and len(every.kept) >= every.max_nodes:
-                    raise WindowError(f"there are windows of {every.max_nodes} nodes already")
-                every.kept[self._node] = after
-                every.versions[self._node] = self._version() + 1
+                self._keep(held)
                 every.news.notify_all()
         return added
+
+    def _keep(self, held: Holding) -> None:
+        kept = self._all.kept
+        if self._node not in kept and len(kept) >= self._all.max_nodes:
+            raise WindowError(f"there are windows of {len(kept)} nodes already, and no more may be")
+        kept[self._node] = held
 
     def get_dataframe(self) -> pd.DataFrame:
         """The window as it is."""
         with self._all.news:
-            self._seen = self._version()
-            return frame(self._all.kept.get(self._node, NOTHING).rows)
+            held = self._all.kept.get(self._node)
+            self._seen = held.version if held else 0
+            return frame(held.kept.rows) if held else empty()
 
     def wait_for_dataframe(self, timeout: float) -> pd.DataFrame:
         """The window, once it holds what this handle has not handed out yet."""
         with self._all.news:
-            if not self._all.news.wait_for(lambda: self._version() != self._seen, timeout):
+            if not self._all.news.wait_for(self._is_new, check_timeout(timeout)):
                 raise WindowTimeoutError(f"nothing new of node {self._node} in {timeout:g} s")
             return self.get_dataframe()
 
-    def _version(self) -> int:
-        return self._all.versions.get(self._node, 0)
+    def _is_new(self) -> bool:
+        held = self._all.kept.get(self._node)
+        return held is not None and held.version != self._seen
