@@ -6,6 +6,7 @@ from fedsight.telemetry.windows.contract import (
     MAX_NODES,
     MAX_ROWS,
     Added,
+    Figures,
     TimeSeriesData,
     WindowError,
     Windows,
@@ -14,7 +15,10 @@ from fedsight.telemetry.windows.contract import (
     node_name,
 )
 from fedsight.telemetry.windows.frames import Gap, gaps, with_gaps
+from fedsight.telemetry.windows.local import LocalWindows
 from fedsight.telemetry.windows.memory import MemoryWindows
+from fedsight.telemetry.windows.rules import BridgeConfiguration, ResourceConfiguration, Rule
+from fedsight.telemetry.windows.sorting import Point, Sorter
 
 __all__ = [
     "INTERVAL_NS",
@@ -22,8 +26,15 @@ __all__ = [
     "MAX_NODES",
     "MAX_ROWS",
     "Added",
+    "BridgeConfiguration",
+    "Figures",
     "Gap",
+    "LocalWindows",
     "MemoryWindows",
+    "Point",
+    "ResourceConfiguration",
+    "Rule",
+    "Sorter",
     "TimeSeriesData",
     "WindowError",
     "WindowTimeoutError",
