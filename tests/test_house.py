@@ -58,7 +58,13 @@ GUESTS = {
 
 
 #: The package of an imported module, where the two have different names.
-PACKAGES = {"simdjson": "pysimdjson", "sklearn": "scikit-learn"}
+PACKAGES = {
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "opentelemetry": "opentelemetry-proto",
+    "simdjson": "pysimdjson",
+    "sklearn": "scikit-learn",
+}
 
 
 def python_files(*folders: str) -> list[Path]:

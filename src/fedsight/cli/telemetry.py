@@ -37,22 +37,24 @@ def exporter(
     """
     from fedsight.telemetry.exporter.options import ExporterOptions
     from fedsight.telemetry.exporter.service import run
+    from fedsight.telemetry.figures_page import Where
 
     settings = load(config)
     log_to_stderr(settings.log.level)
     own = settings.exporter
-    run(
-        ExporterOptions(
-            data=settings.data,
-            host=own.host if host is None else host,
-            port=own.port if port is None else port,
-            hosts=own.hosts,
-            power=own.power,
-            powercap=own.powercap,
-            idle_watts=own.idle_watts,
-            tdp_watts=own.tdp_watts,
-            processes=own.processes,
-            process_names=own.process_names,
-            until_stdin_closes=until_stdin_closes,
-        )
+    where = Where(
+        data=settings.data,
+        host=own.host if host is None else host,
+        port=own.port if port is None else port,
+        hosts=own.hosts,
+        until_stdin_closes=until_stdin_closes,
     )
+    options = ExporterOptions(
+        power=own.power,
+        powercap=own.powercap,
+        idle_watts=own.idle_watts,
+        tdp_watts=own.tdp_watts,
+        processes=own.processes,
+        process_names=own.process_names,
+    )
+    run(where, options)

@@ -80,7 +80,9 @@ class AgentSettings(Section):
         description="a name of at most 64 letters, digits, '.', '_' and '-', or empty",
     )
     targets: Annotated[tuple[ScrapeSettings, ...], NoDecode] = Field(
-        default_factory=lambda: (ScrapeSettings(url=EXPORTER_URL),),
+        default_factory=lambda: (
+            ScrapeSettings(name=SCAPHANDRE, url=EXPORTER_URL, interval_seconds=None),
+        ),
         min_length=1,
         max_length=64,
         description="1 to 64 tables with name, url and interval_seconds, names apart, in the"

@@ -44,7 +44,7 @@ class Work:
 
 
 def options(tmp_path: Path) -> ExporterOptions:
-    return ExporterOptions(tmp_path, powercap=tmp_path / "powercap")
+    return ExporterOptions(powercap=tmp_path / "powercap")
 
 
 def values(page: str) -> dict[str, str]:
@@ -145,9 +145,9 @@ def test_rapl_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
         Page(replace(options(tmp_path), power="rapl"))
 
 
-def test_the_model_needs_room_between_idle_and_full_load(tmp_path: Path) -> None:
+def test_the_model_needs_room_between_idle_and_full_load() -> None:
     with pytest.raises(SettingsError, match=r"above exporter\.idle_watts, got 10 and 10"):
-        ExporterOptions(tmp_path, idle_watts=10, tdp_watts=10)
+        ExporterOptions(idle_watts=10, tdp_watts=10)
 
 
 def test_processes_are_off_and_then_without_names(tmp_path: Path) -> None:

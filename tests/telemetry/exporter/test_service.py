@@ -14,7 +14,8 @@ import pytest
 
 from fedsight.telemetry.exporter.options import ExporterOptions
 from fedsight.telemetry.exporter.page import Page
-from fedsight.telemetry.exporter.service import create_app
+from fedsight.telemetry.exporter.service import served
+from fedsight.telemetry.figures_page import Where, create_app
 from tests.cli.command import fedsight, line_with, started
 
 
@@ -33,8 +34,8 @@ def exporting(data: Path, **more: str) -> Iterator[str]:
 
 
 def test_beyond_this_machine_the_token_is_asked_for(tmp_path: Path) -> None:
-    options = ExporterOptions(tmp_path, host="0.0.0.0", hosts=("node",))
-    app = create_app(Page(options), options, token="abc")
+    where = Where(tmp_path, host="0.0.0.0", hosts=("node",))
+    app = create_app(where, served(Page(ExporterOptions())), token="abc")
 
     async def asked() -> list[int]:
         transport = httpx.ASGITransport(app)

@@ -38,7 +38,7 @@ class Page:
     @property
     def value_source(self) -> str | None:
         """Where power comes from; None where it is not told at all."""
-        return self._source and self._source.value_source
+        return None if self._source is None else self._source.value_source
 
     def text(self) -> str:
         """The figures, none of them over two seconds old."""
