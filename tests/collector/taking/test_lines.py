@@ -49,8 +49,10 @@ def exactly(body: bytes, unit: int) -> tuple[list[Sample], set[int], int]:
 
 def same(body: bytes, unit: int = 1) -> Lines:
     """Read both ways and compare; returns what the fast way gave."""
-    lines = LineReader().read(body, unit, NOW)
-    assert (rows(lines), set(lines.bad), lines.absent) == exactly(body, unit)
+    expected = exactly(body, unit)
+    for little in (2**30, 0):  # by layout, and all at once where all are alike
+        lines = LineReader(little).read(body, unit, NOW)
+        assert (rows(lines), set(lines.bad), lines.absent) == expected
     return lines
 
 
@@ -73,6 +75,8 @@ NUMBERS = st.one_of(
         ["t", "FALSE", '"a b"', '"a', "NaN", "-inf", "+1", "1u", "-", "", "9" * 19 + "i"]
     ),
 )
+#: The library for single lines refuses numbers so small that they lose digits.
+REALS = st.floats(0, 1, allow_subnormal=False)
 KEYS = st.sampled_from(["value", "round", "a", "ab", "i", "e", "k0", "k1", "", "a\\ b", "é", "x=y"])
 FIELDS = st.lists(st.tuples(KEYS, NUMBERS), min_size=1, max_size=3).map(
     lambda fields: ",".join(f"{key}={value}" for key, value in fields)
@@ -103,6 +107,48 @@ def test_lines_of_one_layout_are_read_as_one_by_one(
     first = fields.split("=")[0]
     rest = fields.partition(",")[2]
     same("\n".join(f"{head} {first}={n}{',' * bool(rest)}{rest}{t}" for n, t in cells).encode())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(HEADS, min_size=1, max_size=4),
+    st.lists(KEYS, min_size=1, max_size=3),
+    st.lists(st.tuples(st.lists(NUMBERS, min_size=3, max_size=3), TIMES), min_size=1, max_size=9),
+)
+def test_lines_of_many_heads_are_read_as_one_by_one(
+    heads: list[str], keys: list[str], cells: list[tuple[list[str], str]]
+) -> None:
+    fields = [",".join(map("=".join, zip(keys, numbers, strict=False))) for numbers, _ in cells]
+    lines = zip(fields, cells, strict=True)
+    same("\n".join(f"{head} {of}{time}" for of, (_, time) in lines for head in heads).encode())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.text("ab,=é", min_size=1, max_size=140), min_size=1, max_size=3),
+    st.lists(st.from_regex(r"[a-z_]{1,70}", fullmatch=True), min_size=1, max_size=3, unique=True),
+    st.lists(st.tuples(REALS, st.integers(-(2**62), 2**62)), min_size=2, max_size=5),
+)
+def test_texts_of_any_length_are_read_as_one_by_one(
+    tags: list[str], keys: list[str], cells: list[tuple[float, int]]
+) -> None:
+    lines = [
+        f"m,t={tag} {','.join(f'{key}={real},{key}_n={whole}i' for key in keys)} 5"
+        for tag in tags
+        for real, whole in cells
+    ]
+    same("\n".join(lines).encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_one_byte_that_differs_is_seen(data: st.DataObject) -> None:
+    body = bytearray(
+        b"\n".join(b"fl,node=n%d loss=0.%d,round=%di 17953411%d" % (n, n, n, n) for n in range(9))
+    )
+    at = data.draw(st.integers(0, len(body) - 1))
+    body[at] = data.draw(st.sampled_from(b" ,=i.e-\n\x00\x0b#\xa0xN0"))
+    same(bytes(body))
 
 
 @settings(max_examples=100, deadline=None)

@@ -17,6 +17,7 @@ from fedsight.collector.store.figures import LARGEST_COUNT
 from fedsight.collector.store.names import names_of
 from fedsight.collector.store.prepare import NO_ROUND, SampleBlock
 from fedsight.collector.taking import line_table
+from fedsight.collector.taking.alike_lines import alike
 from fedsight.collector.taking.exact_lines import (
     LARGEST_ROUND,
     ROUND,
@@ -30,6 +31,8 @@ from fedsight.door.times import LATEST
 #: So few lines are read one by one, and so few that look alike.
 FEW = 16
 FEW_ALIKE = 2
+#: Bytes of a body that are not worth reading at once.
+LITTLE = 2000
 #: Bad lines that an answer names.
 NAMED = 5
 
@@ -89,7 +92,6 @@ class _Gathered:
 class _Rows:
     """Lines that were parted: what of each is known. `time` (ns) is -1 where it cannot be."""
 
-    table: line_table.Table
     number: NDArray[np.int64]
     head: NDArray[np.int64]
     time: NDArray[np.int64]
@@ -98,7 +100,9 @@ class _Rows:
 class LineReader:
     """Reads bodies of line protocol. For one thread at a time: it remembers series."""
 
-    def __init__(self) -> None:
+    def __init__(self, little: int = LITTLE) -> None:
+        """Bodies of so many bytes and fewer are not read at once."""
+        self._little = little
         self._numbers = NumberReader()
         self._series = LineSeries()
 
@@ -106,11 +110,26 @@ class LineReader:
         """What the body says. `unit`: what its times count, ns; a line without one has `now`."""
         if self._series.full:
             self._series = LineSeries()
-        text = body.replace(b"\r\n", b"\n").rstrip(b"\n")
+        text = (body.replace(b"\r\n", b"\n") if b"\r" in body else body).rstrip(b"\n")
         gathered = _Gathered(unit, now)
-        if text:
+        if text and not self._at_once(text, gathered):
             self._lines(text, np.arange(1, text.count(b"\n") + 2), gathered)
         return self._said(gathered)
+
+    def _at_once(self, text: bytes, into: _Gathered) -> bool:
+        """Read all lines together, where they are many and look alike."""
+        found = alike(text, self._numbers) if len(text) > self._little else None
+        if found is None or found.keys == (ROUND.encode(),):
+            return False
+        count = len(found.heads)
+        number = np.arange(1, count + 1)
+        head = self._series.cells(found.heads)
+        rows = _Rows(number, head, _times(found.time, count, into))
+        left = self._kept(rows, found.keys, found.values.T, into)
+        lines = text.split(b"\n") if left else []
+        for at in left:
+            self._exactly(at + 1, lines[at], into)
+        return True
 
     def _lines(self, text: bytes, number: NDArray[np.int64], into: _Gathered) -> None:
         """Read lines at once, or in halves where one of them needs the whole grammar."""
@@ -155,56 +174,55 @@ class LineReader:
         Returns those that must be read one by one, as they were: where a line has a blank more and
         another one less, parts of two lines stand together.
         """
-        time = np.full(number.size, into.now)
-        if table.time is not None:
-            good = (table.time >= 0) & (table.time <= LATEST // into.unit)
-            time = np.where(good, table.time, -1) * np.where(good, into.unit, 1)
-        rows = _Rows(table, number, self._series.heads(table.heads), time)
-        everyone = np.arange(number.size)
-        left = self._alike(rows, everyone, into)
-        if left is None:
-            left = []
-            for chosen in line_table.layouts(table.fields):
-                left += self._layout(rows, chosen, into)
+        time = _times(table.time, number.size, into)
+        rows = _Rows(number, self._series.heads(table.heads), time)
+        left = []
+        for chosen in line_table.layouts(table.fields):
+            left += self._layout(rows, table.fields, chosen, into)
         return left
 
-    def _layout(self, rows: _Rows, chosen: NDArray[np.int64], into: _Gathered) -> list[int]:
+    def _layout(
+        self, rows: _Rows, fields: list[bytes], chosen: NDArray[np.int64], into: _Gathered
+    ) -> list[int]:
         """Lines that look alike; returns those that must be read one by one."""
         if chosen.size <= FEW_ALIKE:
             return [int(at) for at in chosen]
-        left = self._alike(rows, chosen, into)
-        if left is not None:
-            return left
-        half = chosen.size // 2
-        return self._layout(rows, chosen[:half], into) + self._layout(rows, chosen[half:], into)
-
-    def _alike(self, rows: _Rows, chosen: NDArray[np.int64], into: _Gathered) -> list[int] | None:
-        """Lines with the same fields in the same order, or None where they have not; returns
-        those that must be read one by one."""
-        fields = rows.table.fields
-        mine = fields if chosen.size == len(fields) else [fields[at] for at in chosen]
+        mine = [fields[at] for at in chosen]
         keys = line_table.keys_of(mine[0])
         values = None if keys is None else line_table.values_of(mine, keys, self._numbers)
         if keys is None or values is None or keys == (ROUND.encode(),):
-            return None
-        time, head = rows.time[chosen], rows.head[chosen]
-        series = self._series.fields(keys, head)
-        good = (time >= 0) & (head >= 0) & (series != BAD).all(axis=1)
-        rounds = np.full(chosen.size, NO_ROUND, np.float64)
+            half = chosen.size // 2
+            first = self._layout(rows, fields, chosen[:half], into)
+            return first + self._layout(rows, fields, chosen[half:], into)
+        some = _Rows(rows.number[chosen], rows.head[chosen], rows.time[chosen])
+        return [int(chosen[at]) for at in self._kept(some, keys, values, into)]
+
+    def _kept(
+        self,
+        rows: _Rows,
+        keys: tuple[bytes, ...],
+        values: NDArray[np.float64],
+        into: _Gathered,
+    ) -> list[int]:
+        """Keep what lines with these fields say; returns those that must be read one by one."""
+        series = self._series.fields(keys, rows.head)
+        good = (rows.time >= 0) & (rows.head >= 0) & (series != BAD).all(axis=1)
+        rounds = np.full(len(values), NO_ROUND, np.float64)
         if ROUND.encode() in keys:
             column = keys.index(ROUND.encode())
             rounds = values[:, column]
             good &= (rounds >= 0) & (rounds <= LARGEST_ROUND) & (rounds == np.floor(rounds))
             values, series = np.delete(values, column, 1), np.delete(series, column, 1)
         wide = values.shape[1]
+        kept = slice(None) if good.all() else good
         into.add(
-            series[good].reshape(-1),
-            np.repeat(time[good], wide),
-            values[good].reshape(-1),
-            np.repeat(rounds[good].astype(np.int32), wide),
-            np.repeat(rows.number[chosen][good], wide),
+            series[kept].reshape(-1),
+            np.repeat(rows.time[kept], wide),
+            values[kept].reshape(-1),
+            np.repeat(rounds[kept].astype(np.int32), wide),
+            np.repeat(rows.number[kept], wide),
         )
-        return [int(at) for at in chosen[~good]]
+        return np.flatnonzero(~good).tolist()
 
     def _said(self, gathered: _Gathered) -> Lines:
         series, index = self._series.compact(_joined(gathered.series, np.int64))
@@ -219,6 +237,14 @@ class LineReader:
         line = _joined(gathered.line, np.int32)
         found = Lines(columns, line, gathered.absent, gathered.bad)
         return found.without(_no_counts(columns), "a count must be a whole number from 0 to 2^53")
+
+
+def _times(time: NDArray[np.int64] | None, count: int, into: _Gathered) -> NDArray[np.int64]:
+    """The time of each line, ns; -1 where it cannot be."""
+    if time is None:
+        return np.full(count, into.now)
+    good = (time >= 0) & (time <= LATEST // into.unit)
+    return np.where(good, time, -1) * np.where(good, into.unit, 1)
 
 
 def told(bad: dict[int, str]) -> str:

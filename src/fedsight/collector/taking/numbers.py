@@ -73,7 +73,7 @@ class NumberReader:
         return at.astype(np.int32), when, what, rounds
 
     def _buffer(self, raw: bytes, of_type: Literal["i", "d"]) -> bytes | None:
-        if raw.count(b"[") != 1:  # it would flatten arrays of arrays
+        if raw.find(b"[", raw.find(b"[") + 1) >= 0:  # it would flatten arrays of arrays
             return None
         try:
             array = self._parser.parse(raw)
