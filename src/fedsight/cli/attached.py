@@ -164,6 +164,7 @@ def _child(settings: Settings, port: int) -> subprocess.Popen[bytes]:
         "FEDSIGHT_DATA": str(settings.data),
         "LOG_LEVEL": settings.log.level,
         "FL_SERVER_URL": settings.services.fl_server_url,
+        "FORECAST_URL": settings.services.forecast_url,
     }
     if settings.file is not None:
         environment[CONFIG_VARIABLE] = str(settings.file)

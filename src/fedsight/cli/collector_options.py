@@ -39,6 +39,7 @@ def collector_options(
         **ingest_options(settings),
         journal_keep_days=settings.journal.keep_days,
         fl_server_url=fl_server_url(settings),
+        forecast_url=settings.services.forecast_url,
         upkeep=upkeeping(settings),
         monitors=monitor_plan(settings),
         alerts=alert_options(settings),

@@ -26,7 +26,8 @@ class CollectorOptions:
     may be addressed, such as that of a proxy in front of it. `until_stdin_closes`: end when
     standard input reaches its end, so that a child dies with its parent. `journal_keep_days`: how
     long a journal stays of which the store has everything. `fl_server_url`: where the FL server's
-    API is, to which the dashboard's requests are passed on. `export_keep_days` and `export_bytes`:
+    API is, and `forecast_url` where the forecaster is, to which the dashboard's requests are passed
+    on. `export_keep_days` and `export_bytes`:
     how long an export's file stays, and what all of them may take up. `elasticsearch`: where events
     are sent, None: nowhere. `upkeep`: when samples are sealed and how long they stay. `monitors`:
     what is watched. `backends`: where samples and the present are kept. `shared`: other collector
@@ -56,6 +57,7 @@ class CollectorOptions:
     orphan_seconds: float = 15.0
     journal_keep_days: float = 7.0
     fl_server_url: str = "http://127.0.0.1:8081"
+    forecast_url: str = "http://127.0.0.1:8084"
     export_keep_days: float = 7.0
     export_bytes: int = 4 * 2**30
     elasticsearch: SearchServer | None = None

@@ -13,6 +13,9 @@ from fedsight.config.exports import (
     ElasticsearchSettings,
     ExportSettings,
 )
+from fedsight.config.forecast import (
+    ForecastSettings,
+)
 from fedsight.config.ingest import (
     IngestSettings,
 )
@@ -81,6 +84,7 @@ __all__ = [
     "ExportSettings",
     "ExporterSettings",
     "FederationSettings",
+    "ForecastSettings",
     "GeneralSettings",
     "InfluxSettings",
     "IngestSettings",

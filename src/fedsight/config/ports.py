@@ -42,3 +42,4 @@ PORTS = {
 FL_SERVER_URL = f"http://{LOOPBACK}:{PORTS['fl'].number}"
 POLICY_ENGINE_URL = f"http://{LOOPBACK}:{PORTS['policy'].number}"
 SDN_CONTROLLER_URL = f"http://{LOOPBACK}:{PORTS['sdn'].number}"
+FORECAST_URL = f"http://{LOOPBACK}:{PORTS['forecast'].number}"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from fedsight.config.alerts import AlertSettings
 from fedsight.config.anomalies import AnomalySettings
 from fedsight.config.exports import ElasticsearchSettings, ExportSettings
+from fedsight.config.forecast import ForecastSettings
 from fedsight.config.ingest import IngestSettings
 from fedsight.config.monitors import MonitorSettings
 from fedsight.config.run import RunSettings
@@ -63,6 +64,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ExporterSettings,
     AgentSettings,
     WindowSettings,
+    ForecastSettings,
 )
 _TABLES = {section.table: section for section in SECTIONS if section.table}
 
@@ -93,6 +95,7 @@ class Settings:
     exporter: ExporterSettings
     agent: AgentSettings
     windows: WindowSettings
+    forecast: ForecastSettings
 
     @property
     def journals(self) -> Path:

@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from fedsight.config.ports import (
     FL_SERVER_URL,
+    FORECAST_URL,
     LOOPBACK,
     POLICY_ENGINE_URL,
     PORTS,
@@ -126,6 +127,10 @@ class ServiceSettings(Section):
     sdn_controller_url: Address = Field(
         SDN_CONTROLLER_URL,
         description="an address without a path, such as http://127.0.0.1:8181",
+    )
+    forecast_url: Address = Field(
+        FORECAST_URL,
+        description="an address without a path, such as http://127.0.0.1:8084",
     )
     sdn_controller_user: str = Field("", description="a user name")
     sdn_controller_password: str = Field("", repr=False, description="a password")

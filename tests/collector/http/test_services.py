@@ -11,6 +11,7 @@ import pytest
 
 from fedsight.collector.options import CollectorOptions
 from fedsight.config import FL_SERVER_URL
+from fedsight.config.ports import FORECAST_URL
 from tests.collector.server import JSON, Server
 from tests.collector.stub_service import Asked, Said, StubService
 
@@ -30,7 +31,7 @@ def stub() -> Iterator[StubService]:
 @pytest.fixture(scope="module")
 def collector(stub: StubService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("passing")
-    with Server(data, fl_server_url=stub.url, refused_burst=1000) as running:
+    with Server(data, fl_server_url=stub.url, forecast_url=stub.url, refused_burst=1000) as running:
         yield running
 
 
@@ -213,12 +214,28 @@ def test_a_service_that_is_away_is_502_with_what_starts_it(tmp_path: Path) -> No
 
 
 def test_a_service_is_where_the_port_table_has_it() -> None:
-    assert CollectorOptions(Path("x")).fl_server_url == FL_SERVER_URL
+    options = CollectorOptions(Path("x"))
+    assert (options.fl_server_url, options.forecast_url) == (FL_SERVER_URL, FORECAST_URL)
 
 
 def test_a_service_that_answers_is_said_to(collector: Server) -> None:
-    known = {"name": "fl", "what": "FL server", "answers": True, "error": None}
-    assert collector.get("/api/v1/services") == {"services": [known]}
+    there = {"answers": True, "error": None}
+    known = [{"name": "fl", "what": "FL server"}, {"name": "forecast", "what": "forecaster"}]
+    assert collector.get("/api/v1/services") == {"services": [one | there for one in known]}
+
+
+def test_what_the_forecaster_knows_is_read_and_nothing_else(collector: Server) -> None:
+    forecaster = "/api/v1/services/forecast"
+    for route in (
+        "forecast",
+        "forecast/quality?limit=5&offset=0&node=n-1&metric=m",
+        "forecast/n-1?metric=power_consumption&horizon=10",
+    ):
+        assert collector.get(f"{forecaster}/{route}")["path"] == f"/{route}"
+    for path in ("metrics", "forecast/n-1/more", "forecast/..", "forecast?node=n-1"):
+        assert collector.http.get(f"{forecaster}/{path}").status_code in (404, 422)
+    answer = collector.http.post(f"{forecaster}/forecast", headers=logged_in(collector))
+    assert answer.status_code == 404
 
 
 def test_without_a_login_a_browser_is_told_the_command(collector: Server) -> None:

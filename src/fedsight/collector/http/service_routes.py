@@ -36,6 +36,9 @@ class ServiceQuery(Struct, frozen=True, forbid_unknown_fields=True):
     run: Value | None = None
     a: Value | None = None
     b: Value | None = None
+    node: Value | None = None
+    metric: Value | None = None
+    horizon: Value | None = None
 
 
 class ServiceState(Struct, frozen=True):

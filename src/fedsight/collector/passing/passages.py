@@ -83,4 +83,14 @@ FEDERATION = Service(
     ),
 )
 
-SERVICES = {"fl": FEDERATION}
+FORECAST = Service(
+    "forecaster",
+    "fedsight serve forecast",
+    (
+        _get("forecast"),
+        _get("forecast/quality", "node", "metric", "limit", "offset"),
+        _get("forecast/*", "metric", "horizon"),
+    ),
+)
+
+SERVICES = {"fl": FEDERATION, "forecast": FORECAST}
