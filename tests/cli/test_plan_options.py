@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +20,13 @@ def test_every_key_of_a_plan_has_a_flag_and_a_setting_with_the_plans_default() -
 
 def test_flags_win_over_settings_and_what_is_not_given_stays() -> None:
     settings = RunSettings(nodes=7, algorithm="fedprox")
-    found = plan(settings, {"nodes": 3, "port": 1})
+    found = plan(settings, {"nodes": 3, "port": 1}, Path("windows"))
     assert (found.nodes, found.algorithm.algorithm, found.rounds) == (3, "fedprox", 20)
 
 
 def test_a_wrong_flag_is_refused_by_its_name() -> None:
     with pytest.raises(UsageError, match="quorum must be a whole number from 0"):
-        plan(RunSettings(), {"quorum": -1})
+        plan(RunSettings(), {"quorum": -1}, Path("windows"))
 
 
 def test_a_command_gets_the_flags_in_the_place_of_its_keywords() -> None:

@@ -13,6 +13,7 @@ import typer
 
 from fedsight.cli.attached import collector_url
 from fedsight.cli.options import Config, log_to_stderr
+from fedsight.cli.placing import completed, local_nodes
 from fedsight.cli.reach import Reach, linked
 from fedsight.config import Settings, load
 from fedsight.errors import UsageError
@@ -91,7 +92,8 @@ def federation(
     log_to_stderr(settings.log.level)
     if superlink is not None:
         engine = engine or "deployment"
-    plan = _plan(settings, task=task, nodes=nodes, engine=engine)
+    here = superlink is None
+    plan = _plan(settings, here, task=task, nodes=nodes, engine=engine)
     reach = Reach(superlink, root_cert, token_file)
     options = _options(settings, plan, host, port, until_stdin_closes)
     with _link(settings, plan, reach) as link:
@@ -135,22 +137,26 @@ def _link(settings: Settings, plan: Plan, reach: Reach) -> Iterator[Way | None]:
     def tell(sentence: str) -> None:
         logger.warning("%s", sentence)
 
-    with launched(settings, plan.nodes, task=plan.task, tell=tell) as federation:
+    with launched(settings, local_nodes(plan), task=plan.task, tell=tell) as federation:
         logger.info("%d nodes at SuperLink %s", len(federation.names), federation.address)
         ours = Reach(federation.address)
         yield lambda: replace(linked(ours, settings.data), expected=len(federation.names))
 
 
-def _plan(settings: Settings, **given: str | int | None) -> Plan:
+def _plan(settings: Settings, here: bool, **given: str | int | None) -> Plan:
     """What a run does where nobody says otherwise: [run], [federation] over it, flags over both."""
     from fedsight.federated.plan import Plan
 
     own = settings.federation
-    of_server = {
-        "min_clients": own.min_clients,
-        "rounds": own.max_rounds,
-        "algorithm": own.aggregation_strategy,
-        "fraction": own.client_fraction,
+    names = {
+        "min_clients": "min_clients",
+        "rounds": "max_rounds",
+        "algorithm": "aggregation_strategy",
+        "fraction": "client_fraction",
     }
-    said = {name: value for name, value in given.items() if value is not None}
-    return Plan.of({**settings.run.model_dump(), **of_server, **said})
+    of_server = {key: getattr(own, name) for key, name in names.items()}
+    asked = {name: value for name, value in given.items() if value is not None}
+    said = {key for key, name in names.items() if name in own.model_fields_set}
+    said |= settings.run.model_fields_set - set(names) | asked.keys()
+    known = {**settings.run.model_dump(), **of_server, **asked}
+    return Plan.of(completed(known, said, settings.windows_folder, here=here))

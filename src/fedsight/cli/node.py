@@ -24,6 +24,8 @@ EXAMPLES = """[bold]Examples[/]
 
 fedsight node --superlink 127.0.0.1:8000 --name a --partition 0 --of 2
 
+fedsight node --name a --data recorded/a.csv: for task telemetry
+
 fedsight node --superlink fl.example.org:8000 --root-cert ca.crt --key keys/a
 """
 #: Names that the containers of a federation go by, for --name and --superlink.
@@ -81,6 +83,14 @@ def node(
         bool, typer.Option("--apps", help="Run apps whose code the SuperLink sends.")
     ] = False,
     tasks: Tasks = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="The node's own data, for tasks that ship none: a CSV file, or a folder with one"
+            " of the node's name.",
+            show_default="the folder of windows",
+        ),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Be a node: answer a SuperLink's messages until Ctrl-C, with everything kept warm.
@@ -108,6 +118,7 @@ def node(
             insecure=insecure,
             apps=apps,
             tasks=tuple(tasks or ()),
+            source=(data or settings.windows_folder).expanduser().absolute(),
         )
     )
 

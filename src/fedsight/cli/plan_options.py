@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
+from fedsight.cli.placing import completed
 from fedsight.config import RunSettings
 
 if TYPE_CHECKING:
@@ -30,18 +32,19 @@ class PlanOption(NamedTuple):
 
 
 OPTIONS = (
-    PlanOption("task", str, "What to train: mnist, digits, or package.module:object."),
+    PlanOption("task", str, "What to train: mnist, digits, telemetry, or package.module:object."),
     PlanOption("engine", str, "simulation (nodes in this process) or deployment."),
     PlanOption("nodes", int, "How many nodes share the data."),
     PlanOption("rounds", int, "How many rounds."),
     PlanOption("fraction", float, "Share of the nodes that train each round."),
-    PlanOption("partition", str, "How the data is split: iid, dirichlet or shards."),
+    PlanOption("partition", str, "How the data is split: iid, dirichlet, shards; own: it is not."),
     PlanOption("alpha", float, "Dirichlet's alpha: the smaller, the more unequal."),
     PlanOption("epochs", int, "Local epochs a round."),
-    PlanOption("lr", float, "Learning rate of local SGD."),
+    PlanOption("lr", float, "Learning rate of local training."),
     PlanOption("momentum", float, "Momentum of local SGD."),
     PlanOption("batch_size", int, "Local batch size."),
     PlanOption("seed", int, "Seed of everything random."),
+    PlanOption("data", str, "Folder of the nodes' own data: CSV files, one a node (telemetry)."),
     PlanOption("local", str, "How simulated nodes train: loop (in turn) or cohort (all at once)."),
     PlanOption(
         "algorithm",
@@ -101,12 +104,19 @@ def with_plan_options(command: Callable[..., R]) -> Callable[..., R]:
     return called
 
 
-def plan(defaults: RunSettings, given: Mapping[str, Any]) -> Plan:
-    """The plan that the settings and the flags make. Raises UsageError naming the wrong field."""
+def plan(
+    defaults: RunSettings, given: Mapping[str, Any], windows: Path, *, here: bool = True
+) -> Plan:
+    """The plan that the settings and the flags make, and the task where they say nothing.
+
+    `windows` and `here` are `placing.completed`'s. Raises UsageError naming the wrong field.
+    """
     from fedsight.federated.plan import Plan
 
-    known = {key: value for key, value in defaults.model_dump().items() if value is not None}
-    return Plan.of(known | {key: given[key] for key in KEYS if key in given})
+    asked = {key: given[key] for key in KEYS if key in given}
+    said = defaults.model_fields_set | asked.keys()
+    known = completed(defaults.model_dump() | asked, said, windows, here=here)
+    return Plan.of({key: value for key, value in known.items() if value is not None})
 
 
 def _parameter(option: PlanOption) -> inspect.Parameter:

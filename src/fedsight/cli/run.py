@@ -45,6 +45,8 @@ fedsight run --superlink 127.0.0.1:8000: on the nodes of a federation that is up
 
 fedsight run ./my-app --nodes 4 --set num-server-rounds=5: a Flower app, as it is
 
+fedsight run --task telemetry --data recorded: forecasts, of CSV files, one a node
+
 fedsight run --resume r-3fa9c01b: goes on from the last whole round of a run that was cut off
 
 fedsight run --exit --json | jq .final.accuracy: one JSON object on stdout
@@ -145,7 +147,8 @@ def _asked(
     if resume is None:
         if force:
             raise UsageError("--force says that a changed run may be resumed: it needs --resume")
-        return Asked(plan(settings.run, given), reach=reach)
+        here = reach.superlink is None
+        return Asked(plan(settings.run, given, settings.windows_folder, here=here), reach=reach)
     from fedsight.federated.plan import Plan
     from fedsight.federated.runs.checkpoint import Checkpoints, changes
 

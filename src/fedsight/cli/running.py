@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedsight.cli.attached import Collector, answers, complaints, log_file
 from fedsight.cli.kept import collector
+from fedsight.cli.placing import local_nodes
 from fedsight.cli.reach import Reach, linked
 from fedsight.cli.screen import Screen, planned, saved, summary
 from fedsight.config import Settings
@@ -86,7 +87,7 @@ class Running:
 
         federation = launched(
             self._settings,
-            self._plan.nodes,
+            local_nodes(self._plan),
             task=self._plan.task,
             tell=self._caution,
             meanwhile=meanwhile,

@@ -124,7 +124,8 @@ def _run(
     finally:
         importing.join()
     given = {"nodes": len(federation.names), "engine": "deployment"}
-    asked = plan(settings.run, given if task is None else given | {"task": task})
+    given |= {} if task is None else {"task": task}
+    asked = plan(settings.run, given, settings.windows_folder, here=False)
     running = Running(settings, Asked(asked, reach=Reach(federation.address)), screen)
     outcome = running.run(port, stay=True, on_end=lambda *_: None)
     return 0 if outcome.state in {"finished", "stopped"} else 1

@@ -19,9 +19,10 @@ class RunSettings(Section):
     nodes: int = Field(10, ge=1, description="a whole number of at least 1")
     rounds: int = Field(20, ge=1, description="a whole number of at least 1")
     fraction: float = Field(1.0, gt=0, le=1, description="a number above 0 and at most 1")
-    partition: Literal["iid", "dirichlet", "shards"] = Field(
-        "dirichlet", description="one of iid, dirichlet, shards"
+    partition: Literal["iid", "dirichlet", "shards", "own"] = Field(
+        "dirichlet", description="one of iid, dirichlet, shards, own"
     )
+    data: str = Field("", description="a folder with a CSV file for each node")
     alpha: float = Field(0.5, gt=0, allow_inf_nan=False, description="a number above 0")
     epochs: int = Field(5, ge=1, description="a whole number of at least 1")
     lr: float = Field(0.05, gt=0, allow_inf_nan=False, description="a number above 0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -81,9 +81,21 @@ class NodeRound:
     verdict: Verdict | None = None
 
 
+@dataclass(frozen=True)
+class Validation:
+    """What one node found of a model: over how many samples, and its figures by name."""
+
+    samples: int
+    figures: Mapping[str, float]
+
+
 @dataclass
 class RoundRecord:
-    """One round of a run, filled in as it goes."""
+    """One round of a run, filled in as it goes.
+
+    `figures` are the evaluation's beyond loss and accuracy; `validations` what each node found,
+    where nodes evaluate, and `unvalidated` why nodes that were asked did not.
+    """
 
     run: str
     round: int
@@ -95,6 +107,9 @@ class RoundRecord:
     train_loss: float | None = None
     accuracy: float | None = None
     loss: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    validations: dict[str, Validation] = field(default_factory=dict)
+    unvalidated: dict[str, str] = field(default_factory=dict)
     evaluation_down_bytes: int = 0
     evaluation_up_bytes: int = 0
 
@@ -119,6 +134,8 @@ class RoundRecord:
         return [node for node in self.nodes if node.status == "trained"]
 
 
+#: What names of figures that the task chose begin with: of a round, and of a node in it.
+EVALUATED, CLIENT_EVALUATED = "fl_eval_", "fl_client_eval_"
 #: Of so many nodes of a round it is told how their updates looked.
 MOST_JUDGED = 2000
 
@@ -161,12 +178,15 @@ def _all_figures(record: RoundRecord) -> Iterator[tuple[str | None, Figures]]:
         yield node.node, _node_figures(node, record)
     for node, verdict in _judged(record.nodes):
         yield node.node, _update_figures(verdict)
+    for name, found in record.validations.items():
+        yield name, _named_figures(CLIENT_EVALUATED, found.figures)
 
 
 def _round_figures(record: RoundRecord) -> Figures:
     trained = record.trained
     yield "fl_accuracy", record.accuracy
     yield "fl_eval_loss", record.loss
+    yield from _named_figures(EVALUATED, record.figures)
     yield "fl_train_loss", record.train_loss
     yield "fl_round_duration_seconds", record.seconds
     yield "fl_round_selected", len(record.nodes)
@@ -189,6 +209,12 @@ def _node_figures(node: NodeRound, record: RoundRecord) -> Figures:
     yield "fl_client_train_accuracy", node.train_accuracy
     yield "fl_client_payload_down_bytes", node.payload_down_bytes
     yield "fl_client_payload_up_bytes", node.payload_up_bytes
+
+
+def _named_figures(prefix: str, figures: Mapping[str, float]) -> Figures:
+    """Figures by names that the task gave them."""
+    for name, value in figures.items():
+        yield f"{prefix}{name}", value
 
 
 def _update_figures(verdict: Verdict) -> Figures:
@@ -233,6 +259,8 @@ def _events(record: RoundRecord) -> Iterator[Event]:
         if node.status != "trained":
             end = (node.turn or NO_TURN).end or record.ended
             yield event(end, _KIND[node.status], {"message": node.reason or "no reply"}, node.node)
+    for name, reason in record.unvalidated.items():
+        yield event(record.ended, "EVALUATION_FAILED", {"message": reason}, name)
     for node, verdict in _judged(record.nodes):
         if verdict.changed:
             kind = "UPDATE_SUSPECTED" if verdict.suspected else "UPDATE_CLEARED"

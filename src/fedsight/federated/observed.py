@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -16,6 +16,7 @@ from fedsight.federated.node import client
 from fedsight.federated.observation import NodeRound, Period, RoundRecord
 from fedsight.federated.rounds.engine import Evaluate
 from fedsight.federated.scrutiny import Scrutiny
+from fedsight.federated.validation import validation_of
 from fedsight.federated.wrapping import UPDATE_REJECTED, Refused, Wrapper
 
 #: The figures of the server's evaluation that a round keeps.
@@ -30,7 +31,8 @@ class Observed(Wrapper):
     filled in: a node that did not reply has no figures, and a grid that does not know when its
     nodes worked gives no spans for them. `name` says what people call a node, `lost` why a node
     of the round was waited for no longer. With `answered_only` a round's nodes are those that
-    answered in it, whenever they were asked. `scrutiny` looks at their updates.
+    answered in it, whenever they were asked. `scrutiny` looks at their updates. `figures` are what
+    nodes that evaluate may tell beside loss and accuracy.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Observed(Wrapper):
         lost: Callable[[], Mapping[int, str]] = dict,
         answered_only: bool = False,
         scrutiny: Scrutiny | None = None,
+        figures: Sequence[str] = (),
         now: Callable[[], int] | None = None,
     ) -> None:
         super().__init__(inner)
@@ -52,6 +55,7 @@ class Observed(Wrapper):
         self._lost = lost
         self._answered_only = answered_only
         self._scrutiny = scrutiny
+        self._figures = tuple(figures)
         self._now = now or Clock().now
         self._answered = 0
         self._timed: Timed | None = None
@@ -97,6 +101,44 @@ class Observed(Wrapper):
             self._note(reply)
             self._answered = self._now()
             yield reply
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> list[Message]:
+        started = self._now()
+        messages = list(self.inner.configure_evaluate(server_round, arrays, config, grid))
+        if self._record is not None and messages:
+            self._record.evaluate = Period(started, started)
+            sent = (codec.content_bytes(message.content) for message in messages)
+            self._record.evaluation_down_bytes = sum(sent)
+        return messages
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        answers = list(replies)
+        metrics = self.inner.aggregate_evaluate(server_round, answers)
+        record = self._record
+        if record is None or record.evaluate is None:
+            return metrics
+        for reply in answers:
+            self._note_validation(record, reply)
+        record.evaluate = Period(record.evaluate.start, self._now())
+        record.accuracy, record.loss = _number(metrics, ACCURACY), _number(metrics, LOSS)
+        names = set(metrics or {}) - {ACCURACY, LOSS}
+        found = {name: _number(metrics, name) for name in sorted(names)}
+        record.figures = {name: value for name, value in found.items() if value is not None}
+        return metrics
+
+    def _note_validation(self, record: RoundRecord, reply: Message) -> None:
+        name = self._name(reply.metadata.src_node_id)
+        if reply.has_content():
+            record.evaluation_up_bytes += codec.content_bytes(reply.content)
+        found = validation_of(reply, self._figures)
+        if isinstance(found, str):
+            record.unvalidated[name] = found
+        else:
+            record.validations[name] = found
 
     def evaluating(self, evaluate: Evaluate | None) -> Evaluate | None:
         """Time the server's evaluation; where it ends, the round ends."""

@@ -1,5 +1,27 @@
 """Workloads to train: one file each. `load` finds one by name or as `package.module:object`."""
 
-from fedsight.tasks.task import BUILT_IN, Dataset, Partition, Recipe, Scored, Task, load
+from fedsight.tasks.task import (
+    BUILT_IN,
+    Dataset,
+    Partition,
+    Placed,
+    Recipe,
+    Scored,
+    Task,
+    Validated,
+    defaults,
+    load,
+)
 
-__all__ = ["BUILT_IN", "Dataset", "Partition", "Recipe", "Scored", "Task", "load"]
+__all__ = [
+    "BUILT_IN",
+    "Dataset",
+    "Partition",
+    "Placed",
+    "Recipe",
+    "Scored",
+    "Task",
+    "Validated",
+    "defaults",
+    "load",
+]

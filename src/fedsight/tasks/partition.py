@@ -30,8 +30,13 @@ def split(labels: Indices, partition: Partition) -> list[Indices]:
         parts = iid(len(labels), count, rng)
     elif partition.scheme == "dirichlet":
         parts = dirichlet(labels, count, partition.alpha, rng)
-    else:
+    elif partition.scheme == "shards":
         parts = shards(labels, count, rng)
+    else:
+        raise UsageError(
+            f"partition {partition.scheme} is for tasks whose nodes have data of their own;"
+            " this one's is shared out: iid, dirichlet or shards"
+        )
     return [np.sort(part) for part in _none_empty(parts)]
 
 

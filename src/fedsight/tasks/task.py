@@ -13,11 +13,12 @@ import sys
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, runtime_checkable
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from fedsight.errors import UsageError, told
+
+if TYPE_CHECKING:
+    import torch
 
 #: Built-in workloads, by name.
 BUILT_IN: Mapping[str, str] = {
@@ -25,7 +26,13 @@ BUILT_IN: Mapping[str, str] = {
     "digits": "fedsight.tasks.digits:DIGITS",
 }
 
-Scheme = Literal["iid", "dirichlet", "shards"]
+#: How a run trains a built-in task where neither flags nor settings say, by the plan's keys. They
+#: stand here so that nothing heavy is imported to know them; a task of one's own has `defaults`.
+DEFAULTS: Mapping[str, Mapping[str, float | int | str]] = {
+    "telemetry": {"rounds": 50, "epochs": 2, "lr": 0.01, "batch_size": 64, "partition": "own"},
+}
+
+Scheme = Literal["iid", "dirichlet", "shards", "own"]
 
 #: A node's data: whatever the task's own `train` and `evaluate` understand, with a length.
 Dataset = Sized
@@ -33,18 +40,24 @@ Dataset = Sized
 
 @dataclass(frozen=True)
 class Partition:
-    """Which part of the pooled data is one node's: part `index` of `count`, drawn from `seed`."""
+    """Which part of the pooled data is one node's: part `index` of `count`, drawn from `seed`.
+
+    Of a task whose nodes have data of their own (`Placed`) it is what lies in `source` under the
+    name `node`.
+    """
 
     index: int
     count: int
     scheme: Scheme = "iid"
     alpha: float = 0.5
     seed: int = 0
+    node: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one node trains in one round: local epochs, SGD learning rate, momentum, batch size."""
+    """How one node trains in one round: local epochs, learning rate, momentum, batch size."""
 
     epochs: int = 5
     lr: float = 0.05
@@ -105,6 +118,44 @@ class Scored(Task, Protocol):
         `model` maps inputs (n, ...) to outputs (n, ...). One sample's loss depends on no other's:
         the samples may be of different nodes.
         """
+
+
+@runtime_checkable
+class Placed(Task, Protocol):
+    """A task that ships no data: each node has its own, under the node's name; optional."""
+
+    def nodes(self, source: str) -> Mapping[str, str]:
+        """The names of the nodes whose data lies in `source`, in order, and where each one's does.
+
+        `source` is what `--data` says, or the folder of windows. A node in a process of its own is
+        told its own place alone. Raises UsageError where there is none, or where one of them is no
+        node's name.
+        """
+
+
+@runtime_checkable
+class Validated(Task, Protocol):
+    """A task whose global model is evaluated on the nodes, on data that they do not train on.
+
+    Optional; the server needs no data then. Each round every node answers with what `evaluate`
+    finds on its own `validation`; the means over all nodes, weighted by samples, are the round's
+    loss, its accuracy if nodes have one, and its `figures`.
+    """
+
+    figures: tuple[str, ...]
+
+    def validation(self, data: Any) -> Any:
+        """The part of a node's data that it validates on (a `Dataset`)."""
+
+
+def defaults(name: str) -> Mapping[str, Any]:
+    """How a run of that task trains where neither flags nor settings say, by the plan's keys.
+
+    Raises UsageError where there is no such task.
+    """
+    if name in BUILT_IN or not _PATH.fullmatch(name):
+        return DEFAULTS.get(name, {})
+    return dict(getattr(load(name), "defaults", {}))
 
 
 def load(name: str) -> Task:

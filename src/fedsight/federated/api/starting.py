@@ -172,6 +172,8 @@ def _check_key(key: str, value: Scalar, field: str) -> None:
         raise BadFieldError(field, f"must be {_CALLED[kind]}, got {value!r}")
     if key == "weighting" and ":" in str(value):
         raise BadFieldError(field, "a function is named on the server's command line, not here")
+    if key == "data" and value is not None:
+        raise BadFieldError(field, "a path is named on the server's command line, not here")
 
 
 _CALLED = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}

@@ -52,12 +52,16 @@ class Site:
     context: Context
 
 
-def sites(count: int, run_config: dict[str, bool | float | int | str]) -> list[Site]:
-    """`count` nodes called client-0, client-1, ..., one a partition."""
+def sites(
+    nodes: int | Sequence[str], run_config: dict[str, bool | float | int | str]
+) -> list[Site]:
+    """One node a partition: so many, called client-0, client-1, ..., or those called so."""
+    names = [f"client-{at}" for at in range(nodes)] if isinstance(nodes, int) else list(nodes)
+    count = len(names)
     return [
         Site(
             _FIRST_NODE_ID + index,
-            f"client-{index}",
+            name,
             Context(
                 run_id=_RUN_ID,
                 node_id=_FIRST_NODE_ID + index,
@@ -66,7 +70,7 @@ def sites(count: int, run_config: dict[str, bool | float | int | str]) -> list[S
                 run_config=run_config,
             ),
         )
-        for index in range(count)
+        for index, name in enumerate(names)
     ]
 
 

@@ -13,10 +13,11 @@ from fedsight.federated.engines.cohort import UNFIT_ERRORS, Cohort
 from fedsight.federated.engines.local_grid import LocalGrid, sites
 from fedsight.federated.flat import FlatModel, Vector
 from fedsight.federated.node.client import LocalTrainer, Trainer, client_app, stream
+from fedsight.federated.node.place import Place
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.plan import COHORT, LOOP, SIMULATION, Plan
 from fedsight.federated.runs.conductor import Conductor
-from fedsight.tasks import Recipe, Task
+from fedsight.tasks import Placed, Recipe, Task
 
 _INITIAL_WEIGHTS = 0
 
@@ -39,15 +40,23 @@ class Simulation:
         self.task = task
         self.model = initial_model(plan, task)
         shared = initial_model(plan, task)
-        nodes = sites(plan.nodes, plan.config())
-        trainers = {site.node_id: Trainer(task, plan, shared, at) for at, site in enumerate(nodes)}
+        sources = node_sources(plan, task)
+        nodes = sites(list(sources) or plan.nodes, plan.config())
+        trainers = {
+            site.node_id: Trainer(
+                task, plan, shared, at, Place(site.name, sources.get(site.name, ""))
+            )
+            for at, site in enumerate(nodes)
+        }
         for trainer in trainers.values():
             _load_data(trainer)
         self._cohort, self._doubts = _cohort(plan, task, shared, trainers)
         members: Mapping[int, LocalTrainer] = trainers
         if self._cohort is not None:
             members = {node_id: self._cohort.member(node_id) for node_id in trainers}
-        app = client_app(lambda context: members[context.node_id])
+        app = client_app(
+            lambda context: members[context.node_id], lambda context: trainers[context.node_id]
+        )
         self.grid = LocalGrid(app, nodes, ahead=self._cohort)
         self.names = [site.name for site in nodes]
 
@@ -73,6 +82,22 @@ class Simulation:
         """Why nodes do not train as the plan asks, or had better not; since this was last asked."""
         found, self._doubts = self._doubts, []
         return found if self._cohort is None else found + self._cohort.doubts()
+
+
+def node_sources(plan: Plan, task: Task) -> dict[str, str]:
+    """Where the plan's nodes find their data, by name, where they have data of their own.
+
+    Empty where they have not. Raises UsageError where there is data of fewer nodes than the plan
+    wants.
+    """
+    if not isinstance(task, Placed):
+        return {}
+    found = task.nodes(plan.data)
+    if plan.nodes > len(found):
+        raise UsageError(
+            f"nodes is {plan.nodes}, but {plan.data} has data of {len(found)}: {', '.join(found)}"
+        )
+    return dict(list(found.items())[: plan.nodes])
 
 
 def initial_model(plan: Plan, task: Task) -> FlatModel:

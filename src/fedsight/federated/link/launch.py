@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -84,7 +84,7 @@ def _text(path: Path | None) -> str | None:
 @contextmanager
 def launched(
     settings: Settings,
-    nodes: int,
+    nodes: int | Mapping[str, str],
     *,
     task: str | None = None,
     port: int = 0,
@@ -97,6 +97,9 @@ def launched(
 ) -> Iterator[Federation]:
     """A federation of `nodes` nodes called client-0, client-1, ..., ended at the end.
 
+    Given names and where each node's own data lies, its nodes are called so, and each is told of
+    its own data alone.
+
     It is there as soon as the SuperLink's port is open, while its processes still start. `task`
     is imported ahead, and is the only one beside fedsight's own that nodes load; `apps` lets them
     run apps that are not fedsight's own, `again` starts what dies anew, `database` keeps the
@@ -106,11 +109,12 @@ def launched(
     has been started. Port 0: any free one.
     Raises FedsightError where the port is taken, or where it cannot be started.
     """
-    names = tuple(f"client-{part}" for part in range(nodes))
+    named = {f"client-{part}": "" for part in range(nodes)} if isinstance(nodes, int) else nodes
     plan = LocalPlan(
         data=str(settings.data),
         level=settings.log.level,
-        names=names,
+        names=tuple(named),
+        sources=tuple(named.values()),
         port=port,
         task=task,
         database=None if database is None else str(database),

@@ -40,6 +40,7 @@ class LocalPlan:
     level: str
     names: tuple[str, ...]
     port: int
+    sources: tuple[str, ...] = ()
     task: str | None = None
     database: str | None = None
     apps: bool = False
@@ -67,7 +68,7 @@ def main() -> None:
     said = json.loads(sys.stdin.readline() or "null")
     if said is None:
         return
-    plan = LocalPlan(**{**said, "names": tuple(said["names"])})
+    plan = LocalPlan(**{**said, "names": tuple(said["names"]), "sources": tuple(said["sources"])})
     try:
         listener = listening(LOOPBACK, plan.port)
     except FedsightError as error:
@@ -148,6 +149,7 @@ def _node(plan: LocalPlan, listener: socket.socket, part: int, memory: Path) -> 
         partition=part,
         partitions=len(plan.names),
         apps=plan.apps,
+        source=Path(plan.sources[part]) if any(plan.sources) else None,
         tasks=() if plan.task is None else (plan.task,),
     )
     who = identity.fresh()
@@ -163,14 +165,14 @@ def _import(task: str | None) -> None:
     """Have everything that a node needs for its first round, the data of a task of ours, too."""
     import torch
 
-    from fedsight.tasks import BUILT_IN, Partition, load
+    from fedsight.tasks import BUILT_IN, Partition, Placed, load
 
     torch.set_num_threads(1)
     weight = torch.nn.Parameter(torch.zeros(1))
     torch.optim.SGD([weight]).step()  # imports a second's worth of torch when it is first used
     if task is not None:
         found = load(task)
-        if task in BUILT_IN:
+        if task in BUILT_IN and not isinstance(found, Placed):
             found.data(Partition(0, 1, "iid", 1.0, 0))
 
 

@@ -26,6 +26,7 @@ from fedsight.federated.link.identity import Identity
 from fedsight.federated.link.node import Node
 from fedsight.federated.node import introduction
 from fedsight.federated.node.allowed import allow, tasks_of
+from fedsight.federated.node.place import settle
 
 WARM = "warm"
 #: What is on its way when a node is told to end gets so long.
@@ -41,7 +42,10 @@ _RESERVED = {
 
 @dataclass(frozen=True)
 class NodeOptions:
-    """All that makes a node; see `fedsight node --help`. Raises UsageError at construction."""
+    """All that makes a node; see `fedsight node --help`. Raises UsageError at construction.
+
+    `source` is where the node's own data lies, for tasks whose nodes have such.
+    """
 
     superlink: Address
     name: str
@@ -55,6 +59,7 @@ class NodeOptions:
     insecure: bool = False
     apps: bool = False
     tasks: tuple[str, ...] = ()
+    source: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.partition is None) != (self.partitions is None):
@@ -128,6 +133,7 @@ def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None
     key file's, or the name's own.
     """
     allow(options.tasks)
+    settle(options.source, options.data / "personal" / options.name)
     _prepare()
     options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:

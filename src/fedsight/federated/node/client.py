@@ -21,17 +21,18 @@ from fedsight.federated.flat import FlatModel, Vector
 from fedsight.federated.node.allowed import refuse_unless_allowed
 from fedsight.federated.node.assignment import Assignment
 from fedsight.federated.node.gradients import AddedGradients
-from fedsight.federated.node.introduction import introduce
+from fedsight.federated.node.introduction import NAME, PARTITION, PARTITIONS, introduce
+from fedsight.federated.node.place import NOWHERE, Place, settled
+from fedsight.federated.node.validating import METRICS as METRICS
+from fedsight.federated.node.validating import NUM_EXAMPLES as NUM_EXAMPLES
+from fedsight.federated.node.validating import Validator, answer_validation, validated
 from fedsight.federated.plan import Plan
-from fedsight.tasks import Partition, Recipe, Task, load
+from fedsight.tasks import Partition, Placed, Recipe, Task, load
 from fedsight.tasks.task import Scheme
 
-METRICS = "metrics"
 CONFIG = "config"
 ROUND = "server-round"
 
-#: Flower's own name for the weight of an update.
-NUM_EXAMPLES = "num-examples"
 TRAIN_LOSS = "train-loss"
 TRAIN_ACCURACY = "train-accuracy"
 TRAIN_SECONDS = "train-seconds"
@@ -59,16 +60,25 @@ class LocalTrainer(Protocol):
 
 
 class Trainer:
-    """Trains one node's partition; many trainers in one process may share a model."""
+    """Trains one node's data; many trainers in one process may share a model."""
 
-    def __init__(self, task: Task, plan: Plan, model: FlatModel, partition: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        plan: Plan,
+        model: FlatModel,
+        partition: int,
+        place: Place = NOWHERE,
+    ) -> None:
         self._task = task
         self._seed = plan.seed
         self._model = model
         self._index = partition
         self._recipe = Recipe(plan.epochs, plan.lr, plan.momentum, plan.batch_size)
         scheme = cast(Scheme, plan.partition)
-        self._partition = Partition(partition, plan.nodes, scheme, plan.alpha, plan.seed)
+        self._partition = Partition(
+            partition, plan.nodes, scheme, plan.alpha, plan.seed, place.node, place.source
+        )
         self._data: Any = None
         self._rng = torch.Generator()
 
@@ -110,6 +120,11 @@ class Trainer:
             figures |= {LOCAL_STEPS: steps, LOCAL_RATE: rate, ROUND: assignment.round}
         return update, figures
 
+    def validate(self, vector: Vector) -> dict[str, float | int]:
+        """See `Validator`."""
+        self.prepare()
+        return validated(self._task, self._model, self._data, vector)
+
     def _fit(self) -> dict[str, float | int]:
         """Let the task train the model as it is loaded; what was measured."""
         started, cpu_started = time.perf_counter(), _cpu_seconds()
@@ -141,9 +156,15 @@ def assigned(message: Message) -> Assignment:
     )
 
 
-def client_app(trainer_of: Callable[[Context], LocalTrainer]) -> ClientApp:
-    """A ClientApp that answers `train` messages with the trainer of the node they came to."""
+def client_app(
+    trainer_of: Callable[[Context], LocalTrainer],
+    validator_of: Callable[[Context], Validator] | None = None,
+) -> ClientApp:
+    """A ClientApp that answers `train` messages with the trainer of the node they came to, and
+    `evaluate` messages with its validator."""
     app = ClientApp()
+    if validator_of is not None:
+        answer_validation(app, validator_of)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
@@ -168,10 +189,14 @@ def _cpu_seconds() -> float:
 
 
 @lru_cache(maxsize=1)
-def _only_trainer(plan: Plan, partition: int) -> Trainer:
-    """A node process has one partition; its task, model and data stay warm between messages."""
+def _only_trainer(plan: Plan, partition: int, place: Place, run: int) -> Trainer:
+    """A node process has one partition; its task, model and data stay warm between messages.
+
+    Data of the node's own is read anew for each `run`; 0: the data is the same for all.
+    """
     task = load(plan.task)
-    trainer = _warm[""] = Trainer(task, plan, FlatModel(task.model(plan.seed)), partition)
+    model = FlatModel(task.model(plan.seed))
+    trainer = _warm[""] = Trainer(task, plan, model, partition, place)
     return trainer
 
 
@@ -188,14 +213,22 @@ def _samples() -> int | None:
 def _trainer_of_node(context: Context) -> Trainer:
     plan, node = Plan.of(context.run_config), context.node_config
     refuse_unless_allowed(plan.task)
-    if "partition-id" not in node:
+    place = settled(str(node.get(NAME, "")))
+    own = isinstance(load(plan.task), Placed)
+    if PARTITION not in node and not own:
         raise FedsightError(
             f"this node has no part of task {plan.task}'s data: start it with --partition I --of N"
         )
-    parts = int(cast(int, node.get("num-partitions", plan.nodes)))
-    return _only_trainer(replace(plan, nodes=parts), int(cast(int, node["partition-id"])))
+    parts = int(cast(int, node.get(PARTITIONS, plan.nodes)))
+    part = int(cast(int, node[PARTITION])) if PARTITION in node else _numbered(place.node)
+    return _only_trainer(replace(plan, nodes=parts), part, place, context.run_id if own else 0)
+
+
+def _numbered(name: str) -> int:
+    """The number by which a node without a part of the data draws: its name's own."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little")
 
 
 #: The ClientApp of a node in a process of its own.
-app = client_app(_trainer_of_node)
+app = client_app(_trainer_of_node, _trainer_of_node)
 introduce(app, _samples)

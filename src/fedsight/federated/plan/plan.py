@@ -14,7 +14,7 @@ from fedsight.federated.plan.scrutiny import ScrutinyPlan
 from fedsight.federated.plan.selection import SelectionPlan
 
 ENGINES = (SIMULATION, DEPLOYMENT) = ("simulation", "deployment")
-SCHEMES = ("iid", "dirichlet", "shards")
+SCHEMES = ("iid", "dirichlet", "shards", "own")
 #: How the simulated nodes of a round train: one after the other, or all at once.
 LOCAL = (LOOP, COHORT) = ("loop", "cohort")
 
@@ -42,7 +42,8 @@ class Plan:
     """One run: the task, its nodes and how they share the data, and how each round trains.
 
     `fraction` of the nodes train each round; `epochs`, `lr`, `momentum` and `batch_size` are each
-    node's local SGD. `local` is how simulated nodes train: in turn, or all at once.
+    node's local training. `local` is how simulated nodes train: in turn, or all at once. `data` is
+    where simulated nodes have data of their own; a node elsewhere knows its own place.
     Raises UsageError naming the field, its value and what is allowed.
     """
 
@@ -59,6 +60,7 @@ class Plan:
     batch_size: int = 32
     seed: int = 0
     local: str = "loop"
+    data: str = ""
     algorithm: AlgorithmPlan = field(default_factory=AlgorithmPlan)
     selection: SelectionPlan = field(default_factory=SelectionPlan)
     closing: RoundPlan = field(default_factory=RoundPlan)

@@ -54,6 +54,10 @@ class BufferedEngine(Engine):
         super().__init__(*given, **named)
         self._training: dict[str, _Asked] = {}
 
+    @property
+    def busy(self) -> set[int]:
+        return super().busy | {one.node_id for one in self._training.values()}
+
     def _forget(self) -> None:
         super()._forget()
         self._training.clear()

@@ -165,6 +165,11 @@ class Engine:
         self._empty = cast(int, state.facts["empty"])
         self._accuracies = list(cast("list[float]", state.facts["accuracies"]))
 
+    @property
+    def busy(self) -> set[int]:
+        """Nodes that still owe an answer."""
+        return self._late.busy
+
     def _pass_gate(self) -> None:
         def paused(reason: str) -> None:
             self.progress.begin("paused", reason)

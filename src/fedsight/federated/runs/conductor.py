@@ -8,10 +8,12 @@ from typing import Protocol
 
 from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
 
 from fedsight.errors import FedsightError
 from fedsight.federated import algorithms, codec
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.fleet import Fleet, NodeView
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.observed import Observed
 from fedsight.federated.plan import ASYNC, DEPLOYMENT, Plan, RoundPlan
@@ -22,10 +24,11 @@ from fedsight.federated.rounds.muster import Muster, Say
 from fedsight.federated.rounds.watchdog import listed
 from fedsight.federated.runs.state import State, Stateful, joined, part
 from fedsight.federated.scrutiny import Scrutiny
-from fedsight.federated.selection import Choice, Selected, selector
+from fedsight.federated.selection import Choice, Selected, eligible, selector
 from fedsight.federated.server import held_out_evaluation
+from fedsight.federated.validation import ValidatedOnNodes
 from fedsight.federated.wrapping import Checked
-from fedsight.tasks import Task
+from fedsight.tasks import Task, Validated
 
 #: What a round over a network may take where the plan does not say.
 DEPLOYED_SECONDS = 300.0
@@ -112,14 +115,21 @@ class Conductor:
         self._on_record = on_record
         self._on_choice = on_choice
         self._lasting = muster is None
+        self._muster = muster
+        task = stage.task
+        figures = task.figures if isinstance(task, Validated) else ()
+        strategy: Strategy = Selected(self._algorithm, self._selector, self._chosen)
+        if isinstance(task, Validated):
+            strategy = ValidatedOnNodes(strategy, figures, self._validators)
         observed = Observed(
-            Selected(self._algorithm, self._selector, self._chosen),
+            strategy,
             run_id,
             self._note,
             name=stage.name,
             lost=lambda: self.engine.exchanges.lost,
             answered_only=asynchronous,
             scrutiny=self._scrutiny,
+            figures=figures,
         )
         self._strategy = Checked(observed, self._unwanted)
 
@@ -129,6 +139,17 @@ class Conductor:
         if not choice.nodes and self._lasting:
             why = listed(tuple(dict.fromkeys(choice.reasons.values())), most=3)
             raise FedsightError(f"no node may train: {why or 'none has the names in `only`'}")
+
+    def _validators(self) -> list[int]:
+        """The nodes that are there, may train, and are not busy with something else."""
+        if self._muster is not None:
+            nodes = self._muster.nodes()
+        elif isinstance(self._stage.grid, Fleet):
+            nodes = self._stage.grid.nodes()
+        else:
+            nodes = [NodeView(one, str(one)) for one in self._stage.grid.get_node_ids()]
+        able, busy = eligible(self._plan.selection, nodes)[0], self.engine.busy
+        return [node.node_id for node in able if node.node_id not in busy]
 
     def _unwanted(self, node_id: int) -> str | None:
         """Why no update of that node is wanted, where the plan leaves suspects out."""

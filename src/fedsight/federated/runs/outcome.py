@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from fedsight.federated.observation import RoundRecord
@@ -23,7 +23,8 @@ _ENDINGS: Mapping[State, Ending] = {
 
 @dataclass(frozen=True)
 class RoundReport:
-    """What is told of a round as it ends. `failures` are lines "client-3: what it said"."""
+    """What is told of a round as it ends. `failures` are lines "client-3: what it said"; `figures`
+    are the evaluation's beyond loss and accuracy."""
 
     round: int
     rounds: int
@@ -34,6 +35,7 @@ class RoundReport:
     selected: int
     failures: tuple[str, ...]
     payload_bytes: int
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def end(grid: object, outcome: Outcome) -> None:
 
 def reported(record: RoundRecord, rounds: int, payload_bytes: int) -> RoundReport:
     """What is told of `record`, of a run of `rounds` rounds."""
-    failed = [node for node in record.nodes if node.status != "trained"]
+    failed = [(node.node, node.reason) for node in record.nodes if node.status != "trained"]
+    failed += [(node, f"did not validate: {why}") for node, why in record.unvalidated.items()]
     return RoundReport(
         round=record.round,
         rounds=rounds,
@@ -77,6 +80,7 @@ def reported(record: RoundRecord, rounds: int, payload_bytes: int) -> RoundRepor
         accuracy=record.accuracy,
         participants=len(record.trained),
         selected=len(record.nodes),
-        failures=tuple(f"{node.node}: {node.reason or 'no reply'}" for node in failed),
+        failures=tuple(f"{node}: {reason or 'no reply'}" for node, reason in failed),
         payload_bytes=payload_bytes,
+        figures=record.figures,
     )

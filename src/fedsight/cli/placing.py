@@ -1,0 +1,67 @@
+"""Runs of tasks that bring what they are trained by, and whose nodes have data of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from fedsight.federated.plan import Plan
+
+#: The partition of a task whose nodes have data of their own: nothing is shared out.
+OWN = "own"
+
+
+def completed(
+    known: Mapping[str, Any], said: Collection[str], windows: Path, *, here: bool = True
+) -> dict[str, Any]:
+    """The plan's keys as the task wants them where nobody said anything (`said`: where one did).
+
+    Of nodes with data of their own there are as many as there is data of, where they are `here`
+    and not behind a SuperLink that is up; without `data` they read `windows`. Raises UsageError
+    where the task is none, or where keys do not fit it.
+    """
+    from fedsight.tasks import defaults
+
+    own = defaults(str(known["task"]))
+    unknown = sorted(set(own) - set(known))
+    if unknown:
+        raise UsageError(f"task {known['task']!r} has defaults for {unknown[0]}, no key of a plan")
+    found = {**known, **{key: value for key, value in own.items() if key not in said}}
+    if found["partition"] != OWN:
+        if found["data"] and "data" in said:
+            raise UsageError(
+                f"data is {found['data']}, but task {found['task']} shares its own data out;"
+                " leave it out, or choose a task whose nodes have data, such as telemetry"
+            )
+        return found
+    found["data"] = str(Path(found["data"] or windows).expanduser().absolute())
+    if here and "nodes" not in said:
+        found["nodes"] = len(_nodes(found["task"], found["data"]))
+    return found
+
+
+def local_nodes(plan: Plan) -> int | dict[str, str]:
+    """How many nodes a federation on this machine has; with data of their own, what they are called
+    and where each finds it. Raises UsageError where there is data of fewer."""
+    if plan.partition != OWN:
+        return plan.nodes
+    from fedsight.federated.engines.simulated import node_sources
+    from fedsight.tasks import load
+
+    return node_sources(plan, load(plan.task)) or plan.nodes
+
+
+def _nodes(task: str, source: str) -> Mapping[str, str]:
+    from fedsight.tasks import Placed, load
+
+    found = load(task)
+    if not isinstance(found, Placed):
+        raise UsageError(
+            f"partition {OWN} needs a task whose nodes have data of their own; {task}'s have not:"
+            " choose iid, dirichlet or shards"
+        )
+    return found.nodes(source)
