@@ -18,12 +18,17 @@ from fedsight.telemetry.windows.rules import (
 def opened(settings: WindowSettings, folder: Path) -> Windows:
     """The windows that are set, those on disk in `folder`; for writers and readers alike.
 
-    Raises WindowError where dataClay is wanted and away, MissingExtraError where not installed.
+    Raises MissingExtraError where dataClay is set and not installed.
     """
     interval_ns = round(settings.interval_seconds * 1e9)
+    local = LocalWindows(folder, settings.max_rows, interval_ns, max_nodes=settings.max_nodes)
     if settings.store == "local":
-        return LocalWindows(folder, settings.max_rows, interval_ns, max_nodes=settings.max_nodes)
-    raise NotImplementedError
+        return local
+    # DataClay sets up a whole runtime when it is imported, and may not be installed.
+    from fedsight.telemetry.windows.dataclay_windows import DataClayWindows
+
+    host, port = settings.dataclay_host, settings.dataclay_port
+    return DataClayWindows(host, port, local, settings.dataclay_seconds)
 
 
 def configured(settings: WindowSettings) -> BridgeConfiguration:
