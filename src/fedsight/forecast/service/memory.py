@@ -1,0 +1,145 @@
+"""What a forecaster remembers of nodes: what waits for its rows, sums of errors, corrections."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from fedsight.forecast.service import drift, scoring
+from fedsight.forecast.service.correcting import Corrections
+from fedsight.forecast.service.drift import Drift
+from fedsight.forecast.service.options import ForecastOptions
+from fedsight.forecast.service.predictor import Foretold, Known, Loaded
+from fedsight.forecast.service.scoring import SUMS, Array, Foreseen, Score
+from fedsight.forecast.service.state import NodeState, StateFile
+
+#: Errors are summed in stretches of so long.
+BUCKET_NS = 600 * 10**9
+#: Forecasts of one node that wait for their rows, at the most; the oldest are given up.
+MOST_WAITING = 500
+
+
+@dataclass
+class Scored:
+    """What one pass scored: `loss` is summed over `count` scores; `changed` sums by node, start."""
+
+    loss: float = 0.0
+    count: int = 0
+    changed: set[tuple[str, int]] = field(default_factory=set)
+
+
+class Memory:
+    """What is remembered, for one model version after another; on disk after each `keep`.
+
+    One thread changes it, holding `lock` where another may read sums.
+    """
+
+    def __init__(self, options: ForecastOptions, state: StateFile, step: int) -> None:
+        self.lock = threading.Lock()
+        self.nodes: dict[str, NodeState] = {}
+        self.drift = Drift("")
+        self.horizons: tuple[int, ...] = ()
+        self._options = options
+        self._state = state
+        self._step = step
+        self._signature: bytes | None = None
+
+    def use(self, loaded: Loaded) -> None:
+        """Go on with this version. All is forgotten where it foresees something else."""
+        shape = loaded.shape
+        signature = msgspec.json.encode((shape.metrics, shape.horizon, shape.quantiles, self._step))
+        if self._signature is None and self._state.fact("signature") == signature:
+            self.nodes, self.drift = self._state.read(), self._kept_drift()
+        elif self._signature != signature:
+            self._state.forget()
+            self.nodes = {}
+        self._signature = signature
+        self.horizons = scoring.grid(shape.horizon)
+        self._steps = np.array(self.horizons, np.int64)
+        self._levels = np.array(shape.quantiles)
+        self._middle = shape.quantiles.index(0.5)
+        self._corrections = Corrections(shape, self.horizons)
+        if self.drift.version != loaded.version:
+            self.drift = Drift(loaded.version)
+
+    def _kept_drift(self) -> Drift:
+        kept = self._state.fact("drift")
+        return Drift("") if kept is None else msgspec.json.decode(kept, type=Drift)
+
+    def score(self, one: Known, now: int, found: Scored) -> Iterator[tuple[int, Score]]:
+        """Score what waits for these rows, each with its horizon; give up what is too old."""
+        state = self.nodes.setdefault(one.node, NodeState())
+        oldest = now - int(self._options.grace * 1e9)
+        waiting = []
+        for each in state.waiting[-MOST_WAITING:]:
+            scores = list(scoring.scored(each, self._steps, self._middle, one.times, one.values))
+            for score in scores:
+                self._count(one.node, state, score, found)
+                yield self.horizons[score.at], score
+            left = scoring.after(each, self._steps, scores, oldest)
+            if left is not None:
+                waiting.append(left)
+        state.waiting = waiting
+
+    def _count(self, node: str, state: NodeState, score: Score, found: Scored) -> None:
+        start = score.time // BUCKET_NS * BUCKET_NS
+        if start not in state.sums:
+            state.sums[start] = np.zeros((len(self.horizons), len(score.actual), SUMS))
+        scoring.add(state.sums[start], score, self._levels)
+        found.changed.add((node, start))
+        found.loss += float(scoring.losses(score, self._levels).sum())
+        found.count += len(score.actual)
+        state.correction = self._corrections.learned(state.correction, score)
+
+    def told(self, one: Known, foretold: Foretold) -> Array:
+        """The forecast with its intervals corrected; it now waits for its rows."""
+        state = self.nodes.setdefault(one.node, NodeState())
+        values = self._corrections.told(state.correction, foretold.values)
+        at = self._steps - 1
+        last, median = scoring.baselines(one.values)
+        if state.waiting and state.waiting[-1].origin == one.times[-1]:
+            state.waiting.pop()  # made before a restart, or by the version before
+        state.waiting.append(
+            Foreseen(
+                int(one.times[-1]),
+                one.step,
+                foretold.values[at],
+                values[at],
+                last,
+                median,
+                foretold.sd,
+                np.ones(len(at), bool),
+            )
+        )
+        return values
+
+    def drifts(self, found: Scored) -> bool:
+        """Remember what a pass scored; returns whether drift began."""
+        rule = self._options.drift
+        self.drift, began = drift.drifted(self.drift, found.loss, found.count, rule)
+        return began
+
+    def keep(self, now: int, changed: set[tuple[str, int]]) -> None:
+        """Put all on disk, and let go of sums that are older than the period."""
+        oldest = now - int(self._options.period * 1e9) - BUCKET_NS
+        with self.lock:
+            for node in self.nodes.values():
+                node.sums = {at: sums for at, sums in node.sums.items() if at >= oldest}
+        changed = {(node, at) for node, at in changed if at in self.nodes[node].sums}
+        facts = {"signature": self._signature or b"", "drift": msgspec.json.encode(self.drift)}
+        self._state.write(self.nodes, changed, facts, oldest)
+
+    def sums(self, now: int, node: str | None = None) -> dict[str, Array]:
+        """Sums (scored horizons, metrics, SUMS) over the period until `now`, of one node or of all;
+        a node without scores is not among them."""
+        oldest = now - int(self._options.period * 1e9)
+        with self.lock:
+            return {
+                name: np.sum([sums for at, sums in one.sums.items() if at >= oldest], axis=0)
+                for name, one in self.nodes.items()
+                if node in (None, name) and any(at >= oldest for at in one.sums)
+            }

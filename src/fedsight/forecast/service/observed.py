@@ -1,0 +1,55 @@
+"""From a node's window to the rows that a model can go on from, or why there are none yet. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from msgspec import Struct
+
+from fedsight.forecast.service.predictor import Known
+from fedsight.forecast.service.scoring import Array
+from fedsight.telemetry.windows import with_gaps
+
+Standing = Literal["unreadable", "no_metric", "few_rows", "gap", "constant"]
+
+
+class Lacks(Struct, frozen=True):
+    """Why nothing is foreseen of a node: `rows` without a gap up to the last one, of `wanted`."""
+
+    standing: Standing
+    message: str
+    rows: int
+    wanted: int
+
+
+def known(
+    node: str, window: pd.DataFrame, metrics: tuple[str, ...], step: int, wanted: int
+) -> Known | Lacks:
+    """The rows of these metrics at equal steps up to the last whole one, a gap as NaN."""
+    missing = [metric for metric in metrics if metric not in window]
+    if missing:
+        there = ", ".join(map(str, window.columns)) or "none"
+        message = f"{node} has no {', '.join(missing)}; its columns are {there}"
+        return Lacks("no_metric", message, 0, wanted)
+    whole = with_gaps(window[list(metrics)].dropna(), step)
+    return Known(node, whole.index.to_numpy(np.int64), whole.to_numpy(float), step)
+
+
+def lacks(one: Known, wanted: int) -> Lacks | None:
+    """What these rows lack for a forecast; None where nothing does."""
+    rows = _since_gap(one.values)
+    if rows >= wanted:
+        return None
+    if rows == len(one.values):
+        message = f"{one.node} has {rows} rows, a forecast needs {wanted}"
+        return Lacks("few_rows", message, rows, wanted)
+    message = f"{one.node} has {rows} rows since a gap, a forecast needs {wanted} without one"
+    return Lacks("gap", message, rows, wanted)
+
+
+def _since_gap(values: Array) -> int:
+    """Rows after the last one that is not whole."""
+    broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    return len(values) - (int(broken[-1]) + 1 if len(broken) else 0)
