@@ -1,0 +1,238 @@
+"""The engine: a request in, a decision out. Pure; nothing is allowed that could not be judged.
+
+It asks Cedar with handles that were parsed once: for each action the rules that can decide about
+it, and for each party the entities as they were last seen. A decision is never remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import cedarpy
+
+from fedsight.policy.decision import Decision, Ruling
+from fedsight.policy.entities import FEDERATION, OPERATOR, Entities, encoded, misfit, uid
+from fedsight.policy.obligations import Obligation, settled
+from fedsight.policy.request import Request
+from fedsight.policy.ruleset import RuleSet, parsed
+
+#: So many parties' parsed entities are kept: those that were judged last.
+MOST_KEPT = 20_000
+#: So many clients share one handle in a batch: the parsing is shared, and a change costs one.
+_CHUNK = 100
+
+
+class Engine:
+    """Judges requests by one policy set.
+
+    With `observe` everything is allowed, and each decision that would have been a refusal says so
+    (`Decision.observed`): for watching a new policy before it is enforced.
+    """
+
+    def __init__(self, ruleset: RuleSet, *, observe: bool = False) -> None:
+        self.ruleset = ruleset
+        self.observe = observe
+        self._entities = Entities(ruleset.schema, ruleset.federation)
+        self._schema = ruleset.schema.handle
+        self._actions = {action: uid("Action", action) for action in ruleset.actions}
+        self._slices: dict[tuple[str, str, str], cedarpy.PolicySet] = {}
+        self._rulings = {one.id: Ruling(one.id, one.effect, one.reason) for one in ruleset.rules}
+        self._obligations: Mapping[str, tuple[Obligation, ...]] = {
+            one.id: one.obligations for one in ruleset.rules if one.obligations
+        }
+        home = self._entities.federation()
+        self._home = home["uid"]
+        # With a schema Cedar's actions are entities too, which every parsing then copies.
+        actions = any(one.names_action for one in ruleset.rules)
+        self._ground = cedarpy.Entities.from_json_str(
+            f"[{encoded(home).decode()}]", self._schema if actions else None
+        )
+        self._kept: dict[bytes, cedarpy.Entities] = {}
+
+    @property
+    def version(self) -> str:
+        """The policy set's version."""
+        return self.ruleset.version
+
+    def decide(self, request: Request) -> Decision:
+        """Judge one request. Never raises: what cannot be judged is refused, and says why."""
+        made = self._made(request)
+        return made if isinstance(made, Decision) else self._judged([made])[0]
+
+    def decide_all(self, requests: Sequence[Request]) -> list[Decision]:
+        """Judge many at once; each as if it were alone."""
+        made = [self._made(one) for one in requests]
+        alike: dict[tuple[str, bytes, bytes], list[_Made]] = {}
+        for one in made:
+            if isinstance(one, _Made):
+                alike.setdefault((one.action, one.resource, one.context), []).append(one)
+        found: dict[int, Decision] = {}
+        for group in alike.values():
+            for chunk in _chunks(group):
+                decided = self._judged(chunk)
+                found |= zip(map(id, chunk), decided, strict=True)
+        return [one if isinstance(one, Decision) else found[id(one)] for one in made]
+
+    def unreachable(self, why: str) -> Decision:
+        """The answer where nobody could be asked: a refusal, unless the engine only observes."""
+        return self._refused(f"the policy engine could not be asked: {why}", "")
+
+    def _made(self, request: Request) -> _Made | Decision:
+        """The request as Cedar takes it, or the refusal of one that cannot be judged."""
+        action = request.action
+        if action not in self._actions:
+            known = ", ".join(sorted(self._actions))
+            return self._refused(f"unknown action {action!r}; known are {known}", "")
+        try:
+            principal = self._entities.of(request.principal)
+            thing = None if request.resource is None else self._entities.of(request.resource)
+            moment = self._entities.context(request.time, request.context)
+            return _Made(request, principal, thing, moment)
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            return self._refused(f"the request cannot be judged: {error}", "")
+
+    def _judged(self, chunk: Sequence[_Made]) -> list[Decision]:
+        """Judge requests of one action, resource and moment, no two principals of one name."""
+        first = chunk[0]
+        try:
+            handle = self._handle(chunk)
+        except ValueError as error:
+            if len(chunk) > 1:
+                return [self._judged([one])[0] for one in chunk]
+            return [self._refused(f"the request does not fit the schema: {error}", first.digest)]
+        policies, action = self._rules(first), self._actions[first.action]
+        resource = self._home if first.thing is None else first.thing["uid"]
+        context = first.context.decode()
+        asked = [
+            {
+                "principal": one.entity["uid"],
+                "action": action,
+                "resource": resource,
+                "context": context,
+            }
+            for one in chunk
+        ]
+        answers = cedarpy.is_authorized_batch(asked, policies, handle, self._schema)
+        return [
+            self._decided(answer, one.digest) for answer, one in zip(answers, chunk, strict=True)
+        ]
+
+    def _rules(self, one: _Made) -> cedarpy.PolicySet:
+        """The rules that can decide about it."""
+        found = self._slices.get(one.kinds)
+        if found is None:
+            found = self._slices[one.kinds] = parsed(self.ruleset.about(*one.kinds))
+        return found
+
+    def _handle(self, chunk: Sequence[_Made]) -> cedarpy.Entities:
+        """The parsed entities of a chunk: as they were kept, or parsed now. Raises ValueError."""
+        bodies = [one.principal for one in chunk]
+        if chunk[0].resource:
+            bodies.append(chunk[0].resource)
+        key = b",".join(bodies)
+        kept = self._kept.get(key)
+        if kept is None:
+            judged = all(self._is_plain(one) for one in chunk)
+            schema = None if judged else self._schema
+            kept = self._ground.with_added_json_str(f"[{key.decode()}]", schema)
+            if len(self._kept) >= MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = kept
+        return kept
+
+    def _is_plain(self, one: _Made) -> bool:
+        """Whether its entities are such that they need no look by Cedar: they fit the schema.
+
+        Raises ValueError where one does not.
+        """
+        plain = True
+        schema = self.ruleset.schema
+        for entity, kind in ((one.entity, one.kinds[1]), (one.thing, one.kinds[2])):
+            if entity is None:
+                continue
+            wrong = misfit(schema, entity)
+            if wrong is not None:
+                raise ValueError(wrong)
+            plain = plain and kind in schema.plain and kind != OPERATOR
+        return plain
+
+    def _decided(self, answer: cedarpy.AuthzResult, digest: str) -> Decision:
+        said = answer.diagnostics
+        errors = said.errors
+        rules = tuple([self._rulings[name] for name in sorted(said.reasons)])
+        if not answer.allowed or errors:
+            return self._answer(False, rules, tuple(errors), digest)
+        obligations: tuple[Obligation, ...] = ()
+        if self._obligations:
+            told = [one for rule in rules for one in self._obligations.get(rule.id, ())]
+            obligations = settled(told) if told else ()
+        return self._answer(True, rules, (), digest, obligations)
+
+    def _refused(self, error: str, digest: str) -> Decision:
+        return self._answer(False, (), (error,), digest)
+
+    def _answer(
+        self,
+        allowed: bool,
+        rules: tuple[Ruling, ...],
+        errors: tuple[str, ...],
+        digest: str,
+        obligations: tuple[Obligation, ...] = (),
+    ) -> Decision:
+        observed = self.observe and not allowed
+        version = self.ruleset.version
+        return Decision(allowed or observed, rules, errors, version, digest, obligations, observed)
+
+
+class _Made:
+    """A request as Cedar takes it: canonical bytes of what is judged, and the entities as such.
+
+    `kinds` are the action and the types of principal and resource.
+    """
+
+    __slots__ = ("action", "context", "entity", "kinds", "principal", "resource", "thing")
+
+    def __init__(
+        self,
+        request: Request,
+        entity: Mapping[str, Any],
+        thing: Mapping[str, Any] | None,
+        context: Mapping[str, Any],
+    ) -> None:
+        self.action = request.action
+        self.entity = entity
+        self.thing = thing
+        self.principal = encoded(entity)
+        self.resource = b"" if thing is None else encoded(thing)
+        self.context = encoded(context)
+        about = FEDERATION if request.resource is None else request.resource.type
+        self.kinds = (request.action, request.principal.type, about)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all that is judged, as canonical JSON."""
+        whole = b'{"action":"%s","context":%s,"principal":%s,"resource":%s}' % (
+            self.action.encode(),
+            self.context,
+            self.principal,
+            self.resource or b"null",
+        )
+        return hashlib.sha256(whole).hexdigest()
+
+
+def _chunks(group: Sequence[_Made]) -> Iterable[list[_Made]]:
+    """Pieces of a group in which no principal is there twice."""
+    chunk: list[_Made] = []
+    names: set[tuple[str, str]] = set()
+    for one in group:
+        name = (one.entity["uid"]["type"], one.entity["uid"]["id"])
+        thing = one.thing and (one.thing["uid"]["type"], one.thing["uid"]["id"])
+        if chunk and (len(chunk) >= _CHUNK or name in names or name == thing):
+            yield chunk
+            chunk, names = [], set()
+        chunk.append(one)
+        names.add(name)
+    if chunk:
+        yield chunk

@@ -1,0 +1,82 @@
+"""Policy sets as directories: reading one, and writing the default one."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from fedsight.errors import FedsightError, UsageError
+from fedsight.policy.faults import Fault, PolicyError
+from fedsight.policy.federation import FILE as FEDERATION_FILE
+from fedsight.policy.ruleset import RULES, SCHEMA, TESTS, RuleSet, ruleset
+
+_MOST_FILES = 1000
+_MOST_BYTES = 4 * 2**20
+
+
+def belongs(name: str) -> bool:
+    """Whether a file of that name is part of a policy set."""
+    return name.endswith((RULES, TESTS)) or name in (SCHEMA, FEDERATION_FILE)
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """The texts of a policy set's files, by name; what else lies in the folder is left alone.
+
+    Raises PolicyError where the folder or one of them cannot be read.
+    """
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if belongs(entry.name))
+        if len(names) > _MOST_FILES:
+            raise PolicyError([Fault(str(folder), None, f"more than {_MOST_FILES} files")])
+        return {name: _text(folder / name) for name in names}
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise PolicyError([Fault(str(error.filename or folder), None, message)]) from error
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        found = file.read(_MOST_BYTES + 1)
+    if len(found) > _MOST_BYTES:
+        raise PolicyError([Fault(path.name, None, f"is larger than {_MOST_BYTES} bytes")])
+    try:
+        return found.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PolicyError([Fault(path.name, None, f"is no UTF-8: {error.reason}")]) from error
+
+
+def read(folder: Path) -> RuleSet:
+    """The policy set in a folder. Raises PolicyError with everything that is wrong with it."""
+    return ruleset(texts(folder))
+
+
+def default_texts() -> dict[str, str]:
+    """The texts of the default set, which ships with fedsight."""
+    folder = resources.files("fedsight.policy") / "defaults"
+    return {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if belongs(entry.name)
+    }
+
+
+def default() -> RuleSet:
+    """The default set."""
+    return ruleset(default_texts())
+
+
+def init(folder: Path) -> list[str]:
+    """Write the default set into a folder that has no policy set yet; returns the files' names.
+
+    Raises UsageError where there is one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = sorted(entry.name for entry in folder.iterdir() if belongs(entry.name))
+        if taken:
+            raise UsageError(f"{folder} has a policy set already: {', '.join(taken[:3])}")
+        for name, text in default_texts().items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FedsightError(f"cannot write to {folder}: {error.strerror or error}") from error
+    return list(default_texts())
