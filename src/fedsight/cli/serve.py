@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fedsight.cli.bridge import EXAMPLES as OF_BRIDGE
+from fedsight.cli.bridge import bridge
 from fedsight.cli.federation import EXAMPLES as OF_FEDERATION
 from fedsight.cli.federation import federation
 from fedsight.cli.options import Config, log_to_stderr
@@ -70,3 +72,4 @@ def collector(
 app.command(epilog=OF_FEDERATION)(federation)
 app.command(epilog=OF_SUPERLINK)(superlink)
 app.command(epilog=OF_EXPORTER)(exporter)
+app.command(epilog=OF_BRIDGE)(bridge)

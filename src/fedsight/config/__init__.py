@@ -9,6 +9,9 @@ from fedsight.config.alerts import (
 from fedsight.config.anomalies import (
     AnomalySettings,
 )
+from fedsight.config.bridge import (
+    BridgeSettings,
+)
 from fedsight.config.exports import (
     ElasticsearchSettings,
     ExportSettings,
@@ -78,6 +81,7 @@ __all__ = [
     "AgentSettings",
     "AlertSettings",
     "AnomalySettings",
+    "BridgeSettings",
     "CacheSettings",
     "CollectorSettings",
     "ElasticsearchSettings",

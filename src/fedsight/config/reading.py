@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from fedsight.config.alerts import AlertSettings
 from fedsight.config.anomalies import AnomalySettings
+from fedsight.config.bridge import BridgeSettings
 from fedsight.config.exports import ElasticsearchSettings, ExportSettings
 from fedsight.config.forecast import ForecastSettings
 from fedsight.config.ingest import IngestSettings
@@ -63,6 +64,7 @@ SECTIONS: tuple[type[Section], ...] = (
     RunSettings,
     ExporterSettings,
     AgentSettings,
+    BridgeSettings,
     WindowSettings,
     ForecastSettings,
 )
@@ -95,6 +97,7 @@ class Settings:
     exporter: ExporterSettings
     agent: AgentSettings
     windows: WindowSettings
+    bridge: BridgeSettings
     forecast: ForecastSettings
 
     @property

@@ -158,6 +158,13 @@ class Journal:
         """Records not shipped yet."""
         return self._last - self._shipped
 
+    def waiting_bytes(self) -> int:
+        """Bytes of records not shipped yet; asks the file. Raises JournalError."""
+        query = "SELECT coalesce(sum(length(body)), 0) FROM record WHERE seq > ?"
+        with self._reading, self._named("read"):
+            found: int = self._reader.execute(query, (self._shipped,)).fetchone()[0]
+            return found
+
     @property
     def open_runs(self) -> frozenset[str]:
         """Runs that this journal saw start and not end."""

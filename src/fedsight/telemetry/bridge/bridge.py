@@ -1,0 +1,169 @@
+"""A bridge: takes requests, has what they bring on disk, and answers them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fedsight.door.times import now_ns
+from fedsight.signals import Batch, Event
+from fedsight.telemetry.bridge import wire
+from fedsight.telemetry.bridge.committing import Committer
+from fedsight.telemetry.bridge.counts import Counts
+from fedsight.telemetry.bridge.metrics import MalformedError, MetricsReader, Reading
+from fedsight.telemetry.bridge.notices import Clocks, Notices, skew_of
+from fedsight.telemetry.bridge.refusing import INVALID_ARGUMENT, CallRefusedError, busy
+from fedsight.telemetry.bridge.series import LONGEST_NAME, Interned, Origin
+from fedsight.telemetry.bridge.verdict import Verdict
+from fedsight.telemetry.bridge.work import Forward, Work
+from fedsight.telemetry.windows.sorting import Sorter
+
+#: Requests above this are read in a thread: they take some milliseconds.
+SMALL_BODY = 256 * 1024
+#: What a request's parts are called in an answer.
+PARTS = {"metrics": "data points", "logs": "log records", "traces": "spans"}
+WAIT_SECONDS = 1.0
+FULL_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`waiting_bytes`: of requests that are not on disk yet; `labels`: resource attributes that
+    become labels too."""
+
+    waiting_bytes: int = 64 * 2**20
+    labels: tuple[str, ...] = ()
+    longest_name: int = LONGEST_NAME
+    clocks: Clocks = field(default_factory=Clocks)
+
+
+class SignalReader(Protocol):
+    """Reads logs or traces."""
+
+    def read(self, body: bytes) -> tuple[Batch, Verdict]:
+        """What a request comes to; raises MalformedError."""
+        ...
+
+
+class Bridge:
+    """Takes the bytes of requests; for the event loop's thread.
+
+    `sorters` makes what knows which metrics windows want, one for each thread that reads.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        committer: Committer,
+        sorters: list[Sorter],
+        readers: dict[str, SignalReader],
+        bounds: Bounds | None = None,
+    ) -> None:
+        self.bounds = bounds or Bounds()
+        self.counts = Counts()
+        self.committer = committer
+        self.waiting = 0
+        self._forward = forward
+        self._readers = readers
+        self._notices = Notices()
+        self._sorter = sorters[0]
+        self._small, self._large = (self._reader(sorter) for sorter in sorters)
+        self._thread = ThreadPoolExecutor(1, "large-requests")
+
+    def _reader(self, sorter: Sorter) -> MetricsReader:
+        def wants(origin: Origin) -> frozenset[str]:
+            return sorter.wanted(origin.resource, origin.scope)
+
+        return MetricsReader(Interned(self.bounds.labels, self.bounds.longest_name), wants)
+
+    async def take(self, signal: str, body: bytes, protocol: str) -> Verdict:
+        """Have a request on disk and say what became of it; raises CallRefusedError."""
+        outcome = "ok"
+        try:
+            verdict = await self._take(signal, body)
+            if verdict.refused:
+                outcome = "partial"
+            return verdict
+        except CallRefusedError as refused:
+            outcome = str(refused.code)
+            raise
+        finally:
+            self.counts.request(signal, protocol, outcome, len(body))
+
+    async def _take(self, signal: str, body: bytes) -> Verdict:
+        if self.waiting and self.waiting + len(body) > self.bounds.waiting_bytes:
+            raise busy("too much waits to be written", WAIT_SECONDS)
+        if self._forward.full():
+            raise busy("too much waits to be sent to the collector", FULL_SECONDS)
+        self.waiting += len(body)
+        try:
+            work, verdict = await self._work(signal, body)
+            await self.committer.commit(work)
+        finally:
+            self.waiting -= len(body)
+        self.counts.verdict(signal, verdict)
+        return verdict
+
+    async def _work(self, signal: str, body: bytes) -> tuple[Work, Verdict]:
+        digest = hashlib.blake2b(body, digest_size=16).digest()
+        try:
+            if signal == "metrics":
+                reading = await self._read(body)
+                return self._of_metrics(reading, digest, len(body)), reading.verdict
+            reader = self._readers[signal]
+            if len(body) <= SMALL_BODY:
+                signals, verdict = reader.read(body)
+            else:
+                loop = asyncio.get_running_loop()
+                signals, verdict = await loop.run_in_executor(self._thread, reader.read, body)
+        except MalformedError as error:
+            raise CallRefusedError(INVALID_ARGUMENT, str(error)) from None
+        held = signals if signals.events or signals.spans else None
+        return Work(digest, len(body), signals=held), verdict
+
+    async def _read(self, body: bytes) -> Reading:
+        if len(body) <= SMALL_BODY:
+            return self._small.read(body)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._large.read, body)
+
+    def _of_metrics(self, reading: Reading, digest: bytes, size: int) -> Work:
+        for name, points in reading.unmatched.items():
+            self.counts.unmatched += points
+            self._sorter.leave(name, points)
+        events = self._events(reading)
+        notices = Batch(events=events) if events else None
+        return Work(digest, size, reading.samples, None, reading.windows, notices)
+
+    def _events(self, reading: Reading) -> list[Event]:
+        now, found = now_ns(), list[Event | None]()
+        for change in reading.units:
+            self.counts.unit_changes += 1
+            found.append(self._notices.unit(change, now))
+        skew = skew_of(reading.samples, now, self.bounds.clocks)
+        if skew is not None:
+            self.counts.ahead += skew.ahead
+            self.counts.behind += skew.behind
+            found.append(self._notices.skew(skew, now))
+        return [event for event in found if event is not None]
+
+    def close(self) -> None:
+        """Put what waits on disk, and end."""
+        self.committer.close()
+        self._thread.shutdown()
+
+
+def answer(verdict: Verdict, signal: str) -> bytes:
+    """The serialized answer of the signal's service: partial success where there is something to
+    say, else nothing at all."""
+    message = verdict.message(PARTS[signal])
+    if not message:
+        return b""
+    said = wire.Answer()
+    said.partial_success.rejected = verdict.refused
+    said.partial_success.error_message = message
+    found: bytes = said.SerializeToString()
+    return found

@@ -1,0 +1,63 @@
+"""From points of requests to the windows of nodes, for the thread that commits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
+import pandas as pd
+
+from fedsight.telemetry.bridge.series import Origin
+from fedsight.telemetry.bridge.work import Work
+from fedsight.telemetry.windows import TimeSeriesData, WindowError, Windows
+from fedsight.telemetry.windows.sorting import Point, Sorter
+
+
+class Room(Protocol):
+    """What windows are put into. A fake is `MemoryWindows`."""
+
+    def window(self, node: str) -> TimeSeriesData:
+        """The window of a node."""
+        ...
+
+
+class IntoWindows:
+    """Sorts what came and puts it into windows; all requests of one go share their rows.
+
+    `counted`: rows, conflicting values, late rows and rows ahead, as windows tell them.
+    """
+
+    def __init__(self, windows: Windows, sorter: Sorter) -> None:
+        self._windows = windows
+        self._sorter = sorter
+        self._handles: dict[str, TimeSeriesData] = {}
+        self.counted: Counter[str] = Counter()
+
+    def __call__(self, works: Sequence[Work]) -> dict[int, Exception]:
+        """Put them in; returns, by id, the requests that could not be, and why."""
+        points: dict[int, tuple[Origin, list[Point], list[int]]] = {}
+        for work in works:
+            for origin, of_origin in work.windows:
+                found = points.setdefault(id(origin), (origin, [], []))
+                found[1].extend(of_origin)
+                found[2].append(id(work))
+        failed: dict[int, Exception] = {}
+        for origin, of_origin, keys in points.values():
+            try:
+                self._put(origin, of_origin)
+            except WindowError as error:
+                failed.update(dict.fromkeys(keys, error))
+        return failed
+
+    def _put(self, origin: Origin, points: list[Point]) -> None:
+        rows: dict[str, pd.DataFrame] = self._sorter.sort(origin.resource, origin.scope, points)
+        for node, df in rows.items():
+            handle = self._handles.get(node)
+            if handle is None:
+                handle = self._handles[node] = self._windows.window(node)
+            added = handle.add_dataframe(df)
+            self.counted["rows"] += added.rows
+            self.counted["conflicting"] += added.conflicting
+            self.counted["late"] += added.late
+            self.counted["ahead"] += added.ahead

@@ -1,0 +1,106 @@
+"""Every row goes on to the collector, by a journal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from fedsight.journal import Journal
+from fedsight.signals import Batch
+from fedsight.telemetry.bridge.series import LONGEST_NAME
+from fedsight.telemetry.bridge.work import Work, merged
+
+#: Records of events and spans that a repetition is told by, and how many are looked through for
+#: them at a start.
+REMEMBERED = 10_000
+LOOKED_THROUGH = 2_000
+#: Of the journal's bound: beyond, senders wait, so that nothing has to be dropped.
+FULL_SHARE = 0.75
+
+
+class SignalJournal:
+    """A journal in which each request's events and spans stand once, however often it was sent.
+
+    Samples need no such memory: the collector counts those of one series, time and round once. What
+    was appended is remembered by its digest, and found again in the journal itself after a start.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._waiting_bytes = journal.waiting_bytes()
+        after = max(journal.oldest_seq - 1, journal.last_seq - LOOKED_THROUGH)
+        while after < journal.last_seq:
+            for seq, batch in journal.read(after, LOOKED_THROUGH):
+                self._remember(_digest(batch))
+                after = seq
+
+    def append(self, signals: Batch) -> bool:
+        """Have it on disk; whether it was new."""
+        digest = _digest(signals)
+        if digest in self._known:
+            self._known.move_to_end(digest)
+            return False
+        self.journal.append(signals)
+        self._remember(digest)
+        return True
+
+    def _remember(self, digest: bytes) -> None:
+        self._known[digest] = None
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    def look(self) -> None:
+        """Ask the file how much waits."""
+        self._waiting_bytes = self.journal.waiting_bytes()
+
+    def full(self) -> bool:
+        """Whether so much waits that more would push samples out."""
+        return self._waiting_bytes > FULL_SHARE * self.journal.max_bytes
+
+
+class Rows:
+    """Forwards every row."""
+
+    longest_name = LONGEST_NAME
+
+    def __init__(self, signals: SignalJournal) -> None:
+        self._signals = signals
+
+    def keep(self, works: Sequence[Work]) -> int:
+        """All samples as one record, each request's events and spans as one of their own."""
+        parts = [work.samples for work in works if len(work.samples)]
+        if parts:
+            self._signals.journal.append(Batch(merged(parts)))
+        return keep_signals(self._signals, works)
+
+    def tend(self, now: int) -> None:
+        """Look how much waits."""
+        self._signals.look()
+
+    def full(self) -> bool:
+        """Whether so much waits that more would push samples out."""
+        return self._signals.full()
+
+    def close(self) -> None:
+        """The journal is somebody else's."""
+
+
+def keep_signals(journal: SignalJournal, works: Sequence[Work]) -> int:
+    """Append what each request brought of events and spans; returns how many were known."""
+    repeated = 0
+    for work in works:
+        if work.signals is not None and not journal.append(work.signals):
+            repeated += 1
+        if work.notices is not None:
+            journal.journal.append(work.notices)
+    return repeated
+
+
+def _digest(batch: Batch) -> bytes:
+    """Tells records of events and spans apart; their samples do not count."""
+    rows = msgspec.json.encode((batch.events, batch.spans))
+    return hashlib.blake2b(rows, digest_size=16).digest()
