@@ -72,7 +72,8 @@ class Look:
         told = [one for one in seen.values() if one.made == now]
         samples += [sample for one in told for sample in self._samples(one, loaded)]
         began = self._memory.drifts(scored)
-        events = [self._drift(now, loaded)] if began else []
+        wanted = began and self._options.retrain != "never"
+        events = [self._drift(now, loaded)] if wanted else []
         if samples or events:
             self._append(batch(samples, events))
         self._memory.keep(now, scored.changed)
