@@ -123,10 +123,8 @@ def _decoded(rows: Iterable[Row]) -> HotPiece | None:
 def _piece(batch: NDArray[np.int64], samples: RawSamples) -> HotPiece | None:
     if not len(batch):
         return None
-    order = in_order(samples)
-    if order is not None:
-        batch, samples = batch[order], samples.where(order)
     batches_, times = (int(batch.min()), int(batch.max())), samples.time
-    return HotPiece(
-        batch, samples, *batches_, int(times.min()), int(times.max()), tuple(clusters(times))
-    )
+    spans = tuple(clusters(times))  # as they came, when they are nearly in order
+    samples, order = in_order(samples)
+    batch = batch if order is None else batch[order]
+    return HotPiece(batch, samples, *batches_, int(times.min()), int(times.max()), spans)

@@ -70,7 +70,10 @@ def clusters(time: NDArray[np.int64]) -> list[Span]:
     """The spans in which samples lie, in order: late ones do not make one long span of all."""
     if not time.size:
         return []
-    ordered = time if (time[1:] >= time[:-1]).all() else np.sort(time)
+    if not (time[1:] >= time[:-1]).all():
+        # What comes is in order but for a few places. Stable means timsort, which makes use of it.
+        time = np.sort(time[np.append(np.flatnonzero(time[1:] != time[:-1]), -1)], kind="stable")
+    ordered = time
     gaps = np.flatnonzero(np.diff(ordered) > NEAR)
     begins = [int(ordered[0]), *ordered[gaps + 1].tolist()]
     ends = [*(ordered[gaps] + 1).tolist(), int(ordered[-1]) + 1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fedsight.collector.store.engine import quoted
 from fedsight.collector.store.manifest import STEPS, Segment, told
-from fedsight.collector.store.overlap import Span, clusters
+from fedsight.collector.store.overlap import Span
 from fedsight.collector.store.raw import RawSamples
 from fedsight.door.times import now_ns
 
@@ -44,14 +44,21 @@ class Origin(NamedTuple):
 
 
 def write_samples(
-    engine: DuckDBPyConnection, folder: Path, samples: RawSamples, origin: Origin
+    engine: DuckDBPyConnection,
+    folder: Path,
+    samples: RawSamples,
+    origin: Origin,
+    spans: Sequence[Span],
 ) -> Segment:
-    """Seal tidy samples into a new file. Raises OSError or duckdb.Error; nothing is left then."""
+    """Seal tidy samples, whose times lie in `spans`, into a new file.
+
+    Raises OSError or duckdb.Error; nothing is left then.
+    """
     engine.register("rows", samples._asdict())
     try:
         query = "SELECT series, time, round, value FROM rows"
         segment = write(engine, folder, query, 0, origin)
-        return segment._replace(spans=told(clusters(samples.time)))
+        return segment._replace(spans=told(spans))
     finally:
         engine.unregister("rows")
 

@@ -42,9 +42,7 @@ def tidy(samples: RawSamples) -> RawSamples:
     """
     if not len(samples.time):
         return samples
-    order = in_order(samples)
-    if order is not None:
-        samples = samples.where(order)
+    samples, _ = in_order(samples)
     kept = np.ones(len(samples.time), bool)
     kept[:-1] = (
         (samples.series[1:] != samples.series[:-1])
@@ -54,17 +52,19 @@ def tidy(samples: RawSamples) -> RawSamples:
     return samples if kept.all() else samples.where(kept)
 
 
-def in_order(samples: RawSamples) -> NDArray[np.int64] | None:
-    """The order by (series, time, round), stable; None where they are in it already.
+def in_order(samples: RawSamples) -> tuple[RawSamples, NDArray[np.int64] | None]:
+    """The samples by (series, time, round), stable, and the order; None where they were in it.
 
     What arrives mostly arrives in order of time: then sorting by series alone does it.
     """
     if _rising(samples):
-        return None
+        return samples, None
     order = np.argsort(samples.series, kind="stable")
-    if _rising(samples.where(order)):
-        return order
-    return np.lexsort((samples.round, samples.time, samples.series))
+    found = samples.where(order)
+    if not _rising(found):
+        order = np.lexsort((samples.round, samples.time, samples.series))
+        found = samples.where(order)
+    return found, order
 
 
 def _rising(samples: RawSamples) -> bool:

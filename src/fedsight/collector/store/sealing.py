@@ -69,7 +69,8 @@ def seal(
         connection.close()
     if piece is None:
         return None
-    segment = write_samples(engine, folder, tidy(piece.samples), Origin(0, first, last))
+    origin = Origin(0, first, last)
+    segment = write_samples(engine, folder, tidy(piece.samples), origin, piece.spans)
     with all_or_none(folder, [segment]):
         rolled = roll_up(engine, folder, segment)
     change = writing.change(lambda store: _swap(store, segment, rolled))
