@@ -22,6 +22,7 @@ from fedsight.cli import (
     serve,
     store,
     up,
+    windows,
 )
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(models.app, name="models")
 app.add_typer(store.app, name="store")
+app.add_typer(windows.app, name="windows")
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=notebook.EXAMPLES)(notebook.notebook)
 app.command(epilog=login.EXAMPLES)(login.login)

@@ -29,7 +29,7 @@ MAX_COLUMNS = 256
 MAX_TIMEOUT = 86_400.0
 
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_COLUMN = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f]{0,510}")
+_COLUMN = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f-\x9f]{0,510}")
 
 
 class WindowError(FedsightError):
