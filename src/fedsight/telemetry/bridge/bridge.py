@@ -69,7 +69,6 @@ class Bridge:
         self._forward = forward
         self._readers = readers
         self._notices = Notices()
-        self._sorter = sorters[0]
         self._small, self._large = (self._reader(sorter) for sorter in sorters)
         self._thread = ThreadPoolExecutor(1, "large-requests")
 
@@ -122,7 +121,7 @@ class Bridge:
         except MalformedError as error:
             raise CallRefusedError(INVALID_ARGUMENT, str(error)) from None
         held = signals if signals.events or signals.spans else None
-        return Work(digest, len(body), signals=held), verdict
+        return Work(digest, len(body), now_ns(), signals=held), verdict
 
     async def _read(self, body: bytes) -> Reading:
         if len(body) <= SMALL_BODY:
@@ -131,15 +130,15 @@ class Bridge:
         return await loop.run_in_executor(self._thread, self._large.read, body)
 
     def _of_metrics(self, reading: Reading, digest: bytes, size: int) -> Work:
-        for name, points in reading.unmatched.items():
-            self.counts.unmatched += points
-            self._sorter.leave(name, points)
-        events = self._events(reading)
+        now = now_ns()
+        self.counts.unmatched += sum(reading.unmatched.values())
+        self._notices.unmatched(reading.unmatched, now)
+        events = self._events(reading, now)
         notices = Batch(events=events) if events else None
-        return Work(digest, size, reading.samples, None, reading.windows, notices)
+        return Work(digest, size, now, reading.samples, None, reading.windows, notices)
 
-    def _events(self, reading: Reading) -> list[Event]:
-        now, found = now_ns(), list[Event | None]()
+    def _events(self, reading: Reading, now: int) -> list[Event]:
+        found: list[Event | None] = []
         for change in reading.units:
             self.counts.unit_changes += 1
             found.append(self._notices.unit(change, now))

@@ -34,6 +34,8 @@ class Committer:
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._tended = 0.0
+        #: So many of what waits is put on disk one by one.
+        self._alone = 0
         self.repeated = 0
         self.commits = 0
         self.last_error: str | None = None
@@ -66,8 +68,17 @@ class Committer:
             except Exception as error:  # the loop must outlive a bug: senders wait for answers
                 logger.exception("putting %d requests on disk failed", len(works))
                 self.last_error = told(error)
-                fault = CallRefusedError(INTERNAL, "the bridge met a fault; its log says which")
-                _tell(works, dict.fromkeys(map(id, works), fault))
+                self._part(works)
+
+    def _part(self, works: list[Work]) -> None:
+        """One of them met a fault: the others are kept, each by itself."""
+        if len(works) > 1:
+            for work in works:
+                self._queue.put(work)
+                self._alone += 1
+            return
+        fault = CallRefusedError(INTERNAL, "the bridge met a fault; its log says which")
+        _tell(works, dict.fromkeys(map(id, works), fault))
 
     def _next(self) -> tuple[list[Work], bool]:
         """All that waits, and whether to go on."""
@@ -76,6 +87,9 @@ class Committer:
             one = self._queue.get(timeout=TEND_SECONDS)
             while one is not None:
                 works.append(one)
+                if self._alone:
+                    self._alone -= 1
+                    return works, True
                 if len(works) >= MOST_TOGETHER:
                     return works, True
                 one = self._queue.get_nowait()

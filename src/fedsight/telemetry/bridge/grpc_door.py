@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from fedsight.door.bearer import Bearer
 from fedsight.door.limits import RateLimit
 from fedsight.door.serving import PortInUseError
 from fedsight.door.tls import Tls
-from fedsight.telemetry.bridge.refusing import UNAUTHENTICATED, CallRefusedError, busy
+from fedsight.telemetry.bridge.refusing import INTERNAL, UNAUTHENTICATED, CallRefusedError, busy
+
+logger = logging.getLogger(__name__)
 
 SERVICES = {
     "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
@@ -110,12 +113,11 @@ class GrpcDoor:
                 self._check(context)
                 return await take(body)
             except CallRefusedError as refused:
-                await context.abort(
-                    CODES[refused.code],
-                    refused.message,
-                    trailing_metadata=((DETAILS, refused.status()),),
-                )
-                raise AssertionError("abort raises") from refused
+                return await _abort(context, refused)
+            except Exception:  # a bug in one call: gRPC would tell the caller our traceback
+                logger.exception("a call met a fault")
+                fault = CallRefusedError(INTERNAL, "the bridge met a fault; its log says which")
+                return await _abort(context, fault)
             finally:
                 self.calls -= 1
 
@@ -136,6 +138,13 @@ class GrpcDoor:
             raise busy("too many calls without a right token", wait)
         how = Bearer.how.replace("the header", "the metadata")
         raise CallRefusedError(UNAUTHENTICATED, how)
+
+
+async def _abort(context: Any, refused: CallRefusedError) -> bytes:
+    """End the call with a status; gRPC's abort raises."""
+    details = ((DETAILS, refused.status()),)
+    await context.abort(CODES[refused.code], refused.message, trailing_metadata=details)
+    raise AssertionError("abort raises")
 
 
 def _options(message_bytes: int) -> list[tuple[str, int]]:

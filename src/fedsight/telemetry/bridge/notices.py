@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fedsight.signals import Event, Json, SampleColumns
@@ -18,6 +19,8 @@ CLOCKS_DISAGREE = "CLOCKS_DISAGREE"
 #: Nanoseconds for which the same of one sender is not said again, and senders remembered.
 QUIET_NS = 60 * 10**9
 REMEMBERED = 4096
+#: Metrics that a line of the log names.
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,21 @@ class Notices:
 
     def __init__(self) -> None:
         self._said: OrderedDict[tuple[str, ...], int] = OrderedDict()
+        self._unmatched: Counter[str] = Counter()
+        self._told = 0
+
+    def unmatched(self, points: Mapping[str, int], now: int) -> None:
+        """Points by metric that no window's rule wants: a few are named in the log."""
+        for name, count in points.items():
+            if name in self._unmatched or len(self._unmatched) < REMEMBERED:
+                self._unmatched[name] += count
+        if self._unmatched and not 0 <= now - self._told < QUIET_NS:
+            named = ", ".join(name[:80] for name, _ in self._unmatched.most_common(SHOWN))
+            count = self._unmatched.total()
+            text = "%d points of %d metrics that no window's rule wants, such as %s"
+            logger.info(text, count, len(self._unmatched), named)
+            self._unmatched.clear()
+            self._told = now
 
     def unit(self, change: UnitChange, now: int) -> Event | None:
         """A metric of a sender that had another unit before."""

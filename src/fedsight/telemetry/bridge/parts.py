@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from fedsight.journal import Journal, Shipper
 from fedsight.journal.http import HttpSink
 from fedsight.journal.proven import ProvenSink
-from fedsight.telemetry.bridge.bridge import Bounds, Bridge
+from fedsight.telemetry.bridge.bridge import Bounds, Bridge, SignalReader
 from fedsight.telemetry.bridge.committing import Committer
 from fedsight.telemetry.bridge.into_windows import IntoWindows
+from fedsight.telemetry.bridge.logs import LogsReader
+from fedsight.telemetry.bridge.minutes import Minutes
 from fedsight.telemetry.bridge.options import BridgeOptions
 from fedsight.telemetry.bridge.rows import Rows, SignalJournal
+from fedsight.telemetry.bridge.traces import TracesReader
 from fedsight.telemetry.bridge.work import Forward, Nowhere
 from fedsight.telemetry.windows import BridgeConfiguration, Sorter, Windows
 
@@ -50,7 +53,11 @@ def made(
         committer = Committer(forward, into_windows).start()
         sorters = [Sorter(configuration), Sorter(configuration)]
         bounds = Bounds(options.waiting_bytes, options.labels, forward.longest_name, options.clocks)
-        bridge = Bridge(forward, committer, sorters, {}, bounds)
+        readers: dict[str, SignalReader] = {
+            "logs": LogsReader(options.severity),
+            "traces": TracesReader(options.all_spans),
+        }
+        bridge = Bridge(forward, committer, sorters, readers, bounds)
         stack.callback(bridge.close)
         yield Parts(options, bridge, into_windows, shipper, journal)
 
@@ -75,5 +82,8 @@ def _sink(options: BridgeOptions, token: str) -> HttpSink | ProvenSink:
     return HttpSink(to.url, to.token, verify=to.verify)
 
 
-def _forward(options: BridgeOptions, journal: Journal) -> Rows:
-    return Rows(SignalJournal(journal))
+def _forward(options: BridgeOptions, journal: Journal) -> Forward:
+    signals = SignalJournal(journal)
+    if options.forward == "rows":
+        return Rows(signals)
+    return Minutes(options.minutes, signals, options.lateness)

@@ -19,11 +19,13 @@ OfWindows = list[tuple[Origin, list[Point]]]
 class Work:
     """What one request brought. `digest` tells it from others; `size` is its bytes on the wire.
 
-    `signals` are events and spans that were sent, `notices` events of the bridge's own.
+    `came` is when it came (Unix ns), `signals` are events and spans that were sent, `notices`
+    events of the bridge's own.
     """
 
     digest: bytes
     size: int
+    came: int = 0
     samples: SampleColumns = field(default_factory=SampleColumns)
     signals: Batch | None = None
     windows: OfWindows = field(default_factory=list)
