@@ -5,10 +5,15 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+import msgspec
+
 from fedsight.errors import FedsightError, UsageError
 from fedsight.policy.faults import Fault, PolicyError
 from fedsight.policy.federation import FILE as FEDERATION_FILE
 from fedsight.policy.ruleset import RULES, SCHEMA, TESTS, RuleSet, ruleset
+
+#: A whole set that is about to replace the one in its folder.
+PENDING = ".pending.json"
 
 _MOST_FILES = 1000
 _MOST_BYTES = 4 * 2**20
@@ -25,6 +30,9 @@ def texts(folder: Path) -> dict[str, str]:
     Raises PolicyError where the folder or one of them cannot be read.
     """
     try:
+        pending = _pending(folder)
+        if pending is not None:
+            return pending
         names = sorted(entry.name for entry in folder.iterdir() if belongs(entry.name))
         if len(names) > _MOST_FILES:
             raise PolicyError([Fault(str(folder), None, f"more than {_MOST_FILES} files")])
@@ -32,6 +40,17 @@ def texts(folder: Path) -> dict[str, str]:
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
         raise PolicyError([Fault(str(error.filename or folder), None, message)]) from error
+
+
+def _pending(folder: Path) -> dict[str, str] | None:
+    """A set that is to replace the folder's: it counts as soon as it is there."""
+    try:
+        found = msgspec.json.decode((folder / PENDING).read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PolicyError([Fault(PENDING, None, f"is damaged: {error}; remove it")]) from error
+    return {name: text for name, text in found.items() if belongs(name)}
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,124 @@
+"""The policy set in force: read again when its folder changes, and kept when that goes wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fedsight.policy.engine import Engine
+from fedsight.policy.faults import PolicyError
+from fedsight.policy.files import belongs, texts
+from fedsight.policy.ruleset import RuleSet, ruleset
+from fedsight.policy.versions import Versions
+from fedsight.signals import Event, Json
+
+SOURCE = "policy"
+CHANGED, REFUSED = "POLICY_VERSION_UPDATED", "POLICY_SET_REFUSED"
+
+#: Files that are being saved are read again after so long, until two readings are equal.
+SETTLE_SECONDS = 0.05
+_MOST_READINGS = 20
+_MOST_TOLD = 20
+
+Tell = Callable[[Event], None]
+
+
+class InForce:
+    """The engine of the set in `folder`, as it was when it was last right.
+
+    `look` takes a new set where there is one. A set that is wrong, or a folder that is gone, leaves
+    the one in force as it is: `fault` says so, and `tell` is given an event, once. Where the set is
+    wrong from the beginning, the newest recorded version is in force; without one, PolicyError.
+    A decision is made by one engine: whoever holds it over a change decides by the old set.
+    """
+
+    def __init__(self, folder: Path, tell: Tell = lambda _: None, *, observe: bool = False) -> None:
+        self.folder = folder
+        self.versions = Versions(folder)
+        self.fault: str | None = None
+        self._tell = tell
+        self._observe = observe
+        self._lock = threading.Lock()
+        self._seen: object = self._signature()
+        self._texts: Mapping[str, str] = {}
+        try:
+            self._texts = texts(folder)
+            taken = ruleset(self._texts)
+        except PolicyError as error:
+            taken = self._recorded(error)
+        self.engine = Engine(taken, observe=observe)
+
+    def look(self) -> bool:
+        """Take the folder's set where it has changed and is right; whether there is a new one."""
+        with self._lock:
+            signature = self._signature()
+            if signature == self._seen and (self.fault is None or signature is not None):
+                return False
+            try:
+                found = self._settled()
+                taken = ruleset(found)
+            except PolicyError as error:
+                self._seen = signature
+                self._keep(error)
+                return False
+            self._seen, self.fault, self._texts = signature, None, found
+            if taken.version == self.engine.version:
+                return False
+            return self._take(taken)
+
+    def _take(self, taken: RuleSet) -> bool:
+        before = self.engine.version
+        self.engine = Engine(taken, observe=self._observe)
+        details: dict[str, Json] = {"before": before, "version": taken.version}
+        details |= {"rules": len(taken.rules), "warnings": list(taken.warnings)}
+        self._tell(_event(CHANGED, details))
+        return True
+
+    def _keep(self, error: PolicyError) -> None:
+        fault = str(error)
+        if fault == self.fault:
+            return
+        self.fault = fault
+        told = [str(one) for one in error.faults[:_MOST_TOLD]]
+        version = self.engine.version
+        message = f"the policy set is not taken, version {version} stays in force: {fault}"
+        self._tell(_event(REFUSED, {"message": message, "faults": told, "version": version}))
+
+    def _recorded(self, error: PolicyError) -> RuleSet:
+        newest = self.versions.newest()
+        if newest is None:
+            raise error
+        taken = ruleset(newest.files)
+        self.fault = str(error)
+        message = f"the policy set is wrong, recorded version {newest.number} is in force: {error}"
+        self._tell(_event(REFUSED, {"message": message, "version": taken.version}))
+        return taken
+
+    def _settled(self) -> dict[str, str]:
+        """The texts once two readings are equal: an editor may be saving one after the other."""
+        found = texts(self.folder)
+        for _ in range(_MOST_READINGS):
+            time.sleep(SETTLE_SECONDS)
+            again = texts(self.folder)
+            if again == found:
+                break
+            found = again
+        return found
+
+    def _signature(self) -> object:
+        """What tells whether a file has changed; None where there is no folder."""
+        try:
+            return {
+                entry.name: (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                for entry in self.folder.iterdir()
+                if belongs(entry.name)
+                for stat in (entry.stat(),)
+            }
+        except OSError:
+            return None
+
+
+def _event(kind: str, details: dict[str, Json]) -> Event:
+    return Event(time.time_ns(), SOURCE, kind, details=details)
