@@ -54,7 +54,7 @@ class Asked:
 @pytest.fixture
 def asked(tmp_path: Path) -> Iterator[Asked]:
     made = Made(tmp_path)
-    made.again(interval=0.02)
+    made.again(interval=0.02).look()
     with (
         listened(create_app(made.service, "the-token")) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as http,
@@ -101,8 +101,8 @@ def test_a_node_that_is_not_known_is_404_with_those_that_are(asked: Asked) -> No
 
 
 def test_too_few_rows_are_409_with_how_many(asked: Asked) -> None:
-    asked.made.add("full", slots(60))
     asked.made.add("young", slots(12))
+    asked.made.add("full", slots(60))
     asked.until_ready("full")
     refused = asked.error("/forecast/young", 409)
     assert refused["code"] == "few_rows"
