@@ -15,7 +15,7 @@ from fedsight.cli.federation import federation
 from fedsight.cli.options import Config, log_to_stderr
 from fedsight.cli.superlink import EXAMPLES as OF_SUPERLINK
 from fedsight.cli.superlink import superlink
-from fedsight.cli.telemetry import OF_EXPORTER, exporter
+from fedsight.cli.telemetry import OF_AGENT, OF_EXPORTER, agent, exporter
 from fedsight.config import load
 
 app = typer.Typer(no_args_is_help=True, help="Run a service in the foreground until Ctrl-C.")
@@ -72,4 +72,5 @@ def collector(
 app.command(epilog=OF_FEDERATION)(federation)
 app.command(epilog=OF_SUPERLINK)(superlink)
 app.command(epilog=OF_EXPORTER)(exporter)
+app.command(epilog=OF_AGENT)(agent)
 app.command(epilog=OF_BRIDGE)(bridge)

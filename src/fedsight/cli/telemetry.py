@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import socket
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedsight.cli.options import Config, log_to_stderr
-from fedsight.config import load
+from fedsight.config import Settings, load
 
+if TYPE_CHECKING:
+    from fedsight.telemetry.agent.options import AgentOptions
+
+OF_AGENT = """Examples:
+
+fedsight serve agent
+
+fedsight serve agent --endpoint https://bridge.example:4317
+
+curl http://127.0.0.1:8888/metrics
+"""
 OF_EXPORTER = """Examples:
 
 fedsight serve exporter
@@ -58,3 +70,77 @@ def exporter(
         process_names=own.process_names,
     )
     run(where, options)
+
+
+def agent(
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of the bridge; https:// is TLS.",
+            show_default="http://127.0.0.1:4317",
+            metavar="URL",
+        ),
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option(help="The node's name.", show_default="the host's")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port of its own figures; 0: any free one.", show_default="8888"),
+    ] = None,
+    until_stdin_closes: Annotated[
+        bool, typer.Option(help="End when standard input closes.", hidden=True)
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Scrape this node's exporter every 3 s, and send that to a bridge every 180 s.
+
+    Prints `listening on URL` once its own figures are told there. What was scraped waits on disk
+    until the bridge has it: neither is lost with the other. One node has one agent.
+    """
+    from fedsight import __version__
+    from fedsight.errors import MissingExtraError
+    from fedsight.telemetry.figures_page import Where
+
+    try:
+        from fedsight.telemetry.agent.service import run
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"the package {error.name}", "telemetry") from error
+    settings = load(config)
+    log_to_stderr(settings.log.level)
+    own = settings.agent
+    where = Where(
+        data=settings.data,
+        host=own.host,
+        port=own.port if port is None else port,
+        until_stdin_closes=until_stdin_closes,
+    )
+    run(where, _agent_options(settings, endpoint, node), __version__)
+
+
+def _agent_options(settings: Settings, endpoint: str | None, node: str | None) -> AgentOptions:
+    from fedsight.telemetry.agent.bridge import Endpoint
+    from fedsight.telemetry.agent.options import AgentOptions, Target
+    from fedsight.telemetry.figures_page import token_in
+
+    own, host = settings.agent, socket.gethostname()
+    targets = (
+        Target(each.name, each.url, each.interval_seconds or own.interval_seconds)
+        for each in own.targets
+    )
+    return AgentOptions(
+        node=node or own.node or host,
+        host_name=host,
+        targets=tuple(targets),
+        endpoint=Endpoint(
+            endpoint or own.endpoint,
+            authority=own.tls_ca,
+            token_file=own.token_file,
+            own_token=lambda: token_in(settings.data),
+        ),
+        queue=own.queue or settings.data / "agent",
+        scrape_timeout=own.scrape_timeout_seconds,
+        batch=own.batch_seconds,
+        send_timeout=own.send_timeout_seconds,
+        queue_bytes=own.queue_bytes,
+    )

@@ -1,0 +1,145 @@
+"""The way to a bridge: OTLP over gRPC, packed, with TLS and a token where they are wanted.
+
+https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import grpc
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+
+from fedsight.door.hosts import is_loopback
+from fedsight.door.listener import strangers
+from fedsight.errors import SettingsError, UsageError
+from fedsight.telemetry.agent.verdict import Later, Taken, Verdict, verdict
+
+EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+STATUS_DETAILS = "grpc-status-details-bin"
+GRPC_PORT = 4317
+MOST_SAID = 300
+#: A bridge that comes back is met within seconds; the environment's proxies are not used.
+CHANNEL = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+
+
+class Bridge(Protocol):
+    """Where scrapes go."""
+
+    async def export(self, body: bytes, timeout: float) -> Verdict:
+        """Send one encoded request, within `timeout` seconds."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A bridge's address, `http://HOST:PORT` or `https://HOST:PORT`; `authority` vouches for its
+    certificate (PEM). `token_file` holds what it asks for; without one, `own_token` is shown to a
+    bridge on this machine. Raises SettingsError for what does not go together."""
+
+    url: str
+    authority: Path | None = None
+    token_file: Path | None = None
+    own_token: Callable[[], str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.authority is not None and not self.encrypted:
+            raise SettingsError(
+                f"agent.tls_ca needs an agent.endpoint with https://, got {self.url!r}"
+            )
+        if self.token_file is not None and not self.encrypted and not self.near:
+            raise SettingsError(
+                f"agent.token_file would be sent to {self.url} without encryption; give"
+                " agent.endpoint with https://, or leave the token out"
+            )
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.url.startswith("https://")
+
+    @property
+    def near(self) -> bool:
+        """Whether it is on this machine."""
+        return is_loopback(urlsplit(self.url).hostname or "")
+
+    @property
+    def address(self) -> str:
+        """As gRPC wants it."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        return f"{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return urlsplit(self.url).port or GRPC_PORT
+
+    def token(self) -> str | None:
+        """What it is shown, read anew each time; raises UsageError naming the file."""
+        if self.token_file is not None:
+            return _read(self.token_file)
+        # A program of somebody else's that took the port is not told.
+        if self.near and self.own_token is not None and not strangers(self.port):
+            return self.own_token()
+        return None
+
+
+class GrpcBridge:
+    """A bridge over a channel of its own. Made within a running event loop."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._channel = _channel(endpoint)
+        self._call = self._channel.unary_unary(
+            EXPORT, response_deserializer=ExportMetricsServiceResponse.FromString
+        )
+
+    async def export(self, body: bytes, timeout: float) -> Verdict:
+        """As `Bridge.export`."""
+        try:
+            token = self._endpoint.token()
+        except UsageError as error:
+            return Later("TOKEN", str(error), unwelcome=True)
+        shown = () if token is None else (("authorization", f"Bearer {token}"),)
+        try:
+            answer = await self._call(
+                body, timeout=timeout, metadata=shown, compression=grpc.Compression.Gzip
+            )
+        except grpc.aio.AioRpcError as error:
+            details = dict(error.trailing_metadata() or ()).get(STATUS_DETAILS)
+            packed = details if isinstance(details, bytes) else None
+            return verdict(error.code(), (error.details() or "")[:MOST_SAID], packed)
+        partial = answer.partial_success
+        return Taken(partial.rejected_data_points, partial.error_message[:MOST_SAID])
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._channel.close(None)
+
+
+def _channel(endpoint: Endpoint) -> grpc.aio.Channel:
+    if not endpoint.encrypted:
+        return grpc.aio.insecure_channel(endpoint.address, options=CHANNEL)
+    authority = None if endpoint.authority is None else _read(endpoint.authority).encode()
+    credentials = grpc.ssl_channel_credentials(root_certificates=authority)
+    return grpc.aio.secure_channel(endpoint.address, credentials, options=CHANNEL)
+
+
+def _read(file: Path) -> str:
+    try:
+        found = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {file}: {error}") from error
+    if not found:
+        raise UsageError(f"{file} is empty")
+    return found
