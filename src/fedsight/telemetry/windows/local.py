@@ -67,7 +67,7 @@ class LocalWindows:
         self.extent = Extent(max_rows, interval_ns).checked()
         self.max_nodes = max_nodes
         self.notices = notices or Notices()
-        self._now = now
+        self.now = now
         self._using = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._file: os.stat_result | None = None
@@ -105,7 +105,7 @@ class LocalWindows:
             db = self._opened() or self._made()
             with _transaction(db, "IMMEDIATE"):
                 self._check_interval(db)
-                now = self._now()
+                now = self.now()
                 self._make_room(db, node, now)
                 before = tables.version(db, node)
                 added = tables.add(db, node, rows, self.extent, now)
@@ -138,7 +138,9 @@ class LocalWindows:
             yield
         except sqlite3.Error as error:
             self.close()
-            raise WindowError(f"cannot {deed} the windows in {self.path}: {error}") from error
+            damaged = not isinstance(error, sqlite3.OperationalError)
+            mend = "; move the file away, and it is filled anew" if damaged else ""
+            raise WindowError(f"cannot {deed} the windows in {self.path}: {error}{mend}") from error
         except OSError as error:
             raise WindowError(
                 f"cannot {deed} the windows in {self.path}: {error.strerror}"

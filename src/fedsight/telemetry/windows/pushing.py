@@ -86,7 +86,7 @@ class Pushing:
         return rows_of(self._copy.window(node).get_dataframe())
 
     def _put(self, node: str, rows: Rows) -> None:
-        self._objects.add(node, rows, self._copy.extent, time.time_ns())
+        self._objects.add(node, rows, self._copy.extent, self._copy.now())
 
     def _note_back(self) -> None:
         if self._is_away:
