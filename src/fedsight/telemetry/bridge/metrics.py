@@ -149,7 +149,7 @@ class MetricsReader:
             try:
                 if family in places:
                     places = [self._known(origin, name, family, rest) for rest in rests]
-            except IrregularError:
+            except (IrregularError, DecodeError):
                 pass
             else:
                 heads = [point[:27] for point in raw]
