@@ -1,0 +1,85 @@
+"""Records of the audit trail, each with the hash of the one before it.
+
+A record is one line: the canonical JSON (RFC 8785) of `body, hash, kind, log, prev, seq, time`.
+`hash` is the SHA-256 of the canonical JSON of all other members, `prev` the hash of the record
+before, `time` Unix nanoseconds as a text. Sequence numbers begin at 1 and have no holes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from fedsight.errors import FedsightError
+from fedsight.policy.audit import canonical
+
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Kind = Annotated[str, Meta(pattern=r"^[a-z][a-z_.]{0,63}$")]
+
+#: `prev` of the first record.
+NOTHING = "0" * 64
+
+OPENED, HEAD, RETIRED, TORN = "opened", "head", "retired", "torn"
+#: What the trail says of itself, beside what it is told.
+OWN_KINDS = frozenset({OPENED, HEAD, RETIRED, TORN})
+
+
+class AuditError(FedsightError):
+    """The audit trail cannot be opened or written; the message says why."""
+
+
+class Record(Struct, frozen=True, forbid_unknown_fields=True):
+    """One record as it stands in the trail."""
+
+    body: dict[str, Any]
+    hash: Digest
+    kind: Kind
+    log: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    prev: Digest
+    seq: Annotated[int, Meta(ge=1, le=2**53)]
+    time: Annotated[str, Meta(pattern=r"^[0-9]{1,19}$")]
+
+
+class Anchor(Struct, frozen=True):
+    """What a witness elsewhere keeps: that record `seq` of the trail `log` has this hash.
+
+    It is of the record that signs the head; `signature` is the key's, in hexadecimal.
+    """
+
+    log: str
+    seq: int
+    hash: str
+    signature: str
+
+
+def made(
+    log: str, seq: int, prev: str, time: int, kind: str, body: Mapping[str, Any]
+) -> tuple[str, bytes]:
+    """A record's hash and its line, without the newline. Raises ValueError."""
+    said = canonical.dumps(dict(body))
+    rest = ',"kind":"%s","log":"%s","prev":"%s","seq":%d,"time":"%d"}'
+    content = said, (rest % (kind, log, prev, seq, time)).encode("ascii")
+    hash_ = hashlib.sha256(b'{"body":%s%s' % content).hexdigest()
+    return hash_, b'{"body":%s,"hash":"%s"%s' % (content[0], hash_.encode(), content[1])
+
+
+def read(line: bytes) -> tuple[Record | None, str]:
+    """The record on a line, or what is wrong with it: it must be its own canonical form."""
+    try:
+        found = msgspec.json.decode(line, type=Record)
+        time = int(found.time)
+        again = made(found.log, found.seq, found.prev, time, found.kind, found.body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return None, f"is no record: {error}"
+    if again[0] != found.hash:
+        return found, "does not have the hash of what it says"
+    return (found, "") if again[1] == line else (found, "is not written canonically")
+
+
+def signed_text(log: str, seq: int, hash_: str) -> bytes:
+    """What a head signs: that the record `seq` of this trail has this hash."""
+    return canonical.dumps({"hash": hash_, "log": log, "seq": seq, "what": "fedsight audit head"})
