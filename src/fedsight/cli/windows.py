@@ -19,7 +19,8 @@ from fedsight.errors import MissingExtraError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fedsight.telemetry.windows import Figures, Gap, Windows
+    from fedsight.telemetry.windows import Figures, Gap, LocalWindows, Windows
+    from fedsight.telemetry.windows.dataclay_windows import DataClayWindows
 
 NOTHING = (
     "no window has rows yet; `fedsight serve bridge` fills them with what `fedsight serve agent`"
@@ -39,8 +40,8 @@ Node = Annotated[str, typer.Argument(help="A node's name.", metavar="NODE")]
 @app.command("list", epilog="Example: fedsight windows list")
 def list_windows(as_json: AsJson = False, config: Config = None) -> None:
     """List the nodes that have a window."""
-    windows = _opened(config)
-    found = {node: windows.figures(node) for node in windows.nodes()}
+    with _opened(config) as windows:
+        found = {node: windows.figures(node) for node in windows.nodes()}
     held = {node: figures for node, figures in found.items() if figures is not None}
     if as_json:
         _print_json([{"node": node, **_told(figures)} for node, figures in held.items()])
@@ -62,19 +63,19 @@ def show(node: Node, as_json: AsJson = False, config: Config = None) -> None:
     """Show one node's window: its columns and its gaps."""
     from fedsight.telemetry.windows import gaps
 
-    windows = _opened(config)
-    figures = windows.figures(node)
-    if figures is None:
-        raise UsageError(_no_window(windows, node))
-    df = windows.window(node).get_dataframe()
-    missing = gaps(df, windows.interval_ns)
+    with _opened(config) as windows:
+        figures = windows.figures(node)
+        if figures is None:
+            raise UsageError(_no_window(windows, node))
+        df, interval_ns = windows.window(node).get_dataframe(), windows.interval_ns
+    missing = gaps(df, interval_ns)
     columns = [_column(df, name) for name in df.columns]
     if as_json:
         told = {"node": node, **_told(figures), "gaps": [gap._asdict() for gap in missing]}
-        _print_json({**told, "interval_ns": windows.interval_ns, "columns": columns})
+        _print_json({**told, "interval_ns": interval_ns, "columns": columns})
         return
     print(f"{'node':<10}{node}")
-    print(f"{'rows':<10}{figures.rows:,}, one in {windows.interval_ns / 1e9:g} s")
+    print(f"{'rows':<10}{figures.rows:,}, one in {interval_ns / 1e9:g} s")
     print(f"{'from':<10}{_short(figures.first)}")
     print(f"{'to':<10}{_short(figures.last)}")
     print(f"{'came last':<10}{_ago(figures.written)}")
@@ -104,16 +105,16 @@ def follow(
     """
     from fedsight.cli.following import Following, in_words, line
 
-    windows = _opened(config)
-    following = Following(windows, node, line if as_json else in_words)
-    if not windows.nodes():
-        print(f"{NOTHING}; waiting", file=sys.stderr, flush=True)
-    following.run(seconds)
+    with _opened(config) as windows:
+        following = Following(windows, node, line if as_json else in_words)
+        if not windows.nodes():
+            print(f"{NOTHING}; waiting", file=sys.stderr, flush=True)
+        following.run(seconds)
     if following.wrong:
         raise typer.Exit(1)
 
 
-def _opened(config: Config) -> Windows:
+def _opened(config: Config) -> LocalWindows | DataClayWindows:
     if find_spec("pandas") is None:
         raise MissingExtraError("pandas", "telemetry")
     from fedsight.telemetry.windows.opening import opened

@@ -40,6 +40,8 @@ class Link:
             # The session is a context variable, which other threads would not have.
             self._session = contextvars.copy_context()
             self._session.run(self._client.start)
+            # It ends where nobody answers, which every question is told anyhow.
+            self.runtime.backend_clients.update_task.add_done_callback(_heard)
 
     @property
     def runtime(self) -> Any:
@@ -116,6 +118,12 @@ def _loop() -> asyncio.AbstractEventLoop:
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
         set_dc_event_loop(loop)
     return loop
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Take note of how a task ended, so that asyncio does not complain that nobody did."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

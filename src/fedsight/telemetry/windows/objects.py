@@ -29,6 +29,7 @@ class Objects:
         self._link = Link(host, port, seconds)
         self._found: dict[str, StoredWindow] = {}
         self._finding = threading.Lock()
+        self._was_away = False
 
     def nodes(self) -> list[str]:
         """The nodes that have an object."""
@@ -80,18 +81,26 @@ class Objects:
         """What the object's method returns; None where there is no object."""
         from dataclay.exceptions import DataClayException
 
-        there = self._object(node)
-        if there is None:
-            return None
         try:
+            self._find_backends()
+            there = self._object(node)
+            if there is None:
+                return None
             coroutine = self._link.runtime.call_remote_method(there, method, arguments, {})
             return self._link.ask(coroutine)
         except AwayError:
             self._forget(node)
+            self._was_away = True
             raise
         except DataClayException as error:
             self._forget(node)
             raise LostError(f"dataClay lost the window of node {node}: {error}") from error
+
+    def _find_backends(self) -> None:
+        """After it was away, ask where the backends are now."""
+        if self._was_away:
+            self._link.ask(self._link.runtime.backend_clients.update())
+            self._was_away = False
 
     def _object(self, node: str) -> StoredWindow | None:
         from dataclay.exceptions import DoesNotExistError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedsight.config.windows import ConfigurationSettings, WindowSettings
-from fedsight.telemetry.windows.contract import Windows
 from fedsight.telemetry.windows.local import LocalWindows
 from fedsight.telemetry.windows.rules import (
     BridgeConfiguration,
@@ -14,9 +14,14 @@ from fedsight.telemetry.windows.rules import (
     scaphandre,
 )
 
+if TYPE_CHECKING:
+    from fedsight.telemetry.windows.dataclay_windows import DataClayWindows
 
-def opened(settings: WindowSettings, folder: Path) -> Windows:
+
+def opened(settings: WindowSettings, folder: Path) -> LocalWindows | DataClayWindows:
     """The windows that are set, those on disk in `folder`; for writers and readers alike.
+
+    Whoever opened them closes them; they are context managers.
 
     Raises MissingExtraError where dataClay is set and not installed.
     """

@@ -25,6 +25,7 @@ class Pushing:
         self._objects = objects
         #: What dataClay has not got: rows, or None for a whole window. At first all may be missing.
         self._behind: dict[str, Rows | None] = dict.fromkeys(copy.nodes())
+        self._brought: set[str] = set()
         self._noting = threading.Lock()
         self._bringing = threading.Lock()
         self._retry_at = 0.0
@@ -36,6 +37,8 @@ class Pushing:
     def add(self, node: str, rows: Rows) -> Added:
         """Put rows on disk, then into dataClay if it answers."""
         added = self._copy.add(node, rows)
+        if self._copy.figures(node) is None:
+            return added
         with self._noting:
             self._behind[node] = None if node in self._behind else rows
         self._bring()
@@ -68,12 +71,21 @@ class Pushing:
         try:
             for node, rows in behind.items():
                 self._bring_one(node, rows)
+            self._let_go(behind.keys() - self._brought)
+            self._brought |= behind.keys()
             if behind:
                 self._objects.flush()
         except WindowError:
             with self._noting:
                 self._behind.update(dict.fromkeys(behind))
             raise
+
+    def _let_go(self, new: set[str]) -> None:
+        """Where new nodes came and there are too many: those whose place on disk they took."""
+        there = self._objects.nodes() if new else []
+        if len(there) > self._copy.max_nodes:
+            for node in set(there) - set(self._copy.nodes()):
+                self._objects.remove(node)
 
     def _bring_one(self, node: str, rows: Rows | None) -> None:
         try:
