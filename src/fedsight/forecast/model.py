@@ -95,8 +95,11 @@ class Forecaster(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Windows (batch, time_step, metrics) in their own units (`scale.normalised`) to quantiles
         (batch, horizon, metrics, quantiles) in the same units, ascending."""
+        return self.unsorted(inputs).sort(dim=-1).values
+
+    def unsorted(self, inputs: Tensor) -> Tensor:
+        """As `forward`, before quantiles that cross are put in order: what is trained."""
         states, _ = self.recurrent(inputs)
         shape = self.shape
-        sizes = (-1, shape.horizon, len(shape.metrics), len(shape.quantiles))
-        quantiles: Tensor = self.head(states[:, -1]).view(sizes)
-        return quantiles.sort(dim=-1).values
+        quantiles: Tensor = self.head(states[:, -1])
+        return quantiles.view(-1, shape.horizon, len(shape.metrics), len(shape.quantiles))

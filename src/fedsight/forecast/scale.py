@@ -1,10 +1,12 @@
 """Units that a model can learn in: a node's own, then a window's own.
 
 First each metric of a node becomes z = (value - mean) / sd, with the mean and sd of that node's
-training part; they never leave the node. Then each window is centred on itself and divided by its
-own spread sqrt(var + 0.04): reversible instance normalisation without affine part (Kim et al. 2022,
-"Reversible instance normalization for accurate time-series forecasting against distribution
-shift"). The floor of 0.04, a fifth of the node's sd, keeps a flat window from being blown up.
+training part; they never leave the node. Then each window is centred on its own level, the median
+of its last 30 rows, and divided by its own spread sqrt(var + 0.04): reversible instance
+normalisation without affine part (Kim et al. 2022, "Reversible instance normalization for accurate
+time-series forecasting against distribution shift"), with a median where they have the mean. So a
+model that has learned nothing forecasts the moving median, and what it learns are departures from
+it. The floor of 0.04, a fifth of the node's sd, keeps a flat window from being blown up.
 """
 
 from __future__ import annotations
@@ -78,9 +80,9 @@ class Normalised:
 def normalised(scores: Array, time_step: int) -> Normalised:
     """Windows (batch, rows, metrics) of z-scores in their own units.
 
-    The last `time_step` rows are the model's input.
+    All rows give the level; the last `time_step` of them give the spread and are the model's input.
     """
     window = scores[:, -time_step:]
-    centre = window.mean(axis=1)
+    centre = np.median(scores, axis=1)
     spread = np.sqrt(window.var(axis=1) + FLOOR)
     return Normalised((window - centre[:, None]) / spread[:, None], centre, spread)
