@@ -34,16 +34,29 @@ async def answer(service: str, request: Request, asked: Asked) -> Response:
         raise BadFieldError("time[3]", "must be good")
     if asked.how == "broken":
         raise KeyError(asked.how)
+    if asked.how == "away":
+        raise SocketAwayError
     return Response(service.encode() + body)
 
 
+class SocketAwayError(ConnectionError):
+    """Answered as any OSError."""
+
+
+async def away(_: Request, error: Exception) -> Response:
+    return Response(type(error).__name__, 503)
+
+
 ENDPOINT = Endpoint("POST", "/busy", answer, Asked, ())
+READ = Endpoint("GET", "/read", answer, Asked, ())
+REPLIES = {**replies("it"), OSError: away}
 
 
 def ask(method: str, path: str, *, shortcut: bool) -> tuple[httpx.Response, RequestCounts]:
-    routes: list[BaseRoute] = [route(ENDPOINT)]
-    by = [Middleware(Shortcut, shortcuts=ways([ENDPOINT], routes))] if shortcut else []
-    app = Starlette(routes=routes, exception_handlers=replies("it"), middleware=by)
+    routes: list[BaseRoute] = [route(ENDPOINT), route(READ)]
+    near = Middleware(Shortcut, shortcuts=ways([ENDPOINT, READ], routes), replies=REPLIES)
+    by = [near] if shortcut else []
+    app = Starlette(routes=routes, exception_handlers=REPLIES, middleware=by)
     app.state.service = "s:"
     counts = RequestCounts()
     counting = Counting(app, counts, templates(routes))
@@ -65,7 +78,13 @@ def ask(method: str, path: str, *, shortcut: bool) -> tuple[httpx.Response, Requ
         ("POST", "/busy?how=refused", 409),
         ("POST", "/busy?how=bad", 422),
         ("POST", "/busy?how=broken", 500),
+        ("POST", "/busy?how=away", 503),
         ("POST", "/busy?who=me", 422),
+        ("GET", "/read", 200),
+        ("GET", "/read?how=away", 503),
+        ("GET", "/read?how=broken", 500),
+        ("HEAD", "/read", 200),
+        ("POST", "/read", 405),
         ("POST", "/busy/", 307),
         ("GET", "/busy", 405),
         ("GET", "/other", 404),

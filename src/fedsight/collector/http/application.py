@@ -23,6 +23,7 @@ from fedsight.collector.http.static_files import packaged, site_routes
 from fedsight.collector.ingest import DiskFullError
 from fedsight.collector.metrics.requests import Counting, RequestCounts, templates
 from fedsight.collector.options import CollectorOptions
+from fedsight.collector.querying import routes as querying_routes
 from fedsight.collector.running import Parts, collecting
 from fedsight.collector.taking import routes as taking_routes
 from fedsight.door.guard import Guard
@@ -53,7 +54,8 @@ def create_app(
     routes: list[BaseRoute] = [route(endpoint) for endpoint in ENDPOINTS]
     routes += [Route("/openapi.json", _document), WebSocketRoute("/ws/metrics", watch_stream)]
     routes += site_routes(packaged() if site is None else site)
-    shortcut = Middleware(Shortcut, shortcuts=ways(taking_routes.ENDPOINTS, routes))
+    near = ways((*taking_routes.ENDPOINTS, *querying_routes.ENDPOINTS), routes)
+    shortcut = Middleware(Shortcut, shortcuts=near, replies=own_replies())
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
