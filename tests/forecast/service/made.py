@@ -24,6 +24,8 @@ from fedsight.telemetry.windows import MemoryWindows
 STEP = 3_000_000_000
 METRICS = ("load", "power")
 
+torch.set_num_threads(1)
+
 
 def a_model(
     seed: int = 0, version: str = "r-aaaaaaaa/1", personal: Mapping[str, Personal] | None = None

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
+from fedsight.errors import SeriesError
+from fedsight.forecast.derived import chosen
 from fedsight.forecast.service.predictor import Known
 from fedsight.forecast.service.scoring import Array
 from fedsight.telemetry.windows import with_gaps
@@ -28,12 +30,11 @@ def known(
     node: str, window: pd.DataFrame, metrics: tuple[str, ...], step: int, wanted: int
 ) -> Known | Lacks:
     """The rows of these metrics at equal steps up to the last whole one, a gap as NaN."""
-    missing = [metric for metric in metrics if metric not in window]
-    if missing:
-        there = ", ".join(map(str, window.columns)) or "none"
-        message = f"{node} has no {', '.join(missing)}; its columns are {there}"
-        return Lacks("no_metric", message, 0, wanted)
-    whole = with_gaps(window[list(metrics)].dropna(), step)
+    try:
+        columns = chosen(window, metrics)
+    except SeriesError as error:
+        return Lacks("no_metric", f"{node}: {error}", 0, wanted)
+    whole = with_gaps(columns.dropna(), step)
     return Known(node, whole.index.to_numpy(np.int64), whole.to_numpy(float), step)
 
 

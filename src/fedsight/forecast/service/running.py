@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
+import torch
 import uvloop
 
 from fedsight.door.hosts import PLAINTEXT
@@ -26,6 +27,7 @@ def run(options: ForecastOptions, made: Callable[[str], Forecasting]) -> None:
     """
     with listening(options.host, options.port) as listener:
         token = _token(options)
+        torch.set_num_threads(1)  # one small batch at a time: more threads only wait for each other
         name = options.host if options.loopback or not options.hosts else options.hosts[0]
         address = url_of(name, listener)
 

@@ -1,7 +1,10 @@
-"""Units of metrics. Placeholder."""
+"""The unit that a metric is told in."""
 
 from __future__ import annotations
 
+from fedsight.forecast.derived import UNITS, column_name
+
 
 def unit_of(metric: str) -> str | None:
-    return {"power_consumption": "W", "memory_usage": "MB"}.get(metric)
+    """None where it has none, or it is not known."""
+    return UNITS.get(column_name(metric))

@@ -1,0 +1,64 @@
+"""From stored arrays to a model at work: what was trained elsewhere, handed over as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fedsight.errors import ModelError, UsageError
+from fedsight.forecast.model import Forecaster, ModelShape
+from fedsight.forecast.scale import Scale
+from fedsight.forecast.service.predictor import Loaded, Personal
+
+Arrays = Mapping[str, NDArray[Any]]
+
+#: What a node keeps beside the weights of a model of its own.
+OWN, MEAN, SD = "own/", "own/mean", "own/sd"
+
+
+def loaded(
+    version: str,
+    made: str,
+    described: Mapping[str, Any],
+    arrays: Arrays,
+    personal: Mapping[str, Arrays],
+) -> Loaded:
+    """The model `version` of the shape that `described` gives, made at `made` (RFC 3339).
+
+    `personal` holds what nodes keep for themselves, by node. Raises ModelError, naming what does
+    not fit.
+    """
+    try:
+        shape = ModelShape.read(described)
+    except UsageError as error:
+        raise ModelError(f"model {version}: {error}") from error
+    model = _model(f"model {version}", shape, arrays)
+    own = {node: _personal(node, shape, found) for node, found in personal.items()}
+    return Loaded(version, made, model, own)
+
+
+def _model(what: str, shape: ModelShape, arrays: Arrays) -> Forecaster:
+    model = Forecaster(shape, torch.Generator())
+    state = {name: torch.from_numpy(np.array(one)) for name, one in arrays.items()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        said = " ".join(str(error).split())[:200]
+        raise ModelError(f"{what} does not have the shape that is said of it: {said}") from error
+    return model.eval()
+
+
+def _personal(node: str, shape: ModelShape, arrays: Arrays) -> Personal:
+    what = f"the model of node {node}"
+    weights = {name: one for name, one in arrays.items() if not name.startswith(OWN)}
+    if MEAN not in arrays or SD not in arrays:
+        return Personal(_model(what, shape, weights), None)
+    mean, sd = arrays[MEAN].astype(float), arrays[SD].astype(float)
+    wanted = (len(shape.metrics),)
+    if mean.shape != wanted or sd.shape != wanted or not (sd > 0).all():
+        raise ModelError(f"{what} has a scale that is none")
+    return Personal(_model(what, shape, weights), Scale(mean, sd))
