@@ -16,8 +16,9 @@ from fedsight.cli.app import app
 from fedsight.collector.http.endpoints import ENDPOINTS as OF_COLLECTOR
 from fedsight.config import PORTS, SECTIONS, Section
 from fedsight.federated.api.endpoints import ENDPOINTS as OF_FEDERATION
+from fedsight.forecast.service.endpoints import ENDPOINTS as OF_FORECASTER
 
-ENDPOINTS = (*OF_COLLECTOR, *OF_FEDERATION)
+ENDPOINTS = (*OF_COLLECTOR, *OF_FEDERATION, *OF_FORECASTER)
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]

@@ -12,6 +12,8 @@ from fedsight.cli.bridge import EXAMPLES as OF_BRIDGE
 from fedsight.cli.bridge import bridge
 from fedsight.cli.federation import EXAMPLES as OF_FEDERATION
 from fedsight.cli.federation import federation
+from fedsight.cli.forecast import EXAMPLES as OF_FORECAST
+from fedsight.cli.forecast import forecast
 from fedsight.cli.options import Config, log_to_stderr
 from fedsight.cli.superlink import EXAMPLES as OF_SUPERLINK
 from fedsight.cli.superlink import superlink
@@ -71,6 +73,7 @@ def collector(
 
 app.command(epilog=OF_FEDERATION)(federation)
 app.command(epilog=OF_SUPERLINK)(superlink)
+app.command(epilog=OF_FORECAST)(forecast)
 app.command(epilog=OF_EXPORTER)(exporter)
 app.command(epilog=OF_AGENT)(agent)
 app.command(epilog=OF_BRIDGE)(bridge)
