@@ -142,7 +142,7 @@ def test_the_first_record_that_is_wrong_is_named(
         19,
         "is there twice: one of the two was inserted",
     )
-    assert told(all_[:50]) == (51, "was removed: the trail ends before it, record 56 was anchored")
+    assert told(all_[:50]) == (51, "was removed: the trail ends before it, record 55 was anchored")
     assert told([all_[0], b" " + all_[1], *all_[2:]])[0] == 2
     assert told([]) == (1, f"is not there: {folder} holds no record")
 

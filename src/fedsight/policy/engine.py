@@ -37,7 +37,7 @@ class Engine:
         self._entities = Entities(ruleset.schema, ruleset.federation)
         self._schema = ruleset.schema.handle
         self._actions = {action: uid("Action", action) for action in ruleset.actions}
-        self._slices: dict[tuple[str, str, str], cedarpy.PolicySet] = {}
+        self._slices: dict[tuple[str, str, str], tuple[cedarpy.PolicySet, bool]] = {}
         self._rulings = {one.id: Ruling(one.id, one.effect, one.reason) for one in ruleset.rules}
         self._obligations: Mapping[str, tuple[Obligation, ...]] = {
             one.id: one.obligations for one in ruleset.rules if one.obligations
@@ -75,6 +75,15 @@ class Engine:
                 found |= zip(map(id, chunk), decided, strict=True)
         return [one if isinstance(one, Decision) else found[id(one)] for one in made]
 
+    def key(self, request: Request) -> object:
+        """What a decision depends on: requests of one key have one answer. The moment counts only
+        where a rule looks at it."""
+        made = self._made(request)
+        if isinstance(made, Decision):
+            return made.errors
+        timed = self._rules(made)[1]
+        return made.kinds, made.principal, made.resource, made.context if timed else b""
+
     def unreachable(self, why: str) -> Decision:
         """The answer where nobody could be asked: a refusal, unless the engine only observes."""
         return self._refused(f"the policy engine could not be asked: {why}", "")
@@ -102,7 +111,7 @@ class Engine:
             if len(chunk) > 1:
                 return [self._judged([one])[0] for one in chunk]
             return [self._refused(f"the request does not fit the schema: {error}", first.digest)]
-        policies, action = self._rules(first), self._actions[first.action]
+        policies, action = self._rules(first)[0], self._actions[first.action]
         resource = self._home if first.thing is None else first.thing["uid"]
         context = first.context.decode()
         asked = [
@@ -119,11 +128,13 @@ class Engine:
             self._decided(answer, one.digest) for answer, one in zip(answers, chunk, strict=True)
         ]
 
-    def _rules(self, one: _Made) -> cedarpy.PolicySet:
-        """The rules that can decide about it."""
+    def _rules(self, one: _Made) -> tuple[cedarpy.PolicySet, bool]:
+        """The rules that can decide about it, and whether one of them looks at the context."""
         found = self._slices.get(one.kinds)
         if found is None:
-            found = self._slices[one.kinds] = parsed(self.ruleset.about(*one.kinds))
+            rules = self.ruleset.about(*one.kinds)
+            found = parsed(rules), any(rule.names_context for rule in rules)
+            self._slices[one.kinds] = found
         return found
 
     def _handle(self, chunk: Sequence[_Made]) -> cedarpy.Entities:

@@ -55,6 +55,11 @@ class Rule:
         """Whether its conditions look at the action."""
         return '{"Var": "action"}' in json.dumps(self.form["conditions"])
 
+    @property
+    def names_context(self) -> bool:
+        """Whether its conditions look at the context: the moment, and what else is told."""
+        return '{"Var": "context"}' in json.dumps(self.form["conditions"])
+
 
 def read(file: str, text: str, part: Sequence[Token]) -> Rule | Fault:
     """The rule that the tokens `part` of `text` are; a Fault where it has no name or reason."""

@@ -46,6 +46,28 @@ def plain(value: Any, depth: int = 0) -> Any:
     return {"$other": ascii(value)[:200]}
 
 
+def restored(value: Any) -> Any:
+    """What `plain` was given, as far as canonical JSON tells: the inverse but for other kinds."""
+    if isinstance(value, list):
+        return [restored(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((key, one),) = value.items()
+        if key == "$int" and isinstance(one, str) and one.lstrip("-").isdigit():
+            return int(one) if len(one) < 4000 else value
+        if key == "$float" and isinstance(one, str):
+            return _float(one)
+    return {key: restored(one) for key, one in value.items()}
+
+
+def _float(written: str) -> Any:
+    try:
+        return float(written)
+    except ValueError:
+        return written
+
+
 def _digits(value: int) -> str:
     return str(value) if value.bit_length() < 10_000 else f"{value.bit_length()} bits"
 

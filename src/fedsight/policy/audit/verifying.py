@@ -152,11 +152,11 @@ class _Chain:
         if self._gap is not None:
             first = 1
             self._fails(first, f"to {self._gap[0]} were removed, and nothing signed says so", None)
+        if self._wrong is None and self._records == 0:
+            self._fails(1, f"is not there: {folder} holds no record", None)
         missing = [one for one in self._anchors if one.log != self._log or one.seq > self._seq]
         if self._wrong is None and missing:
             self._cut(min(missing, key=lambda one: one.seq))
-        if self._wrong is None and self._records == 0:
-            self._fails(1, f"is not there: {folder} holds no record", None)
         return self.verdict({})
 
     def _cut(self, anchor: Anchor) -> None:

@@ -1,0 +1,237 @@
+"""Replay: what another policy set would have said to requests that were answered already."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fedsight.policy.audit import AuditError, canonical, segments
+from fedsight.policy.engine import Engine
+from fedsight.policy.overseer import DECISION
+from fedsight.policy.request import Party, Ref, Request
+from fedsight.policy.ruleset import RuleSet, ruleset
+
+#: What refuses where no rule does.
+NO_RULE, ERROR = "no rule permits it", "an error"
+#: So many requests are judged at once.
+_AT_ONCE = 5000
+#: From so many bytes of trail on a second process is worth its start.
+_WORTH_BYTES = 4 * 2**20
+_MOST_EXAMPLES = 20
+_TABLES = ("refused_by_rule", "allowed_by_rule", "refused_by_client", "allowed_by_client")
+
+
+class Difference(Struct, frozen=True):
+    """One request that would have been answered otherwise."""
+
+    seq: int
+    time: int
+    client: str
+    action: str
+    allowed: bool
+    rules: tuple[str, ...]
+    before: tuple[str, ...]
+
+
+class Replayed(Struct):
+    """What a candidate set would have changed. Rules and clients map to how many requests.
+
+    `refused` would have been refused and were not, `allowed` the other way round. By rule, it is
+    the candidate's rule that refuses, or the one that refused then.
+    """
+
+    requests: int = 0
+    judged: int = 0
+    refused: int = 0
+    allowed: int = 0
+    refused_by_rule: dict[str, int] = msgspec.field(default_factory=dict)
+    allowed_by_rule: dict[str, int] = msgspec.field(default_factory=dict)
+    refused_by_client: dict[str, int] = msgspec.field(default_factory=dict)
+    allowed_by_client: dict[str, int] = msgspec.field(default_factory=dict)
+    examples: list[Difference] = msgspec.field(default_factory=list)
+
+
+class _Body(Struct):
+    request: dict[str, Any]
+    allowed: bool
+    rules: list[str]
+
+
+class _Line(Struct):
+    kind: str
+    seq: int
+    time: str
+    body: msgspec.Raw
+
+
+def replay(
+    candidate: RuleSet,
+    folder: Path,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    processes: int | None = None,
+) -> Replayed:
+    """Judge the decisions recorded in `folder` from `since` to before `until` (Unix ns) anew.
+
+    The trail is read as it is; `verify` says whether it may be believed. Raises AuditError where
+    it cannot be read.
+    """
+    try:
+        files = segments.segments(folder)
+        size = sum(one.path.stat().st_size for one in files)
+        wanted = processes or (min(2, os.cpu_count() or 1) if size > _WORTH_BYTES else 1)
+        parts = [part for part in _parts([one.path for one in files], wanted) if part]
+        if len(parts) < 2:
+            return _part(dict(candidate.files), [str(one.path) for one in files], since, until)
+        with ProcessPoolExecutor(len(parts), mp_context=get_context("spawn")) as pool:
+            texts = dict(candidate.files)
+            told = [pool.submit(_part, texts, part, since, until) for part in parts]
+            return _joined([one.result() for one in told])
+    except OSError as error:
+        raise AuditError(f"cannot read the audit trail {folder}: {error}") from error
+
+
+def _parts(paths: Sequence[Path], count: int) -> list[list[str]]:
+    """The files in `count` runs of about one size, in order."""
+    sizes = [path.stat().st_size for path in paths]
+    share, parts, filled = sum(sizes) / count, [list[str]() for _ in range(count)], 0
+    for path, size in zip(paths, sizes, strict=True):
+        at = min(count - 1, int((filled + size / 2) / share)) if share else 0
+        parts[at].append(str(path))
+        filled += size
+    return parts
+
+
+def _part(
+    files: Mapping[str, str], paths: Sequence[str], since: int | None, until: int | None
+) -> Replayed:
+    engine = Engine(ruleset(files))
+    found = Replayed()
+    waiting: list[tuple[_Line, _Body, Request]] = []
+    for one in _recorded(paths, since, until):
+        waiting.append(one)
+        if len(waiting) >= _AT_ONCE:
+            _judge(engine, waiting, found)
+            waiting = []
+    _judge(engine, waiting, found)
+    return found
+
+
+def _recorded(
+    paths: Iterable[str], since: int | None, until: int | None
+) -> Iterator[tuple[_Line, _Body, Request]]:
+    lines, bodies = msgspec.json.Decoder(_Line), msgspec.json.Decoder(_Body)
+    for path in paths:
+        with open(path, "rb") as file:
+            for number, text in enumerate(file, 1):
+                try:
+                    line = lines.decode(text)
+                    time = int(line.time)
+                    if line.kind != DECISION or not _within(time, since, until):
+                        continue
+                    said = bodies.decode(line.body)
+                except (msgspec.MsgspecError, ValueError) as error:
+                    name = Path(path).name
+                    raise AuditError(f"{name}:{number} is no record: {error}; verify") from error
+                yield line, said, rebuilt(said.request)
+
+
+def _within(time: int, since: int | None, until: int | None) -> bool:
+    return (since is None or time >= since) and (until is None or time < until)
+
+
+def rebuilt(kept: Mapping[str, Any]) -> Request:
+    """The request that a record keeps. What is no request becomes one that is refused."""
+    principal, resource = kept.get("principal"), kept.get("resource")
+    time = canonical.restored(kept.get("time"))
+    return Request(
+        _party(principal) or Party("", ""),
+        str(kept.get("action")),
+        time if isinstance(time, int) else -1,
+        None if resource is None else _party(resource) or Party("", ""),
+        _values(kept.get("context") or {}),
+    )
+
+
+def _party(kept: Any) -> Party | None:
+    if not isinstance(kept, dict):
+        return None
+    groups = tuple(Ref(one["type"], one["id"]) for one in kept.get("groups") or ())
+    return Party(kept["type"], kept["id"], _values(kept.get("attributes") or {}), groups)
+
+
+def _values(kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one if type(one) in _AS_THEY_ARE else _value(one) for name, one in kept.items()}
+
+
+_AS_THEY_ARE = frozenset({int, float, str, bool})
+
+
+def _value(kept: Any) -> Any:
+    if isinstance(kept, dict) and kept.keys() == {"type", "id"}:
+        return Ref(kept["type"], kept["id"])
+    return canonical.restored(kept)
+
+
+def _judge(
+    engine: Engine, waiting: Sequence[tuple[_Line, _Body, Request]], found: Replayed
+) -> None:
+    """Judge each kind of request once, however often it was asked."""
+    keys = [engine.key(request) for _, _, request in waiting]
+    first: dict[object, Request] = {}
+    for key, (_, _, request) in zip(keys, waiting, strict=True):
+        first.setdefault(key, request)
+    answers = dict(zip(first, engine.decide_all(list(first.values())), strict=True))
+    found.requests += len(waiting)
+    found.judged += len(first)
+    for key, (line, said, request) in zip(keys, waiting, strict=True):
+        now = answers[key]
+        if now.allowed is not said.allowed:
+            rules = now.refused_by or ((ERROR,) if now.errors else (NO_RULE,))
+            reasons = tuple(said.rules) if now.allowed else rules
+            _count(found, line, request, now.allowed, reasons or (NO_RULE,), tuple(said.rules))
+
+
+def _count(
+    found: Replayed,
+    line: _Line,
+    request: Request,
+    allowed: bool,
+    rules: tuple[str, ...],
+    before: tuple[str, ...],
+) -> None:
+    by_rule = found.allowed_by_rule if allowed else found.refused_by_rule
+    by_client = found.allowed_by_client if allowed else found.refused_by_client
+    client = request.principal.id
+    for rule in rules:
+        by_rule[rule] = by_rule.get(rule, 0) + 1
+    by_client[client] = by_client.get(client, 0) + 1
+    if allowed:
+        found.allowed += 1
+    else:
+        found.refused += 1
+    if len(found.examples) < _MOST_EXAMPLES:
+        time = int(line.time)
+        one = Difference(line.seq, time, client, request.action, allowed, rules, before)
+        found.examples.append(one)
+
+
+def _joined(parts: Sequence[Replayed]) -> Replayed:
+    whole = Replayed(examples=[one for part in parts for one in part.examples][:_MOST_EXAMPLES])
+    for part in parts:
+        for name in ("requests", "judged", "refused", "allowed"):
+            setattr(whole, name, getattr(whole, name) + getattr(part, name))
+        for name in _TABLES:
+            counts = Counter(getattr(whole, name))
+            counts.update(getattr(part, name))
+            setattr(whole, name, dict(counts))
+    return whole
