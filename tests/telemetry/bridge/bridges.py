@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ import grpc
 import httpx
 
 from fedsight.telemetry.bridge.grpc_door import SERVICES
+from tests.cli.command import environment
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 SECONDS = 20
@@ -33,14 +33,21 @@ class Bridge:
     Use as a context: it ends with SIGTERM.
     """
 
-    def __init__(self, data: Path, *arguments: str, ports: tuple[int, int] = (0, 0), **own: str):
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        ports: tuple[int, int] = (0, 0),
+        collector: str = "http://127.0.0.1:0",
+        **own: str,
+    ) -> None:
         self.data = data
         settings = {f"FEDSIGHT_BRIDGE_{key.upper()}": said for key, said in own.items()}
         grpc_port, http_port = map(str, ports)
         command = [sys.executable, "-m", "fedsight", "serve", "bridge", *arguments]
         self.process = subprocess.Popen(
             [*command, "--grpc-port", grpc_port, "--http-port", http_port],
-            env={**os.environ, "FEDSIGHT_DATA": str(data), **settings},
+            env=environment(data, COLLECTOR_PORT=collector.rpartition(":")[2], **settings),
             cwd=data,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
