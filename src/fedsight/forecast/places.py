@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from fedsight.config import load
 from fedsight.errors import SeriesError, UsageError
 from fedsight.forecast import series
 from fedsight.forecast.derived import UNITS, derived
-from fedsight.telemetry.windows import LocalWindows, Windows, is_node, node_name
+from fedsight.forecast.model import ModelShape
+from fedsight.forecast.processor import prepared
+from fedsight.forecast.sequences import Split
+from fedsight.telemetry.windows import Windows, is_node, node_name
+from fedsight.telemetry.windows.opening import opened
 
 SUFFIX = ".csv"
+#: How so many rows are shared out in time.
+Splits = Callable[[int], Split]
 #: Longer headers are of no series.
 _MOST_HEADER = 64 * 1024
 _TIMES = (series.TEXT_TIME, *series.INTEGER_TIME)
@@ -41,40 +50,51 @@ def recorded(source: str) -> dict[str, str]:
     return {file.stem: str(file) for file in files}
 
 
-def windows(source: str) -> Windows:
-    """The windows that lie there."""
-    return LocalWindows(Path(source))
+@contextmanager
+def windows(source: str) -> Iterator[Windows]:
+    """The windows that lie there, or those in dataClay where the settings say so."""
+    with opened(load().windows, Path(source)) as found:
+        yield found
 
 
-def nodes(source: str) -> Mapping[str, str]:
-    """The nodes whose telemetry lies in `source`, and where each one's does.
+@dataclass(frozen=True)
+class Standing:
+    """How far a node is: its rows, of so many needed, and what is lacking; None: nothing."""
 
-    Raises UsageError where there is none.
-    """
-    if not source:
-        raise UsageError("task telemetry needs its nodes' data: --data DIR, one CSV file a node")
-    if is_recorded(source):
-        return recorded(source)
-    found = windows(source).nodes()
-    if not found:
-        raise UsageError(
-            f"{source} holds no CSV file and no window of telemetry: name a folder with --data, or"
-            " let telemetry come in (fedsight serve exporter, agent and bridge)"
-        )
-    return dict.fromkeys(found, source)
+    rows: int
+    needed: int
+    lacking: str | None
+
+
+def standings(source: str, shape: ModelShape, needed: int, split: Splits) -> dict[str, Standing]:
+    """How far each node is whose window lies there, by name."""
+    with windows(source) as found:
+        frames = {node: found.window(node).get_dataframe() for node in found.nodes()}
+    return {node: _standing(frame, shape, needed, split) for node, frame in frames.items()}
+
+
+def _standing(frame: pd.DataFrame, shape: ModelShape, needed: int, split: Splits) -> Standing:
+    rows = len(frame)
+    if rows < needed:
+        return Standing(rows, needed, f"{rows} of {needed} rows")
+    try:
+        prepared(frame, shape, split(rows))
+    except SeriesError as error:
+        return Standing(rows, needed, str(error))
+    return Standing(rows, needed, None)
 
 
 def rows(source: str, node: str) -> pd.DataFrame:
     """All that there is of one node. Raises SeriesError, UsageError or WindowError saying why."""
     name = node_name(node)
     if not is_recorded(source):
-        found = windows(source).window(name).get_dataframe()
+        with windows(source) as there:
+            found = there.window(name).get_dataframe()
         if found.empty:
-            raise SeriesError(f"node {name} has no window in {source} yet")
+            raise SeriesError(f"it has no window in {source} yet")
         return found
     path = Path(source)
-    path = path / f"{name}{SUFFIX}" if path.is_dir() else path
-    return series.read(path)
+    return series.read(path / f"{name}{SUFFIX}" if path.is_dir() else path)
 
 
 def columns(source: str) -> tuple[str, ...]:

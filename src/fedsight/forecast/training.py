@@ -68,7 +68,7 @@ def train(
     """
     model.train()
     levels = torch.tensor(model.shape.quantiles)
-    optimizer = torch.optim.Adam(model.parameters(), lr=schedule.lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=schedule.lr, fused=True)
     each = schedule.batches(len(examples))
     total, done, loss_sum = each * schedule.epochs, 0, 0.0
     for _ in range(schedule.epochs):

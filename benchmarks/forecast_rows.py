@@ -1,0 +1,192 @@
+"""The rows of the forecasting benchmark: each method's forecasts of every node's test part.
+
+Whatever is chosen (the best turn, fine-tuning, weights of the mixture, where intervals start) is
+chosen on the validation part; the test part is only foreseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.forecast_learning import alone, federated, foreseen, pooled
+from benchmarks.forecast_nodes import PERIODS, SHAPE, Node, nodes
+from fedsight.errors import MissingExtraError
+from fedsight.forecast import baselines, calibration, mixture
+from fedsight.forecast.accuracy import Accuracy, accuracy
+from fedsight.forecast.model import Forecaster
+from fedsight.forecast.scale import Array
+from fedsight.forecast.training import personal
+
+MEDIAN, PERSISTENCE = "moving median of 30", "persistence"
+LOCAL, CENTRALISED, FEDERATED = "local", "centralised", "federated"
+TUNED, ZERO_SHOT = "federated, fine-tuned", "zero-shot (left out)"
+MIXTURE = "mixture: fine-tuned and median"
+HELD = "held"
+#: The lags of both autoregressions: the model's own sequence, and eight hours of five minutes.
+LAGS = (10, 96)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method, over all nodes in order; `scaled` has each origin's mean scaled error, (nodes,
+    origins), for those that are compared origin by origin. `held` (nodes,) is the coverage of
+    corrected intervals."""
+
+    nodes: list[Accuracy]
+    scaled: Array | None = None
+    held: Array | None = None
+
+
+def baseline_rows(which: str, over: Sequence[Node]) -> dict[str, Row]:
+    """Every method without a network."""
+    period = PERIODS[which]
+    found: dict[str, list[Array]] = {}
+    for node in over:
+        series, at, ahead = node.series, node.at, SHAPE.horizon
+        for name, values in {
+            PERSISTENCE: baselines.persistence(series, at, ahead),
+            MEDIAN: baselines.moving_median(series, at, ahead),
+            f"seasonal naive ({period} rows)": baselines.seasonal_naive(series, at, ahead, period),
+            "drift": baselines.drift(series, at, ahead),
+            **{f"autoregression, {lags} lags": _linear(node, lags) for lags in LAGS},
+            "exponential smoothing": baselines.smoothed(series, at, ahead, _alpha(node)),
+        }.items():
+            found.setdefault(name, []).append(values)
+    return {name: _row(over, values, name == MEDIAN) for name, values in found.items()}
+
+
+def _linear(node: Node, lags: int) -> Array:
+    training = node.data.training.origins
+    return baselines.autoregression(node.series, node.at, SHAPE.horizon, training, lags)
+
+
+def _alpha(node: Node) -> float:
+    """The smoothing weight that statsmodels fits on the training part."""
+    try:
+        from statsmodels.tsa.holtwinters import SimpleExpSmoothing
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("statsmodels", "bench") from error
+    until = len(node.series) * 70 // 100
+    unitless = node.data.scale.unitless(node.data.values)[:until, 0]
+    fitted = SimpleExpSmoothing(unitless, initialization_method="estimated").fit()
+    return float(fitted.params["smoothing_level"])
+
+
+def learned_rows(
+    which: str, source: Path | None, quick: bool, seed: int, rounds: int
+) -> dict[str, Row]:
+    """Every method with a network, from one seed; to be run in a process of its own."""
+    torch.set_num_threads(1)
+    over = nodes(which, source, quick)
+    data = [node.data for node in over]
+    model = federated(data, seed, rounds)
+    rng = torch.Generator().manual_seed(seed)
+    tuned = [personal(model, one.training, one.validation, rng) for one in data]
+    body = [pooled([getattr(one, part) for one in data]) for part in ("training", "validation")]
+    central = alone(body[0], body[1], data[0], seed, rounds)
+    local = [alone(one.training, one.validation, one, seed, rounds) for one in data]
+    left_out = [federated([*data[:at], *data[at + 1 :]], seed, rounds) for at in range(len(data))]
+    return {
+        LOCAL: _learned(over, local),
+        CENTRALISED: _learned(over, [central] * len(over)),
+        FEDERATED: _learned(over, [model] * len(over)),
+        TUNED: _learned(over, tuned),
+        ZERO_SHOT: _learned(over, left_out),
+        MIXTURE: _mixture(over, tuned),
+    }
+
+
+def _learned(over: Sequence[Node], models: Sequence[Forecaster]) -> Row:
+    fans = [foreseen(model, node.data, node.at) for node, model in zip(over, models, strict=True)]
+    past = [_validation(node, model) for node, model in zip(over, models, strict=True)]
+    return _of_fans(over, fans, past)
+
+
+def _validation(node: Node, model: Forecaster) -> Array:
+    return foreseen(model, node.data, node.data.validation.origins)
+
+
+def _mixture(over: Sequence[Node], models: Sequence[Forecaster]) -> Row:
+    """The fine-tuned fans, moved to where the mixture of their median and the moving one lies."""
+    fans, past = [], []
+    for node, model in zip(over, models, strict=True):
+        before = node.data.validation.origins
+        known, ahead = _validation(node, model), foreseen(model, node.data, node.at)
+        medians = [_median(node, at) for at in (before, node.at)]
+        share = mixture.weights(known[..., 1], medians[0], node.came(before))
+        past.append(_moved(known, medians[0], share))
+        fans.append(_moved(ahead, medians[1], share))
+    return _of_fans(over, fans, past)
+
+
+def _median(node: Node, at: Array) -> Array:
+    return baselines.moving_median(node.series, at, SHAPE.horizon)
+
+
+def _moved(fan: Array, median: Array, share: Array) -> Array:
+    return fan + (mixture.mixed(fan[..., 1], median, share) - fan[..., 1])[..., None]
+
+
+def _of_fans(over: Sequence[Node], fans: Sequence[Array], past: Sequence[Array]) -> Row:
+    middle = [fan[..., 1] for fan in fans]
+    each = [(fan[..., 0], fan[..., -1]) for fan in fans]
+    held = [_held(*one) for one in zip(over, fans, past, strict=True)]
+    row = _row(over, middle, True, each)
+    return Row(row.nodes, row.scaled, np.array(held))
+
+
+def _held(node: Node, fan: Array, past: Array) -> float:
+    """How many values lay within the interval that follows its own coverage."""
+    came, before = node.came(node.at), node.came(node.data.validation.origins)
+    start = calibration.split(past[:, :, None], before[..., None], SHAPE.quantiles)
+    told, _ = calibration.followed(fan[:, :, None], came[..., None], start, SHAPE.quantiles)
+    return float(((told[:, :, 0, 0] <= came) & (came <= told[:, :, 0, -1])).mean())
+
+
+def _row(
+    over: Sequence[Node],
+    values: Sequence[Array],
+    by_origin: bool,
+    intervals: Sequence[tuple[Array, Array]] | None = None,
+) -> Row:
+    found, scaled = [], []
+    for at, (node, one) in enumerate(zip(over, values, strict=True)):
+        came = node.came(node.at)
+        found.append(accuracy(one, came, node.naive, intervals[at] if intervals else None))
+        scaled.append(np.abs(one - came).mean(axis=1) / node.naive)
+    least = min(map(len, scaled))
+    return Row(found, np.stack([each[-least:] for each in scaled]) if by_origin else None)
+
+
+def averaged(rows: Sequence[Row]) -> Row:
+    """One row of several seeds: every figure the mean over them."""
+    each = [
+        Accuracy(
+            *(
+                np.mean([getattr(row.nodes[at], name) for row in rows], axis=0)
+                for name in ("mae", "rmse", "mase", "coverage")
+            )
+        )
+        for at in range(len(rows[0].nodes))
+    ]
+    scaled, held = ([getattr(row, name) for row in rows] for name in ("scaled", "held"))
+    return Row(
+        each,
+        None if scaled[0] is None else np.mean(scaled, axis=0),
+        None if held[0] is None else np.mean(held, axis=0),
+    )
+
+
+def overall(row: Row) -> float:
+    """The MASE over all horizons, then over nodes: the figure that methods are compared by."""
+    return float(np.mean([one.mase.mean() for one in row.nodes]))
+
+
+def by_method(seeds: Sequence[Mapping[str, Row]]) -> dict[str, list[Row]]:
+    """Each method's rows, one a seed."""
+    return {name: [found[name] for found in seeds] for name in seeds[0]}
