@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import ipaddress
 import logging
+import socket
 import threading
 import warnings
 from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
-from fedsight.errors import MissingExtraError, told
+from fedsight.errors import MissingExtraError, UsageError, told
 from fedsight.telemetry.windows.contract import WindowError
 
 T = TypeVar("T")
@@ -27,13 +29,15 @@ class AwayError(WindowError):
 class Link:
     """Asks dataClay's metadata service at host and port, and the backends that it names.
 
-    Raises MissingExtraError where dataClay is not installed. Threads may share it.
+    Raises MissingExtraError where dataClay is not installed, UsageError where the host is on no
+    private network: what it speaks may be read and changed on the way. Threads may share it.
     """
 
     def __init__(self, host: str, port: int, seconds: float) -> None:
         self.address = f"{host}:{port}"
         self.seconds = seconds
         self._closing = threading.Lock()
+        _check_private(host, port)
         with _ONE:
             self._client = _client(host, port)
             self._loop = _loop()
@@ -74,6 +78,20 @@ class Link:
             if self._client.is_active:
                 self._client.is_active = False
                 self.ask(self._client.runtime.stop())
+
+
+def _check_private(host: str, port: int) -> None:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise AwayError(f"the name of dataClay's host {host} is not known: {error}") from error
+    for *_, address in found:
+        there = ipaddress.ip_address(str(address[0]).split("%")[0])
+        if there.is_global:
+            raise UsageError(
+                f"windows.dataclay_host {host} is {there}, which is on no private network;"
+                " dataClay takes orders from whoever reaches it, so it must not be reached from there"
+            )
 
 
 def _is_away(error: Exception) -> bool:
