@@ -90,7 +90,7 @@ def _check_private(host: str, port: int) -> None:
         if there.is_global:
             raise UsageError(
                 f"windows.dataclay_host {host} is {there}, which is on no private network;"
-                " dataClay takes orders from whoever reaches it, so it must not be reached from there"
+                " dataClay obeys whoever reaches it, so it must not be reached from there"
             )
 
 
