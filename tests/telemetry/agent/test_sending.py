@@ -179,13 +179,15 @@ def test_one_scrape_that_is_refused_takes_no_other_with_it(
     assert "refuses a scrape of 1 points for good: INVALID_ARGUMENT" in caplog.text
 
 
+def guarded(request: Request, context: Any) -> Response | None:
+    """Ask for the token `right`."""
+    right = dict(context.invocation_metadata()).get("authorization") == "Bearer right"
+    return refusing(StatusCode.UNAUTHENTICATED, lambda _: not right)(request, context)
+
+
 def test_a_wrong_token_drops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     token = tmp_path / "token"
     token.write_text("wrong\n")
-
-    def guarded(request: Request, context: Any) -> Response | None:
-        right = dict(context.invocation_metadata()).get("authorization") == "Bearer right"
-        return refusing(StatusCode.UNAUTHENTICATED, lambda _: not right)(request, context)
 
     async def mended(sender: Sender, queue: Queue, figures: Figures) -> None:
         while not figures.send_failures:
@@ -201,11 +203,15 @@ def test_a_wrong_token_drops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert "somebody has to mend that" in caplog.text
 
 
-def test_a_bridge_on_this_machine_is_shown_our_own_token(tmp_path: Path) -> None:
-    receiver = Receiver()
-    with receiving(receiver) as bridge:
-        run(tmp_path, Endpoint(bridge, own_token=lambda: "ours"), emptied)
-    assert receiver.shown[0]["authorization"] == "Bearer ours"
+def test_our_own_token_is_shown_to_a_bridge_on_this_machine_that_asks(tmp_path: Path) -> None:
+    """One that does not ask may be of another data directory, with another token."""
+    open_to_all, asking = Receiver(), Receiver(guarded)
+    for name, receiver in (("open", open_to_all), ("asking", asking)):
+        with receiving(receiver) as bridge:
+            figures = run(tmp_path / name, Endpoint(bridge, own_token=lambda: "right"), emptied)
+            assert (figures.sent, figures.send_failures) == (4, {})
+    assert "authorization" not in open_to_all.shown[0]
+    assert asking.shown[-1]["authorization"] == "Bearer right"
 
 
 def test_tls_by_the_authority_that_is_named(tmp_path: Path) -> None:

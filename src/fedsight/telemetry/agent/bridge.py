@@ -23,6 +23,7 @@ from fedsight.telemetry.agent.verdict import Later, Taken, Verdict, verdict
 
 EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 STATUS_DETAILS = "grpc-status-details-bin"
+UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED.name
 GRPC_PORT = 4317
 MOST_SAID = 300
 #: A bridge that comes back is met within seconds; the environment's proxies are not used.
@@ -44,7 +45,8 @@ class Bridge(Protocol):
 class Endpoint:
     """A bridge's address, `http://HOST:PORT` or `https://HOST:PORT`; `authority` vouches for its
     certificate (PEM). `token_file` holds what it asks for; without one, `own_token` is shown to a
-    bridge on this machine. Raises SettingsError for what does not go together."""
+    bridge on this machine that asks for a token. Raises SettingsError for what does not go
+    together."""
 
     url: str
     authority: Path | None = None
@@ -84,12 +86,13 @@ class Endpoint:
         """Its port."""
         return urlsplit(self.url).port or GRPC_PORT
 
-    def token(self) -> str | None:
-        """What it is shown, read anew each time; raises UsageError naming the file."""
+    def token(self, *, asked: bool) -> str | None:
+        """What it is shown, read anew each time; `asked`: it turned us away without one. Raises
+        UsageError naming the file."""
         if self.token_file is not None:
             return _read(self.token_file)
         # A program of somebody else's that took the port is not told.
-        if self.near and self.own_token is not None and not strangers(self.port):
+        if asked and self.near and self.own_token is not None and not strangers(self.port):
             return self.own_token()
         return None
 
@@ -99,6 +102,7 @@ class GrpcBridge:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._asked = False
         self._channel = _channel(endpoint)
         self._call = self._channel.unary_unary(
             EXPORT, response_deserializer=ExportMetricsServiceResponse.FromString
@@ -106,8 +110,15 @@ class GrpcBridge:
 
     async def export(self, body: bytes, timeout: float) -> Verdict:
         """As `Bridge.export`."""
+        found = await self._sent(body, timeout)
+        if isinstance(found, Later) and found.code == UNAUTHENTICATED and not self._asked:
+            self._asked = True
+            found = await self._sent(body, timeout)
+        return found
+
+    async def _sent(self, body: bytes, timeout: float) -> Verdict:
         try:
-            token = self._endpoint.token()
+            token = self._endpoint.token(asked=self._asked)
         except UsageError as error:
             return Later("TOKEN", str(error), unwelcome=True)
         shown = () if token is None else (("authorization", f"Bearer {token}"),)
