@@ -56,6 +56,15 @@ Tasks = Annotated[
     ),
 ]
 
+Own = Annotated[
+    Path | None,
+    typer.Option(
+        help="The node's own data, for tasks that ship none: a CSV file, or a folder with one of"
+        " the node's name.",
+        show_default="the folder of windows",
+    ),
+]
+
 
 @app.callback(epilog=EXAMPLES)
 def node(
@@ -83,14 +92,7 @@ def node(
         bool, typer.Option("--apps", help="Run apps whose code the SuperLink sends.")
     ] = False,
     tasks: Tasks = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="The node's own data, for tasks that ship none: a CSV file, or a folder with one"
-            " of the node's name.",
-            show_default="the folder of windows",
-        ),
-    ] = None,
+    data: Own = None,
     config: Config = None,
 ) -> None:
     """Be a node: answer a SuperLink's messages until Ctrl-C, with everything kept warm.

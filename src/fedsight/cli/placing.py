@@ -39,9 +39,26 @@ def completed(
             )
         return found
     found["data"] = str(Path(found["data"] or windows).expanduser().absolute())
-    if here and "nodes" not in said:
-        found["nodes"] = len(_nodes(found["task"], found["data"]))
+    if here:
+        found |= _there(found, said)
     return found
+
+
+def _there(found: Mapping[str, Any], said: Collection[str]) -> dict[str, Any]:
+    """What the data itself says of a run: how many nodes there are, and which columns."""
+    from fedsight.tasks import Columned, Placed, load
+
+    task, more = load(found["task"]), dict[str, Any]()
+    if not isinstance(task, Placed):
+        raise UsageError(
+            f"partition {OWN} needs a task whose nodes have data of their own;"
+            f" {found['task']}'s have not: choose iid, dirichlet or shards"
+        )
+    if "nodes" not in said:
+        more["nodes"] = len(task.nodes(found["data"]))
+    if isinstance(task, Columned) and "columns" not in said:
+        more["columns"] = ",".join(task.columns(found["data"]))
+    return more
 
 
 def local_nodes(plan: Plan) -> int | dict[str, str]:
@@ -52,16 +69,4 @@ def local_nodes(plan: Plan) -> int | dict[str, str]:
     from fedsight.federated.engines.simulated import node_sources
     from fedsight.tasks import load
 
-    return node_sources(plan, load(plan.task)) or plan.nodes
-
-
-def _nodes(task: str, source: str) -> Mapping[str, str]:
-    from fedsight.tasks import Placed, load
-
-    found = load(task)
-    if not isinstance(found, Placed):
-        raise UsageError(
-            f"partition {OWN} needs a task whose nodes have data of their own; {task}'s have not:"
-            " choose iid, dirichlet or shards"
-        )
-    return found.nodes(source)
+    return node_sources(plan, load(plan.task, plan.columns)) or plan.nodes

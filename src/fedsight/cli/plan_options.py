@@ -20,6 +20,7 @@ R = TypeVar("R")
 TRAINING, ALGORITHM = "What is trained", "Algorithm"
 SELECTION, ROUNDS = "Who trains", "What closes a round"
 SCRUTINY = "Whose updates are looked at"
+PERSONAL = "Models of the nodes' own"
 
 
 class PlanOption(NamedTuple):
@@ -45,6 +46,7 @@ OPTIONS = (
     PlanOption("batch_size", int, "Local batch size."),
     PlanOption("seed", int, "Seed of everything random."),
     PlanOption("data", str, "Folder of the nodes' own data: CSV files, one a node (telemetry)."),
+    PlanOption("columns", str, "Columns of that data to look at."),
     PlanOption("local", str, "How simulated nodes train: loop (in turn) or cohort (all at once)."),
     PlanOption(
         "algorithm",
@@ -82,6 +84,9 @@ OPTIONS = (
     PlanOption("convergence_threshold", float, "End when 3 accuracies differ by less.", ROUNDS),
     PlanOption("scrutiny", bool, "Name nodes whose updates are unlike the others'.", SCRUTINY),
     PlanOption("exclude_suspects", bool, "Leave their updates out of the mean.", SCRUTINY),
+    PlanOption("personal", bool, "Nodes tune the best model for themselves at the end.", PERSONAL),
+    PlanOption("personal_epochs", int, "Local epochs of that.", PERSONAL),
+    PlanOption("personal_lr", float, "Learning rate of that.", PERSONAL),
 )
 KEYS = tuple(option.key for option in OPTIONS)
 

@@ -15,7 +15,15 @@ from fedsight.cli.attached import Collector, answers, complaints, log_file
 from fedsight.cli.kept import collector
 from fedsight.cli.placing import local_nodes
 from fedsight.cli.reach import Reach, linked
-from fedsight.cli.screen import Screen, planned, saved, summary
+from fedsight.cli.screen import (
+    ACCURACY,
+    Screen,
+    figures,
+    planned,
+    saved,
+    summary,
+    told_personal,
+)
 from fedsight.config import Settings
 from fedsight.door.hosts import LOOPBACK_NAMES
 from fedsight.errors import FedsightError
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from fedsight.federated.runs.checkpoint import Checkpoint
     from fedsight.federated.training import Outcome, Steering
     from fedsight.federated.versions import RunKeeper
+    from fedsight.tasks import Task
 
 FLUSH_SECONDS = 10.0
 POLL_SECONDS = 0.2
@@ -108,26 +117,30 @@ class Running:
         return linked(self._asked.reach, self._settings.data)
 
     def _train(self, reached: Collector, federation: Federation | None) -> Outcome:
-        training = _training(self._plan.task)
+        training, task = _training(self._plan)
         resume = self._asked.resume
         run_id: str = training.new_run_id() if resume is None else resume.run
         self._screen.say(f"run {run_id} at {reached.url}/#/run/{run_id}")
         self._screen.say(planned(self._plan))
         if resume is not None:
             self._screen.say(f"goes on after round {resume.round}")
-        models, link = self._models(run_id), self._link(federation)
+        models, link = self._models(run_id, task), self._link(federation)
         journal = self._journal(run_id)
         try:
             with (
                 HttpSink(reached.url, reached.token, verify=reached.verify) as sink,
                 Shipper(journal, sink) as shipper,
             ):
-                with self._screen.rounds(self._plan.rounds) as on_round:
+                columns = figures(task)
+                with self._screen.rounds(self._plan.rounds, columns) as on_round:
                     steering = self._steering(training, on_round)
                     outcome = self._trained(training, journal, run_id, steering, models, link)
-                self._screen.say(summary(outcome), STYLE[outcome.state])
+                self._screen.say(summary(outcome, columns), STYLE[outcome.state])
+                if outcome.personal is not None:
+                    self._screen.say(told_personal(outcome.personal))
                 if models.latest is not None:
-                    self._screen.say(saved(models.latest))
+                    own = columns != (ACCURACY,)
+                    self._screen.say(saved(models.latest, outcome.best_round if own else None))
                 if outcome.state in {"failed", "interrupted"} and outcome.rounds:
                     self._screen.say(f"go on with it: fedsight run --resume {run_id}")
                 flush(self._screen, journal, shipper)
@@ -162,6 +175,7 @@ class Running:
             checkpoints=Checkpoints(self._settings.checkpoint_folder),
             resume=None if resume is None else resumption(resume, journal),
             link=link,
+            kept=self._settings.personal_folder,
         )
         return outcome
 
@@ -178,11 +192,12 @@ class Running:
     def _warn(self, message: str) -> None:
         self._screen.say(f"  {message}", "yellow")
 
-    def _models(self, run_id: str) -> RunKeeper:
+    def _models(self, run_id: str, task: Task) -> RunKeeper:
         from fedsight.federated.versions import ModelStore, RunKeeper
+        from fedsight.tasks import described
 
-        store = ModelStore(self._settings.model_folder)
-        return RunKeeper(store, run_id, self._plan.task, self._settings.models.keep)
+        store, keep = ModelStore(self._settings.model_folder), self._settings.models.keep
+        return RunKeeper(store, run_id, self._plan.task, keep, described(task))
 
     def _caution(self, text: str) -> None:
         self._screen.say(text, "yellow")
@@ -231,12 +246,11 @@ def _import_training() -> None:
         importlib.import_module("fedsight.federated.training")
 
 
-def _training(task: str) -> Any:
-    """The module that trains, once the task is known to exist."""
-    if ":" in task:
+def _training(plan: Plan) -> tuple[Any, Task]:
+    """The module that trains, and the plan's task."""
+    if ":" in plan.task:
         sys.path.insert(0, "")
     from fedsight.federated import training
     from fedsight.tasks import load as load_task
 
-    load_task(task)
-    return training
+    return training, load_task(plan.task, plan.columns)

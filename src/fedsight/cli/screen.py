@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -20,37 +20,48 @@ from fedsight.cli.options import duration, figure, size
 
 if TYPE_CHECKING:
     from fedsight.federated.plan import Plan
+    from fedsight.federated.runs.personal import Personal
     from fedsight.federated.training import Outcome, RoundReport
     from fedsight.federated.versions.names import Version
 
-#: Title and width of each column.
-COLUMNS = (
-    ("round", 6),
-    ("loss", 9),
-    ("accuracy", 9),
-    ("participants", 13),
-    ("seconds", 9),
-    ("payload", 10),
-)
+#: Title and width of the columns that every run has: the first, and the last.
+FIRST = (("round", 6), ("loss", 9))
+LAST = (("participants", 13), ("seconds", 9), ("payload", 10))
+#: Between them is what else the model is judged by.
+ACCURACY = "accuracy"
+FIGURE_WIDTH = 9
 SHOWN_FAILURES = 5
 
 
-def heading() -> str:
+def figures(task: object) -> tuple[str, ...]:
+    """What the task's models are judged by beside their loss."""
+    own = getattr(task, "figures", ())
+    return tuple(str(name) for name in own) or (ACCURACY,)
+
+
+def columns(shown: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Title and width of each column, where the figures `shown` are beside the loss."""
+    return (*FIRST, *((name, max(FIGURE_WIDTH, len(name) + 1)) for name in shown), *LAST)
+
+
+def heading(shown: Sequence[str] = (ACCURACY,)) -> str:
     """The titles, right-aligned over their columns."""
-    return "".join(title.rjust(width) for title, width in COLUMNS)
+    return "".join(title.rjust(width) for title, width in columns(shown))
 
 
-def row(report: RoundReport) -> str:
+def row(report: RoundReport, shown: Sequence[str] = (ACCURACY,)) -> str:
     """One round as a line under the heading."""
+    known = {**report.figures, ACCURACY: report.accuracy}
     cells = (
         str(report.round),
         figure(report.loss),
-        figure(report.accuracy),
+        *(figure(known.get(name)) for name in shown),
         f"{report.participants}/{report.selected}",
         f"{report.seconds:.2f}",
         size(report.payload_bytes),
     )
-    return "".join(cell.rjust(width) for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+    widths = (width for _, width in columns(shown))
+    return "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
 def failures(report: RoundReport) -> list[str]:
@@ -63,6 +74,7 @@ def failures(report: RoundReport) -> list[str]:
 def planned(plan: Plan) -> str:
     """What is about to be trained."""
     share = f"{plan.partition}({plan.alpha:g})" if plan.partition == "dirichlet" else plan.partition
+    share = f"their own data in {plan.data}" if plan.partition == "own" else share
     chosen = "all" if plan.fraction == 1.0 else f"{plan.fraction:.0%}"
     return (
         f"{plan.task}: {plan.nodes} nodes, {share}, rounds: {plan.rounds} of {chosen} nodes,"
@@ -70,20 +82,34 @@ def planned(plan: Plan) -> str:
     )
 
 
-def summary(outcome: Outcome) -> str:
-    """How the run ended, in one line."""
+def summary(outcome: Outcome, shown: Sequence[str] = (ACCURACY,)) -> str:
+    """How the run ended, in one line; `shown` are the figures that its task has."""
     reason = f" ({outcome.reason})" if outcome.reason else ""
+    accuracy = f"accuracy {figure(outcome.accuracy)}, " if ACCURACY in shown else ""
     return (
         f"{outcome.run_id} {outcome.state}{reason} after {outcome.rounds} rounds"
-        f" in {duration(outcome.seconds)}: accuracy {figure(outcome.accuracy)},"
-        f" loss {figure(outcome.loss)}; payload {size(outcome.bytes_up)} up,"
+        f" in {duration(outcome.seconds)}: {accuracy}"
+        f"loss {figure(outcome.loss)}; payload {size(outcome.bytes_up)} up,"
         f" {size(outcome.bytes_down)} down"
     )
 
 
-def saved(version: Version) -> str:
-    """Where a run's newest model is, and the command that fetches it."""
-    return f"model {version}: fedsight models get {version} --output model.safetensors"
+def saved(version: Version, best: int | None = None) -> str:
+    """Where the newest model is, or the one of round `best`, and the command that fetches it."""
+    if best is None:
+        return f"model {version}: fedsight models get {version} --output model.safetensors"
+    named = f"{version.run}/best"
+    return (
+        f"best model {version.run}/{best}, the last is {version}:"
+        f" fedsight models get {named} --output model.safetensors"
+    )
+
+
+def told_personal(found: Personal) -> str:
+    """What came of the nodes' own models, in one line."""
+    from fedsight.federated.runs.personal import said
+
+    return said(found)
 
 
 def printable(text: str) -> str:
@@ -109,23 +135,28 @@ class Screen:
         self._console.print(printable(text), style=style)
 
     @contextmanager
-    def rounds(self, total: int | None) -> Iterator[Callable[[RoundReport], None]]:
-        """Show rounds as they are reported; `total` None: nobody knows how many there will be."""
-        self.say(heading(), "bold")
+    def rounds(
+        self, total: int | None, shown: Sequence[str] = (ACCURACY,)
+    ) -> Iterator[Callable[[RoundReport], None]]:
+        """Show rounds as they are reported, with the figures `shown` beside their loss.
+
+        `total` None: nobody knows how many there will be.
+        """
+        self.say(heading(shown), "bold")
         if not self._console.is_terminal:
-            yield self._show
+            yield lambda report: self._show(report, shown)
             return
         with self._bar() as bar:
             task = bar.add_task("rounds", total=total)
 
             def advance(report: RoundReport) -> None:
                 bar.update(task, completed=report.round, total=report.rounds or None)
-                self._show(report)
+                self._show(report, shown)
 
             yield advance
 
-    def _show(self, report: RoundReport) -> None:
-        self.say(row(report))
+    def _show(self, report: RoundReport, shown: Sequence[str]) -> None:
+        self.say(row(report, shown))
         for line in failures(report):
             self.say(line, "yellow")
 

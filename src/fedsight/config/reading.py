@@ -116,6 +116,11 @@ class Settings:
         return self.windows.path or self.data / "windows"
 
     @property
+    def personal_folder(self) -> Path:
+        """The folder in which nodes of this machine keep models of their own, each in its own."""
+        return self.data / "personal"
+
+    @property
     def model_folder(self) -> Path:
         """The folder of model versions in the data directory."""
         return self.data / "models"

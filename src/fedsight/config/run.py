@@ -23,6 +23,7 @@ class RunSettings(Section):
         "dirichlet", description="one of iid, dirichlet, shards, own"
     )
     data: str = Field("", description="a folder with a CSV file for each node")
+    columns: str = Field("", description="names of columns, parted by commas")
     alpha: float = Field(0.5, gt=0, allow_inf_nan=False, description="a number above 0")
     epochs: int = Field(5, ge=1, description="a whole number of at least 1")
     lr: float = Field(0.05, gt=0, allow_inf_nan=False, description="a number above 0")
@@ -89,3 +90,6 @@ class RunSettings(Section):
     )
     scrutiny: bool = Field(True, description="true or false")
     exclude_suspects: bool = Field(False, description="true or false")
+    personal: bool = Field(False, description="true or false")
+    personal_epochs: int = Field(3, ge=1, description="a whole number of at least 1")
+    personal_lr: float = Field(0.003, gt=0, allow_inf_nan=False, description="a number above 0")

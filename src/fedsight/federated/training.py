@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -25,7 +26,7 @@ from fedsight.federated.runs.outcome import Outcome, RoundReport, end
 from fedsight.federated.runs.session import Session
 from fedsight.federated.runs.telling import ModelKeeper, Nowhere, Recorder
 from fedsight.federated.selection import eligible
-from fedsight.tasks import Task, load
+from fedsight.tasks import Task, Validated, load
 
 __all__ = ["Link", "Outcome", "RoundReport", "Steering", "new_run_id", "train"]
 
@@ -83,12 +84,13 @@ def train(
     checkpoints: Checkpoints | None = None,
     resume: Resumption | None = None,
     link: Link | None = None,
+    kept: Path | None = None,
 ) -> Outcome:
     """Run `plan` and journal it; returns how it ended.
 
     After each round, outside its measured time, `models` is given the global model, and
     `checkpoints` what a later `resume` needs to go on from there. A plan for the deployment engine
-    needs a `link`.
+    needs a `link`. In the folder `kept` simulated nodes keep models of their own, each in its own.
 
     Ctrl-C ends the run as `interrupted`, a stop by `steering.control` as `stopped`; a run without
     usable updates is `failed`. An error of the task's own code outside a node is journaled, then
@@ -99,7 +101,12 @@ def train(
     logging.getLogger("flwr").setLevel(logging.ERROR)
     if plan.engine != DEPLOYMENT:
         _warm_up()
-    task = load(plan.task)
+    task = load(plan.task, plan.columns)
+    if plan.tuned.personal and not isinstance(task, Validated):
+        raise UsageError(
+            f"task {plan.task} is not validated on its nodes, so none can tell whether a model of"
+            " its own is better: leave out personal"
+        )
     session = Session(
         plan,
         journal,
@@ -110,7 +117,7 @@ def train(
         resume=resume,
     )
     if plan.engine != DEPLOYMENT:
-        return session.run(Simulation(plan, task))
+        return session.run(Simulation(plan, task, kept))
     if link is None:
         raise UsageError("the deployment engine needs a SuperLink: start one, or name one")
     return _deployed(session, plan, task, link)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
@@ -10,11 +11,14 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricReco
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
+from fedsight.errors import UsageError
 from fedsight.federated import codec
 from fedsight.federated.node.client import CONFIG, ROUND
 from fedsight.federated.node.validating import METRICS, NUM_EXAMPLES, taken
 from fedsight.federated.observation import Validation
 from fedsight.federated.wrapping import MOST_SAMPLES, Wrapper
+
+_FIGURE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class ValidatedOnNodes(Wrapper):
@@ -43,6 +47,17 @@ class ValidatedOnNodes(Wrapper):
         answers = [validation_of(reply, self._figures) for reply in replies]
         means = mean(one for one in answers if not isinstance(one, str))
         return MetricRecord(cast("dict[str, float | int | list[float] | list[int]]", means))
+
+
+def checked_figures(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of a task's figures. Raises UsageError where one of them is none."""
+    for name in names:
+        if not _FIGURE.fullmatch(name):
+            raise UsageError(
+                "a task's figures must be called by small letters, digits and '_', at most 32,"
+                f" got {name!r}"
+            )
+    return tuple(names)
 
 
 def validation_of(reply: Message, names: tuple[str, ...]) -> Validation | str:

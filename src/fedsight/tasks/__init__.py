@@ -2,7 +2,9 @@
 
 from fedsight.tasks.task import (
     BUILT_IN,
+    Columned,
     Dataset,
+    Described,
     Partition,
     Placed,
     Recipe,
@@ -10,12 +12,15 @@ from fedsight.tasks.task import (
     Task,
     Validated,
     defaults,
+    described,
     load,
 )
 
 __all__ = [
     "BUILT_IN",
+    "Columned",
     "Dataset",
+    "Described",
     "Partition",
     "Placed",
     "Recipe",
@@ -23,5 +28,6 @@ __all__ = [
     "Task",
     "Validated",
     "defaults",
+    "described",
     "load",
 ]

@@ -10,7 +10,7 @@ import difflib
 import importlib
 import re
 import sys
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BUILT_IN: Mapping[str, str] = {
     "mnist": "fedsight.tasks.mnist:MNIST",
     "digits": "fedsight.tasks.digits:DIGITS",
+    "telemetry": "fedsight.tasks.telemetry:TELEMETRY",
 }
 
 #: How a run trains a built-in task where neither flags nor settings say, by the plan's keys. They
@@ -57,12 +58,16 @@ class Partition:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one node trains in one round: local epochs, learning rate, momentum, batch size."""
+    """How one node trains in one round: local epochs, learning rate, momentum, batch size.
+
+    `own`: not in a round, but for a model that the node keeps for itself.
+    """
 
     epochs: int = 5
     lr: float = 0.05
     momentum: float = 0.9
     batch_size: int = 32
+    own: bool = False
 
 
 @runtime_checkable
@@ -134,6 +139,25 @@ class Placed(Task, Protocol):
 
 
 @runtime_checkable
+class Columned(Task, Protocol):
+    """A task that can look at chosen columns of its nodes' data; optional."""
+
+    def columns(self, source: str) -> Sequence[str]:
+        """The columns that it looks at by itself where data lies in `source`, which may be ""."""
+
+    def looking_at(self, columns: Sequence[str]) -> Task:
+        """The task for those columns. Raises UsageError where it cannot be had for them."""
+
+
+@runtime_checkable
+class Described(Task, Protocol):
+    """A task whose model is built from a description that is kept with it; optional."""
+
+    def described(self) -> Mapping[str, Any]:
+        """What whoever loads the model builds it from, as JSON values."""
+
+
+@runtime_checkable
 class Validated(Task, Protocol):
     """A task whose global model is evaluated on the nodes, on data that they do not train on.
 
@@ -158,12 +182,28 @@ def defaults(name: str) -> Mapping[str, Any]:
     return dict(getattr(load(name), "defaults", {}))
 
 
-def load(name: str) -> Task:
+def load(name: str, columns: str = "") -> Task:
     """The task called `name`: a built-in one, or `package.module:object`.
 
     The object is a `Task` or a class that makes one without arguments; its module may lie in the
-    working directory. Raises UsageError where there is none, naming what there is.
+    working directory. `columns`, parted by commas, are those that it is to look at; "": its own.
+    Raises UsageError where there is none, naming what there is.
     """
+    task = _loaded(name)
+    wanted = [each for each in (one.strip() for one in columns.split(",")) if each]
+    if not wanted:
+        return task
+    if not isinstance(task, Columned):
+        raise UsageError(f"columns is {columns!r}, but task {name} has none to choose from")
+    return task.looking_at(wanted)
+
+
+def described(task: Task) -> Mapping[str, Any] | None:
+    """What the task's model is built from, where it says so."""
+    return task.described() if isinstance(task, Described) else None
+
+
+def _loaded(name: str) -> Task:
     if not _PATH.fullmatch(name) and name not in BUILT_IN:
         raise UsageError(f"no such task {name!r}; {_hint(name)}")
     if str(Path.cwd()) not in sys.path:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fedsight.federated.training import Link
 
 FLUSH_SECONDS = 5.0
+#: The folder of the data directory in which nodes of this machine keep models of their own.
+PERSONAL = "personal"
 
 #: Makes the way to nodes elsewhere when a run wants it: its parts take seconds to import.
 Way = Callable[[], "Link"]
@@ -67,10 +69,12 @@ class Trained:
         assignment.progress.begin("starting", "loads torch and Flower")
         from fedsight.federated.runs.checkpoint import Checkpoints
         from fedsight.federated.training import Steering, train
+        from fedsight.tasks import described, load
 
         plan, keep = assignment.order.plan, assignment.order.keep
         assignment.progress.begin("starting", f"loads task {plan.task} and its nodes")
         store = ModelStore(self._options.models)
+        model = described(load(plan.task, plan.columns))
         outcome = train(
             plan,
             Teed(journal, assignment.note),
@@ -78,8 +82,9 @@ class Trained:
             steering=Steering(
                 assignment.control, assignment.progress, on_nodes=assignment.on_nodes
             ),
-            models=RunKeeper(store, assignment.run_id, plan.task, keep),
+            models=RunKeeper(store, assignment.run_id, plan.task, keep, model),
             checkpoints=Checkpoints(self._options.checkpoints),
             link=None if self._link is None else self._link(),
+            kept=self._options.data / PERSONAL,
         )
         return Ended(outcome.state, outcome.reason)

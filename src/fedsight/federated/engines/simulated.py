@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from torch import Tensor
 
@@ -25,12 +26,13 @@ _INITIAL_WEIGHTS = 0
 class Simulation:
     """The parts of a simulated run: nodes that share one flat model, and the grid they are on.
 
+    In `kept` each node has a folder for models of its own.
     Raises UsageError where the plan wants more nodes a round than there are.
     """
 
     engine = SIMULATION
 
-    def __init__(self, plan: Plan, task: Task) -> None:
+    def __init__(self, plan: Plan, task: Task, kept: Path | None = None) -> None:
         if plan.closing.min_clients > plan.nodes:
             raise UsageError(
                 f"min_clients is {plan.closing.min_clients}, but a simulation of {plan.nodes}"
@@ -44,7 +46,7 @@ class Simulation:
         nodes = sites(list(sources) or plan.nodes, plan.config())
         trainers = {
             site.node_id: Trainer(
-                task, plan, shared, at, Place(site.name, sources.get(site.name, ""))
+                task, plan, shared, at, _place(site.name, sources.get(site.name, ""), kept)
             )
             for at, site in enumerate(nodes)
         }
@@ -113,6 +115,10 @@ def named_tensors(model: FlatModel, vector: Vector) -> dict[str, Tensor]:
     model.load(vector)
     named = model.model.state_dict()
     return {name: one for name, one in named.items() if isinstance(one, Tensor)}
+
+
+def _place(name: str, source: str, kept: Path | None) -> Place:
+    return Place(name, source, None if kept is None else kept / name)
 
 
 def _load_data(trainer: Trainer) -> None:

@@ -18,16 +18,18 @@ from flwr.clientapp import ClientApp
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.node import personal
 from fedsight.federated.node.allowed import refuse_unless_allowed
 from fedsight.federated.node.assignment import Assignment
 from fedsight.federated.node.gradients import AddedGradients
 from fedsight.federated.node.introduction import NAME, PARTITION, PARTITIONS, introduce
+from fedsight.federated.node.personal import Tuning
 from fedsight.federated.node.place import NOWHERE, Place, settled
 from fedsight.federated.node.validating import METRICS as METRICS
 from fedsight.federated.node.validating import NUM_EXAMPLES as NUM_EXAMPLES
 from fedsight.federated.node.validating import Validator, answer_validation, validated
 from fedsight.federated.plan import Plan
-from fedsight.tasks import Partition, Placed, Recipe, Task, load
+from fedsight.tasks import Partition, Placed, Recipe, Task, described, load
 from fedsight.tasks.task import Scheme
 
 CONFIG = "config"
@@ -49,7 +51,7 @@ LOCAL_RATE = "local-rate"
 #: Figures of a reply that are the server's own to count with: they are in no mean.
 COUNTS = frozenset({NUM_EXAMPLES, LOCAL_STEPS, LOCAL_RATE, ROUND})
 
-_LOCAL_TRAINING = 1
+_LOCAL_TRAINING, _TUNING = 1, 2
 
 
 class LocalTrainer(Protocol):
@@ -71,6 +73,8 @@ class Trainer:
         place: Place = NOWHERE,
     ) -> None:
         self._task = task
+        self._task_name = plan.task
+        self._place = place
         self._seed = plan.seed
         self._model = model
         self._index = partition
@@ -124,6 +128,37 @@ class Trainer:
         """See `Validator`."""
         self.prepare()
         return validated(self._task, self._model, self._data, vector)
+
+    def tune(self, vector: Vector, tuning: Tuning) -> dict[str, float | int]:
+        """See `Validator`: tuned with the optimizer and the batches of the rounds."""
+        before = self.validate(vector)
+        self._model.load(vector)
+        self._rng.manual_seed(stream(self._seed, _TUNING, self._index, tuning.round))
+        recipe = replace(self._recipe, epochs=tuning.epochs, lr=tuning.lr, own=True)
+        self._task.train(self._model.model, self._data, recipe, self._rng)
+        tuned = self._model.vector()
+        after = self.validate(tuned)
+        kept = self._keep_own(tuned, tuning, before, after)
+        return personal.compared(before, after, NUM_EXAMPLES, kept)
+
+    def _keep_own(
+        self,
+        tuned: Vector,
+        tuning: Tuning,
+        before: dict[str, float | int],
+        after: dict[str, float | int],
+    ) -> bool:
+        """Keep the tuned model on the node where it is better; whether it is kept."""
+        folder, task = self._place.kept, self._task
+        if folder is None or not personal.improved(before, after):
+            if folder is not None:
+                personal.forget(folder, tuning.run)
+            return False
+        facts = {"node": self._place.node, "task": self._task_name, "model": described(task)}
+        facts |= {"before": before, "after": after}
+        own = task.own(self._data) if isinstance(task, personal.KeepingOwn) else {}
+        personal.keep(folder, self._model, tuned, tuning, facts, own)
+        return True
 
     def _fit(self) -> dict[str, float | int]:
         """Let the task train the model as it is loaded; what was measured."""
@@ -194,7 +229,7 @@ def _only_trainer(plan: Plan, partition: int, place: Place, run: int) -> Trainer
 
     Data of the node's own is read anew for each `run`; 0: the data is the same for all.
     """
-    task = load(plan.task)
+    task = load(plan.task, plan.columns)
     model = FlatModel(task.model(plan.seed))
     trainer = _warm[""] = Trainer(task, plan, model, partition, place)
     return trainer

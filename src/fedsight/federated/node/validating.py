@@ -15,19 +15,23 @@ from flwr.clientapp import ClientApp
 from fedsight.errors import FedsightError
 from fedsight.federated import codec
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.federated.node.personal import Tuning, tuning_of
 from fedsight.tasks import Task, Validated
 
-METRICS = "metrics"
+METRICS, CONFIG = "metrics", "config"
 #: Flower's own name for the weight of an update, and of figures.
 NUM_EXAMPLES = "num-examples"
 LOSS, ACCURACY = "loss", "accuracy"
 
 
 class Validator(Protocol):
-    """Evaluates a model on one node's own data."""
+    """Evaluates a model on one node's own data, and tunes it for the node alone."""
 
     def validate(self, vector: Vector) -> dict[str, float | int]:
         """Figures of the model `vector`: `num-examples`, `loss`, and more as the task has."""
+
+    def tune(self, vector: Vector, tuning: Tuning) -> dict[str, float | int]:
+        """The same of before and after it was tuned, and whether the node keeps it."""
 
 
 def validated(task: Task, model: FlatModel, data: Any, vector: Vector) -> dict[str, float | int]:
@@ -58,6 +62,8 @@ def answer_validation(app: ClientApp, validator_of: Callable[[Context], Validato
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
         vector = codec.unpack(cast(ArrayRecord, message.content[codec.ARRAYS]))
-        figures = validator_of(context).validate(vector)
+        validator, config = validator_of(context), message.content.config_records.get(CONFIG)
+        tuning = tuning_of(dict(config or {}))
+        figures = validator.tune(vector, tuning) if tuning else validator.validate(vector)
         content = RecordDict({METRICS: MetricRecord(cast(Any, figures))})
         return Message(content, reply_to=message)

@@ -1,12 +1,13 @@
-"""What a run is asked to do, in five parts, checked before anything heavy is imported.
+"""What a run is asked to do, in six parts, checked before anything heavy is imported.
 
-`Plan` is the whole; its algorithm, its selection, its rules for rounds and its scrutiny
-are parts of their own.
+`Plan` is the whole; its algorithm, its selection, its rules for rounds, its scrutiny and the nodes'
+own models are parts of their own.
 Every field has one flat name, the same as a command line flag, a setting in `[run]` and a key of
 Flower's run configuration.
 """
 
 from fedsight.federated.plan.algorithm import ALGORITHMS, AlgorithmPlan
+from fedsight.federated.plan.personal import PersonalPlan
 from fedsight.federated.plan.plan import (
     COHORT,
     DEPLOYMENT,
@@ -37,6 +38,7 @@ __all__ = [
     "SIMULATION",
     "SYNC",
     "AlgorithmPlan",
+    "PersonalPlan",
     "Plan",
     "RoundPlan",
     "ScrutinyPlan",

@@ -9,6 +9,7 @@ from typing import Any
 from fedsight.errors import UsageError
 from fedsight.federated.plan import checks
 from fedsight.federated.plan.algorithm import AlgorithmPlan
+from fedsight.federated.plan.personal import PersonalPlan
 from fedsight.federated.plan.rounds import RoundPlan
 from fedsight.federated.plan.scrutiny import ScrutinyPlan
 from fedsight.federated.plan.selection import SelectionPlan
@@ -34,6 +35,7 @@ _PARTS: Mapping[str, type[Any]] = {
     "selection": SelectionPlan,
     "closing": RoundPlan,
     "scrutiny": ScrutinyPlan,
+    "tuned": PersonalPlan,
 }
 
 
@@ -43,7 +45,8 @@ class Plan:
 
     `fraction` of the nodes train each round; `epochs`, `lr`, `momentum` and `batch_size` are each
     node's local training. `local` is how simulated nodes train: in turn, or all at once. `data` is
-    where simulated nodes have data of their own; a node elsewhere knows its own place.
+    where simulated nodes have data of their own; a node elsewhere knows its own place. `columns`,
+    parted by commas, are what such a task looks at; empty: what it looks at by itself.
     Raises UsageError naming the field, its value and what is allowed.
     """
 
@@ -61,10 +64,12 @@ class Plan:
     seed: int = 0
     local: str = "loop"
     data: str = ""
+    columns: str = ""
     algorithm: AlgorithmPlan = field(default_factory=AlgorithmPlan)
     selection: SelectionPlan = field(default_factory=SelectionPlan)
     closing: RoundPlan = field(default_factory=RoundPlan)
     scrutiny: ScrutinyPlan = field(default_factory=ScrutinyPlan)
+    tuned: PersonalPlan = field(default_factory=PersonalPlan)
 
     def __post_init__(self) -> None:
         checks.one_of("engine", self.engine, ENGINES)

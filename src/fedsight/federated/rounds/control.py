@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Activity = Literal[
-    "starting", "waiting", "training", "aggregating", "evaluating", "paused", "ended"
+    "starting", "waiting", "training", "aggregating", "evaluating", "tuning", "paused", "ended"
 ]
 
 

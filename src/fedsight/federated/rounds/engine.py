@@ -17,7 +17,7 @@ from flwr.serverapp.strategy import Result, Strategy
 from fedsight.errors import FedsightError
 from fedsight.federated.fleet import NodeView, RoundLostError
 from fedsight.federated.plan import RoundPlan
-from fedsight.federated.rounds.control import Control, ConvergedError, Progressing
+from fedsight.federated.rounds.control import Activity, Control, ConvergedError, Progressing
 from fedsight.federated.rounds.exchange import Closing, Exchanges, RollCall, Waiting
 from fedsight.federated.rounds.late import Late, LateAnswer
 from fedsight.federated.rounds.muster import BUSY, LOOK_SECONDS, Muster, Present, Say
@@ -196,6 +196,15 @@ class Engine:
                 details = {"message": str(error), "attempt": attempt}
                 self._say("ROUND_RESTARTED", details, round=current)
         raise FedsightError(f"round {current} was lost {MOST_ATTEMPTS} times; is the SuperLink up?")
+
+    def ask(self, messages: Callable[[], list[Message]], activity: Activity) -> list[Message]:
+        """What nodes answer beside the rounds, asked anew where it was lost."""
+
+        def replies() -> list[Message]:
+            closing = Closing(self.rule.timeout_seconds)
+            return list(self.exchanges.answers(messages(), closing, activity))
+
+        return self._unlost(self._round, replies)
 
     def _forget(self) -> None:
         """Wait for nothing that was asked: it is gone."""

@@ -10,10 +10,11 @@ from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
-from fedsight.errors import FedsightError
+from fedsight.errors import FedsightError, UsageError
 from fedsight.federated import algorithms, codec
 from fedsight.federated.flat import FlatModel, Vector
 from fedsight.federated.fleet import Fleet, NodeView
+from fedsight.federated.node.personal import Tuning
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.observed import Observed
 from fedsight.federated.plan import ASYNC, DEPLOYMENT, Plan, RoundPlan
@@ -22,11 +23,12 @@ from fedsight.federated.rounds.control import Control, Progressing
 from fedsight.federated.rounds.engine import Engine, unsaid
 from fedsight.federated.rounds.muster import Muster, Say
 from fedsight.federated.rounds.watchdog import listed
+from fedsight.federated.runs.personal import Personal, answered, asked
 from fedsight.federated.runs.state import State, Stateful, joined, part
 from fedsight.federated.scrutiny import Scrutiny
 from fedsight.federated.selection import Choice, Selected, eligible, selector
 from fedsight.federated.server import held_out_evaluation
-from fedsight.federated.validation import ValidatedOnNodes
+from fedsight.federated.validation import ValidatedOnNodes, checked_figures
 from fedsight.federated.wrapping import Checked
 from fedsight.tasks import Task, Validated
 
@@ -117,7 +119,7 @@ class Conductor:
         self._lasting = muster is None
         self._muster = muster
         task = stage.task
-        figures = task.figures if isinstance(task, Validated) else ()
+        figures = checked_figures(task.figures) if isinstance(task, Validated) else ()
         strategy: Strategy = Selected(self._algorithm, self._selector, self._chosen)
         if isinstance(task, Validated):
             strategy = ValidatedOnNodes(strategy, figures, self._validators)
@@ -179,6 +181,14 @@ class Conductor:
             evaluate=self._strategy.evaluating(evaluate),
         )
         return self.model
+
+    def personalise(self, vector: Vector, tuning: Tuning) -> Personal:
+        """Let the nodes that are there tune the model `vector`, each for itself."""
+        if not isinstance(self._stage.task, Validated):
+            raise UsageError("nodes keep models of their own only of tasks validated on nodes")
+        replies = self.engine.ask(lambda: asked(vector, tuning, self._validators()), "tuning")
+        lost = {self._stage.name(node): why for node, why in self.engine.exchanges.lost.items()}
+        return answered(replies, tuning, self._stage.task.figures, self._stage.name, lost)
 
     @property
     def model(self) -> Vector:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from fedsight.federated.observation import RoundRecord
+from fedsight.federated.runs.personal import Personal
 
 State = Literal["finished", "failed", "interrupted", "stopped"]
 
@@ -40,7 +41,11 @@ class RoundReport:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended; `bytes_*` are model payload, `model_sha256` is of the final vector."""
+    """How a run ended; `bytes_*` are model payload, `model_sha256` is of the final vector.
+
+    `best_round` is that of the best model, None where no evaluation told; `personal` what came of
+    the nodes' own models, None where none were asked for.
+    """
 
     run_id: str
     state: State
@@ -52,6 +57,8 @@ class Outcome:
     bytes_up: int
     bytes_down: int
     model_sha256: str | None
+    best_round: int | None = None
+    personal: Personal | None = None
 
 
 @runtime_checkable

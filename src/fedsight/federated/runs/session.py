@@ -17,14 +17,18 @@ from fedsight.errors import FedsightError, UsageError, told
 from fedsight.federated.engines.simulated import named_tensors
 from fedsight.federated.flat import Vector
 from fedsight.federated.fleet import Fleet, NodeView, RoundLostError
-from fedsight.federated.observation import RoundRecord, Translator
+from fedsight.federated.node.personal import Tuning
+from fedsight.federated.observation import SOURCE, RoundRecord, Translator
 from fedsight.federated.plan import Plan
 from fedsight.federated.rounds.control import ConvergedError, Progressing, RunStoppedError
 from fedsight.federated.rounds.muster import Muster
 from fedsight.federated.rounds.watchdog import Watchdog
+from fedsight.federated.runs import personal
+from fedsight.federated.runs.best import Best
 from fedsight.federated.runs.checkpoint import Checkpoint, Checkpoints, Resumption
 from fedsight.federated.runs.conductor import Conductor, Stage
 from fedsight.federated.runs.outcome import Outcome, State, reported
+from fedsight.federated.runs.personal import Personal
 from fedsight.federated.runs.state import State as Remembered
 from fedsight.federated.runs.state import joined, part
 from fedsight.federated.runs.telling import ModelKeeper, Recorder, Telling
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 GATHER_SECONDS = 10.0
 
 #: A run's own part of a checkpoint, and its parts' part.
-RUN, PARTS = "run", "parts"
+RUN, BEST, PARTS = "run", "best", "parts"
 
 
 class Session:
@@ -68,6 +72,8 @@ class Session:
         self._choice: Event | None = None
         self._last: RoundRecord | None = None
         self._metrics = Metrics(None, None)
+        self._best = Best(holds=plan.tuned.personal)
+        self._personal: Personal | None = None
         self._opened = False
         self._rounds = 0
         self._bytes_up = self._bytes_down = 0
@@ -117,11 +123,10 @@ class Session:
                 muster.gather(least, GATHER_SECONDS, self.sleep)
                 self._tell_lack(muster)
             with Watchdog(self.progress, self.told.stalled, self.told.went_on):
-                vector = self._begin_and_run()
+                vector, reason = self._trained()
+                self._personalise(vector)
         except KeyboardInterrupt:
             return self._end("interrupted", "stopped by Ctrl-C", None)
-        except ConvergedError as reached:
-            return self._end("finished", str(reached), self._conductor.model)
         except RunStoppedError as stopped:
             return self._end("stopped", str(stopped), self._conductor.model)
         except FedsightError as error:
@@ -129,7 +134,7 @@ class Session:
         except (Exception, SystemExit) as error:  # the task's own code: the journal learns why
             self._end("failed", told(error), None)
             raise FedsightError(f"the run failed: {told(error)}") from error
-        return self._end("finished", None, vector)
+        return self._end("finished", reason, vector)
 
     def _tell_lack(self, muster: Muster) -> None:
         """Fewer nodes than planned are no secret, nor a reason not to begin."""
@@ -138,6 +143,25 @@ class Session:
             if there < self._plan.nodes:
                 planned = self._plan.nodes
                 self._steering.on_wait(f"{there} of {planned} nodes are there, more may come")
+
+    def _trained(self) -> tuple[Vector, str | None]:
+        """The final model, and why it came before the last round, if it did."""
+        try:
+            return self._begin_and_run(), None
+        except ConvergedError as reached:
+            return self._conductor.model, str(reached)
+
+    def _personalise(self, vector: Vector) -> None:
+        """Where the plan wants it, let nodes tune the best model: the last, where none is known."""
+        tuned = self._plan.tuned
+        if not tuned.personal:
+            return
+        best, round = self._best.model, self._best.round
+        if best is None or round is None:
+            best, round = vector, self._rounds
+        tuning = Tuning(self._run_id, round, tuned.personal_epochs, tuned.personal_lr)
+        self._personal = self._conductor.personalise(best, tuning)
+        self._journal.append(personal.told(self._personal, self._run_id, SOURCE))
 
     def _begin_and_run(self) -> Vector:
         self._open()
@@ -168,6 +192,7 @@ class Session:
                 f" {self._plan.task} has {len(self._stage.model)}: the task has changed"
             )
         self._conductor.load(part(resume.state, PARTS))
+        self._best.load(part(resume.state, BEST))
         facts = part(resume.state, RUN).facts
         self._rounds = resume.round
         self._bytes_up = cast(int, facts["bytes_up"])
@@ -185,13 +210,14 @@ class Session:
         self._last = record
         self._metrics = Metrics.measured(record.accuracy, record.loss)
         self._rounds = record.round
-        self._bytes_down += sum(node.payload_down_bytes or 0 for node in record.nodes)
-        self._bytes_up += sum(node.payload_up_bytes or 0 for node in record.nodes)
+        self._bytes_down += record.down_bytes
+        self._bytes_up += record.up_bytes
 
     def _after(self, round: int, vector: Vector) -> None:
         record = self._last
         if record is None:
             return
+        self._best.note(round, self._metrics, vector)
         batch = self._translator.batch(record)
         if self._choice is not None:
             batch.events.insert(0, self._choice)
@@ -203,9 +229,7 @@ class Session:
         finally:
             if self._resume is None or self._resume.told < round:
                 self._journal.append(batch)
-        payload = sum(
-            (node.payload_down_bytes or 0) + (node.payload_up_bytes or 0) for node in record.nodes
-        )
+        payload = record.down_bytes + record.up_bytes
         self._steering.on_round(reported(record, self._plan.rounds, payload))
         self._tell_doubts()
 
@@ -218,7 +242,7 @@ class Session:
                 "loss": self._metrics.loss,
             }
         )
-        state = joined({RUN: own, PARTS: self._conductor.state()})
+        state = joined({RUN: own, BEST: self._best.state(), PARTS: self._conductor.state()})
         return Checkpoint(self._run_id, round, self._plan.config(), vector, state, batch)
 
     def _tell_doubts(self) -> None:
@@ -261,4 +285,6 @@ class Session:
             bytes_up=self._bytes_up,
             bytes_down=self._bytes_down,
             model_sha256=digest,
+            best_round=self._best.round,
+            personal=self._personal,
         )

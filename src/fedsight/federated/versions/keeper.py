@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedsight.errors import ModelError
 from fedsight.federated.versions import manifest as manifests
@@ -23,15 +23,24 @@ if TYPE_CHECKING:
 class RunKeeper:
     """Writes one run's models to `store`; keeps the newest `keep` untagged ones and the best.
 
-    With `keep` 0 nothing is written. Raises UsageError where no run may be called `run`.
+    With `keep` 0 nothing is written. `model` is what the task says that its model is built from.
+    Raises UsageError where no run may be called `run`.
     """
 
-    def __init__(self, store: ModelStore, run: str, task: str, keep: int) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        run: str,
+        task: str,
+        keep: int,
+        model: Mapping[str, Any] | None = None,
+    ) -> None:
         self._store = store
         self._tags = TagBook(store)
         self._run = run_name(run)
         self._task = task
         self._keep = keep
+        self._model = None if model is None else dict(model)
         self._kept: list[Manifest] = []
         self._last: Version | None = None
 
@@ -85,6 +94,7 @@ class RunKeeper:
             size=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             tensors=tuple(_layout(state)),
+            model=self._model,
         )
         self._write(version, manifests.encode(manifest), content)
         return manifest

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from safetensors import SafetensorError, safe_open
@@ -59,10 +60,11 @@ class Metrics(msgspec.Struct, frozen=True):
         return cls(_finite(accuracy), _finite(loss))
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version. `size` is the file's bytes, `created` RFC 3339 UTC, `parent` a version's name.
 
-    The parent is the version that the round started from: None for a run's first round.
+    The parent is the version that the round started from: None for a run's first round. `model` is
+    what its task says that the model is built from, where it says so.
     """
 
     version: str
@@ -75,6 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     sha256: str
     tensors: tuple[Layout, ...]
+    model: dict[str, Any] | None = None
 
     @property
     def accuracy(self) -> float | None:
