@@ -2,8 +2,8 @@
 
 `--data FOLDER`, or the variable NAB_DATA, names a folder of the Numenta Anomaly Benchmark's CSV
 files. Its `ec2_cpu_utilization_*` are eight nodes, on whose like the design was chosen; its
-`rds_*`, `ec2_network_in_*` and `ec2_disk_write_bytes_*` are six nodes that nothing was chosen on. Without
-a folder the series are made up. `--telemetry FILE` measures a machine's recorded telemetry
+`rds_*`, `ec2_network_in_*` and `ec2_disk_write_bytes_*` are six nodes that nothing was chosen on.
+Without a folder the series are made up. `--telemetry FILE` measures a machine's recorded telemetry
 instead, and is kept as a report of its own. The first 70 % of each series are trained on, the next
 10 % choose, and the last 20 % are foreseen, once.
 """

@@ -33,13 +33,15 @@ def moving_median(series: Array, at: Origins, horizon: int, rows: int = MEDIAN_R
 def seasonal_naive(series: Array, at: Origins, horizon: int, period: int) -> Array:
     """What was a whole number of periods ago comes again."""
     steps = np.arange(1, horizon + 1)
-    return series[at[:, None] + steps - period * -(-steps // period)]
+    found: Array = series[at[:, None] + steps - period * -(-steps // period)]
+    return found
 
 
 def drift(series: Array, at: Origins, horizon: int) -> Array:
     """The line through the first value and the last one goes on."""
     slope = (series[at] - series[0]) / at
-    return series[at][:, None] + slope[:, None] * np.arange(1, horizon + 1)
+    found: Array = series[at][:, None] + slope[:, None] * np.arange(1, horizon + 1)
+    return found
 
 
 def autoregression(series: Array, at: Origins, horizon: int, training: Origins, lags: int) -> Array:
@@ -57,7 +59,8 @@ def autoregression(series: Array, at: Origins, horizon: int, training: Origins, 
     penalty[-1, -1] = 0
     weights = np.linalg.solve(design.T @ design + penalty, design.T @ ahead)
     now = (_past(series, at, lags) - series[at][:, None]) / unit
-    return series[at][:, None] + np.column_stack([now, np.ones(len(now))]) @ weights
+    found: Array = series[at][:, None] + np.column_stack([now, np.ones(len(now))]) @ weights
+    return found
 
 
 def smoothed(series: Array, at: Origins, horizon: int, alpha: float) -> Array:
@@ -70,7 +73,8 @@ def smoothed(series: Array, at: Origins, horizon: int, alpha: float) -> Array:
 
 
 def _past(series: Array, at: Origins, rows: int) -> Array:
-    return series[at[:, None] + np.arange(1 - rows, 1)]
+    found: Array = series[at[:, None] + np.arange(1 - rows, 1)]
+    return found
 
 
 def _flat(values: Array, horizon: int) -> Array:

@@ -1,0 +1,115 @@
+"""The tables of docs/forecasting.md, from the reports that are kept: `python -m
+benchmarks.forecast_table`.
+
+Between `<!-- NAME -->` and `<!-- end -->` the page is written by this; the rest of it by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from benchmarks.command import RESULTS
+from benchmarks.forecast_nodes import CHOSEN, TELEMETRY, UNSEEN
+from benchmarks.forecast_rows import FEDERATED, LOCAL, MEDIAN, MIXTURE, PERSISTENCE, TUNED
+from benchmarks.machine import ROOT
+from benchmarks.table import number
+
+PAGE = ROOT / "docs" / "forecasting.md"
+#: Which report has which set of nodes.
+REPORTS: Mapping[str, str] = {
+    CHOSEN: "forecast",
+    UNSEEN: "forecast",
+    TELEMETRY: "forecast_telemetry",
+}
+#: Methods that are told node by node.
+BY_NODE = (PERSISTENCE, MEDIAN, LOCAL, FEDERATED, TUNED, MIXTURE)
+ONE_UNIT = {CHOSEN}
+
+
+def main() -> int:
+    """Write the tables of every report that there is; returns the exit code."""
+    page = PAGE.read_text(encoding="utf-8")
+    for which, report in REPORTS.items():
+        path = RESULTS / f"{report}.json"
+        if path.exists():
+            read = msgspec.json.decode(path.read_bytes())
+            page = placed(page, which, "\n".join(_of_set(read, which)))
+            if which != UNSEEN:
+                page = placed(page, f"{which}_targets", "\n".join(_targets(read)))
+    PAGE.write_text(page, encoding="utf-8")
+    return 0
+
+
+def placed(page: str, name: str, text: str) -> str:
+    """`page` with `text` between the marks of `name`."""
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page)
+
+
+def _of_set(report: Mapping[str, Any], which: str) -> Iterator[str]:
+    figures = report["figures"][which]
+    yield "| MASE | 1 step | 10 | 100 | mean of 1 to 100 | sd over seeds | nodes, from to |"
+    yield "|---|---|---|---|---|---|---|"
+    best = min(each["mase"][-1] for each in figures["methods"].values())
+    for name, each in figures["methods"].items():
+        last = f"{each['mase'][-1]:.3f}"
+        cells = [f"{value:.2f}" for value in each["mase"][:-1]]
+        cells.append(f"**{last}**" if each["mase"][-1] == best else last)
+        cells.append("" if each["sd_over_seeds"] is None else f"{each['sd_over_seeds']:.3f}")
+        cells.append(" to ".join(f"{value:.2f}" for value in each["nodes_from_to"]))
+        yield f"| {name} | {' | '.join(cells)} |"
+    if which in ONE_UNIT:
+        yield from _in_units(figures["methods"])
+    yield from _by_node(figures["nodes"])
+    yield from _intervals(figures["methods"])
+    yield ""
+    for name, what in (("mixture_less_median", MIXTURE), ("fine_tuned_less_median", TUNED)):
+        gap = figures[name]
+        yield (
+            f"{what[0].upper()}{what[1:]}, less the moving median: {gap['mean']:+.3f} MASE, 95 % "
+            f"from {gap['low']:+.3f} to {gap['high']:+.3f} (bootstrap over blocks of 100 origins).  "
+        )
+
+
+def _in_units(methods: Mapping[str, Any]) -> Iterator[str]:
+    yield "\n| in % of a processor | MAE 1 | 10 | 100 | mean | RMSE 1 | 10 | 100 | mean |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for name, each in methods.items():
+        cells = " | ".join(f"{value:.3g}" for value in (*each["mae"], *each["rmse"]))
+        yield f"| {name} | {cells} |"
+
+
+def _by_node(nodes: Mapping[str, Any]) -> Iterator[str]:
+    yield f"\n| MAE (RMSE), mean of 1 to 100 | {' | '.join(BY_NODE)} |"
+    yield "|---|" + "---|" * len(BY_NODE)
+    for node, methods in nodes.items():
+        cells = (f"{number(methods[name][1])} ({number(methods[name][2])})" for name in BY_NODE)
+        yield f"| {node} | {' | '.join(cells)} |"
+
+
+def _intervals(methods: Mapping[str, Any]) -> Iterator[str]:
+    yield "\n| intervals of 80 % held | as the model says | nodes | corrected | nodes |"
+    yield "|---|---|---|---|---|"
+    for name, each in methods.items():
+        if "coverage" in each:
+            cells = []
+            for mean, low, high in (each["coverage"], each["coverage_corrected"]):
+                cells += [f"{mean:.2f}", f"{low:.2f} to {high:.2f}"]
+            yield f"| {name} | {' | '.join(cells)} |"
+
+
+def _targets(report: Mapping[str, Any]) -> Iterator[str]:
+    yield "| bound | value | bound | met |"
+    yield "|---|---|---|---|"
+    for each in report["targets"]:
+        met = "yes" if each["met"] else "**no**"
+        yield f"| {each['what']} | {number(each['value'])} | {number(each['bound'])} | {met} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
