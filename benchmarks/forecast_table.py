@@ -71,8 +71,8 @@ def _of_set(report: Mapping[str, Any], which: str) -> Iterator[str]:
     for name, what in (("mixture_less_median", MIXTURE), ("fine_tuned_less_median", TUNED)):
         gap = figures[name]
         yield (
-            f"{what[0].upper()}{what[1:]}, less the moving median: {gap['mean']:+.3f} MASE, 95 % "
-            f"from {gap['low']:+.3f} to {gap['high']:+.3f} (bootstrap over blocks of 100 origins).  "
+            f"- {what[0].upper()}{what[1:]}, less the moving median: {gap['mean']:+.3f} MASE, 95 % "
+            f"from {gap['low']:+.3f} to {gap['high']:+.3f} (bootstrap over blocks of 100 origins)."
         )
 
 
