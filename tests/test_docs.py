@@ -147,7 +147,8 @@ def test_documented_fedsight_commands_exist() -> None:
         words = shlex.split(re.split(r"[|&;>#]", line)[0])
         if words[0] != "fedsight" or words[1].startswith("-"):
             continue
-        command = COMMANDS.get(" ".join(words[:3])) or COMMANDS.get(" ".join(words[:2]))
+        beginnings = (" ".join(words[:count]) for count in (4, 3, 2))
+        command = next((COMMANDS[each] for each in beginnings if each in COMMANDS), None)
         used = {word.split("=")[0] for word in words if word.startswith("-")}
         if words[1:2] == ["…"] or (
             command is None and words[1] in {"serve", "runs", "models", "keys", "node"} and not used

@@ -17,6 +17,7 @@ from fedsight.cli import (
     models,
     node,
     notebook,
+    policy,
     run,
     runs,
     serve,
@@ -63,6 +64,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(models.app, name="models")
 app.add_typer(store.app, name="store")
+app.add_typer(policy.app, name="policy")
 app.add_typer(windows.app, name="windows")
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=notebook.EXAMPLES)(notebook.notebook)

@@ -1,0 +1,52 @@
+"""What the commands of `fedsight policy` share: which set, which moment, JSON."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from fedsight.config import load
+from fedsight.errors import UsageError
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SetFolder = Annotated[
+    Path | None,
+    typer.Option("--set", help="Folder of the policy set.", show_default="policy in data"),
+]
+
+
+def set_folder(given: Path | None, config: Path | None) -> Path:
+    """The folder of the policy set."""
+    return load(config).data / "policy" if given is None else given
+
+
+def moment(written: str | None) -> int | None:
+    """`7d` ago, or a time such as 2026-11-26T12:00:00Z, in Unix nanoseconds."""
+    if written is None:
+        return None
+    ago = _AGO.fullmatch(written)
+    if ago is not None:
+        return time.time_ns() - int(float(ago[1]) * _UNITS[ago[2]] * 1e9)
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError:
+        raise UsageError(
+            f"a moment is 7d, 12h, 30m ago, or a time as 2026-11-26T12:00:00Z, got {written!r}"
+        ) from None
+    aware = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return int(aware.timestamp() * 1_000_000) * 1000
+
+
+def print_json(found: object) -> None:
+    """Print it, indented."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")

@@ -1,0 +1,84 @@
+"""`fedsight policy` as a person meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fedsight.policy import Engine
+from fedsight.policy.audit import Anchor, SigningKey, Trail
+from fedsight.policy.files import default
+from fedsight.policy.overseer import Overseer
+from tests.cli.command import fedsight
+from tests.policy.asked import asks, client
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_set_is_written_checked_tested_and_changed(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert fedsight(data, "policy", "init").returncode == 0
+    again = fedsight(data, "policy", "init")
+    assert again.returncode == 2
+    assert "has a policy set already" in again.stderr
+    tested = fedsight(data, "policy", "test")
+    assert tested.returncode == 0, tested.stderr
+    assert tested.stdout.endswith("10 policy tests passed\n")
+    shown = fedsight(data, "policy", "show", "client.trust-too-low")
+    assert "unless { principal.trust.greaterThanOrEqual(resource.min_trust) };" in shown.stdout
+    (data / "policy" / "own.cedar").write_text('@id("x") @reason("r")\npermit (principal action);')
+    wrong = fedsight(data, "policy", "validate")
+    assert wrong.returncode == 1
+    assert "own.cedar:2:19: `action` is not expected here; expected " in wrong.stderr
+    (data / "policy" / "own.cedar").unlink()
+    back = fedsight(data, "policy", "rollback", "1", "--author", "anna")
+    assert back.returncode == 0, back.stderr
+    numbers = fedsight(data, "policy", "versions", "--json")
+    assert [one["number"] for one in json.loads(numbers.stdout)] == [1]
+
+
+def test_a_request_is_explained(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert fedsight(data, "policy", "init").returncode == 0
+    facts = ("trust=0.3", "samples=5", "capabilities=[]", "cpu_count=4", "memory_mb=4000")
+    given = [word for fact in facts for word in ("-a", fact)]
+    told = fedsight(data, "policy", "explain", "train", "--client", "a", *given)
+    assert told.stdout.startswith("refused: its trust is below the federation's minimum")
+    assert "forbid client.trust-too-low (clients.cedar:" in told.stdout
+    unknown = fedsight(data, "policy", "explain", "train", "--client", "a", "--json")
+    assert not json.loads(unknown.stdout)["allowed"]
+    assert "lacks trust, samples, capabilities" in json.loads(unknown.stdout)["errors"][0]
+    assert fedsight(data, "policy", "explain", "train").returncode == 2
+
+
+def test_decisions_are_verified_exported_and_replayed(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert fedsight(data, "policy", "init").returncode == 0
+    engine, anchors = Engine(default()), list[Anchor]()
+    key = SigningKey.open(data / "keys" / "audit")
+    with Trail(data / "audit", key, anchors.append) as trail:
+        overseer = Overseer(lambda: engine, trail)
+        overseer.decide_all([asks(party=client(f"c-{n}", trust=n / 10)) for n in range(10)])
+    told = tmp_path / "anchors.jsonl"
+    line = {"log": anchors[0].log, "seq": anchors[0].seq, "hash": anchors[0].hash}
+    told.write_text(json.dumps({**line, "signature": anchors[0].signature}))
+    right = fedsight(data, "policy", "audit", "verify", "--anchors", str(told))
+    assert right.stdout == "12 records are right, 1 to 12; signed up to 11, anchored up to 12\n"
+    alone = fedsight(data, "policy", "audit", "verify")
+    assert alone.returncode == 0
+    assert "no anchors, so that a cut end is not seen" in alone.stderr
+    limits = data / "policy" / "federation.toml"
+    limits.write_text(limits.read_text().replace("min_trust = 0.4", "min_trust = 0.7"))
+    replayed = fedsight(data, "policy", "replay", "--since", "1h")
+    assert "10 decisions: version" in replayed.stdout
+    assert "would have refused 3 that were allowed" in replayed.stdout
+    assert fedsight(data, "policy", "replay", "--since", "soon").returncode == 2
+    exported = fedsight(data, "policy", "audit", "export", "-o", str(tmp_path / "all.jsonl"))
+    assert exported.stdout.startswith("12 records are in ")
+    (path,) = (data / "audit").glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"c-3"', b'"c-8"'))
+    wrong = fedsight(data, "policy", "audit", "verify", "--no-anchors")
+    assert wrong.returncode == 1
+    assert "record 5 was altered: it does not have the hash of what it says" in wrong.stderr
