@@ -110,7 +110,7 @@ class Ingest:
         #: What came since the start.
         self.tally = Tally()
         self._on_commit = on_commit
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sequence[_Waiting] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="ingest", daemon=True)
         #: Those that are given what every commit brought.
         self.taps: list[Tap] = []
@@ -120,7 +120,7 @@ class Ingest:
 
     @property
     def waiting(self) -> int:
-        """Pieces of work that wait for the writing thread."""
+        """Pieces of work that wait for the writing thread; what came together counts as one."""
         return self._queue.qsize()
 
     @property
@@ -148,6 +148,16 @@ class Ingest:
         """As `take`, for a coroutine."""
         answer: Taken = await self._awaited(_Direct(record))
         return answer
+
+    def take_all(self, records: Sequence[Record], answers: Sequence[asyncio.Future[Taken]]) -> None:
+        """As `taken`, of several at once: each has a future of the running loop."""
+        loop = asyncio.get_running_loop()
+        self._put(
+            *(
+                _Waiting(_Direct(record), Awaited(loop, answer))
+                for record, answer in zip(records, answers, strict=True)
+            )
+        )
 
     def keep(self, batch: Batch, change: Change | None = None) -> Future[None]:
         """Queue signals of the collector's own, such as a monitor's; fails as `submit` does.
@@ -185,7 +195,7 @@ class Ingest:
         self._put(_Waiting(work, Awaited(loop, answer)))
         return answer
 
-    def _put(self, waiting: _Waiting) -> None:
+    def _put(self, *waiting: _Waiting) -> None:
         if not self.alive:
             raise StoreError(f"nothing is written to {self._file} any more")
         self._queue.put(waiting)
@@ -218,7 +228,7 @@ class Ingest:
         try:
             item = self._queue.get()
             while item is not None:
-                group.append(item)
+                group += item
                 if len(group) >= GROUP:
                     return True, group
                 item = self._queue.get_nowait()

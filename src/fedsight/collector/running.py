@@ -43,6 +43,7 @@ from fedsight.collector.store.storefile import note_damage, open_store
 from fedsight.collector.store.upkeep import Upkeep
 from fedsight.collector.taking.bodies import Decoders
 from fedsight.collector.taking.cardinality import Cardinality
+from fedsight.collector.taking.together import Together
 from fedsight.door.hosts import PLAINTEXT
 from fedsight.door.limits import RateLimit
 from fedsight.door.times import now_ns
@@ -79,6 +80,10 @@ class Collector:
     stored: StoredCounts = field(default_factory=StoredCounts)
     decoders: Decoders = field(default_factory=Decoders)
     questions: Questions = field(default_factory=Questions)
+    together: Together = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.together = Together(self.ingest, self.decoders.columns, self.options.future_ns)
 
     async def search(self, question: Callable[[SampleSearch], Answer]) -> Answer:
         """What `question` answers about samples, over one snapshot and in a reading thread.

@@ -196,6 +196,22 @@ def checked_record(
     return Record(blocks, list(_span_blocks(spans)), entries, figures, runs)
 
 
+def plain_record(columns: SampleBlock, times: tuple[int, int]) -> Record:
+    """As `checked_record`, of samples alone that came as JSON, which knows no infinity.
+
+    `times` are the first and the last one of them.
+    """
+    named = names_of(columns.series)
+    special = len(named.runs) != 1 or named.figures or named.counted is not None
+    if special or not columns.index.size:
+        return checked_record(columns, [], [])
+    run = named.runs[0]
+    arrays = (columns.index, columns.time, columns.value, columns.round)
+    block = SampleBlock(run, columns.series, *arrays)
+    runs = {} if run is None or not named.federated else {run: times}
+    return Record([block], [], [], {}, runs)
+
+
 def columns_of(samples: SampleColumns) -> SampleBlock:
     """All samples of a batch as arrays."""
     return SampleBlock(

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+import msgspec
+
 from fedsight.collector.taking.columns import ColumnReader
 from fedsight.collector.taking.lines import LineReader
 from fedsight.collector.wire import ShipmentDecoder
+from fedsight.door.refusal import RefusedError
 
 T = TypeVar("T")
 
@@ -35,6 +38,15 @@ class Pool(Generic[T]):
             yield one
         finally:
             self._idle.append(one)
+
+
+def undecodable(error: Exception) -> Exception:
+    """What is answered where decoding a body raised this: 400 where it is not JSON."""
+    if isinstance(error, RecursionError):
+        return RefusedError(400, "json", "the body is nested too deeply")
+    if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
+        return RefusedError(400, "json", f"the body is not JSON: {error}")
+    return error
 
 
 class Decoders:

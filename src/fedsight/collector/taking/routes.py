@@ -19,6 +19,7 @@ from fedsight.collector.running import Collector
 from fedsight.collector.store.hotlog import Prepared
 from fedsight.collector.store.prepare import Record, checked_record
 from fedsight.collector.taking.arrivals import Taken, beyond, too_far
+from fedsight.collector.taking.bodies import undecodable
 from fedsight.collector.taking.columns import UNITS, DirectSamples
 from fedsight.collector.taking.lines import Lines, told
 from fedsight.door.body import read_body
@@ -36,6 +37,8 @@ Decoded = TypeVar("Decoded")
 
 #: Bodies above this are decoded in a thread: these take some milliseconds.
 SMALL_BODY = 512 * 1024
+#: Columns up to this are read together with others'.
+LITTLE_BODY = 64 * 1024
 RETRY_SECONDS = 1.0
 #: Tells what became of the samples of an answer without a body.
 TAKEN = "Fedsight-Taken"
@@ -79,6 +82,8 @@ async def samples(collector: Collector, request: Request, query: SamplesQuery) -
     unit = UNITS[query.precision]
 
     async def store(body: bytes) -> Response:
+        if len(body) <= LITTLE_BODY:
+            return _Json(await _kept(collector.together.taken(body, unit)))
         record = await _decoded(body, lambda: _columns(collector, body, unit))
         taken = await _kept(collector.ingest.taken(record))
         return _Json(taken)
@@ -159,10 +164,8 @@ async def _decoded(body: bytes, decode: Callable[[], Decoded]) -> Decoded:
     """
     try:
         return await asyncio.to_thread(decode) if len(body) > SMALL_BODY else decode()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(400, "json", f"the body is not JSON: {error}") from None
-    except RecursionError:
-        raise RefusedError(400, "json", "the body is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise undecodable(error) from None
 
 
 def _shipment(collector: Collector, body: bytes) -> Prepared:
