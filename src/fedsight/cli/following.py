@@ -72,16 +72,22 @@ class Following:
     def __init__(self, windows: Windows, node: str | None, said: Callable[[Told], str]) -> None:
         self._windows = windows
         self._said = said
-        self._followed: dict[str, tuple[TimeSeriesData, Follower]] = {}
+        self._followed: dict[str, TimeSeriesData] = {}
+        self._followers: dict[str, Follower] = {}
         self._only = node
         if node is not None:
             self._follow(node)
         self._is_away = False
+        self._nothing = ""
         self.rows = 0
         self.wrong = 0
 
-    def run(self, seconds: float | None) -> None:
-        """Until Ctrl-C, or for so long. Raises FedsightError where nothing came in that time."""
+    def run(self, seconds: float | None, nothing: str) -> None:
+        """Until Ctrl-C, or for so long; says `nothing` where there is none at first.
+
+        Raises FedsightError where nothing came in that time.
+        """
+        self._nothing = nothing
         deadline = None if seconds is None else time.monotonic() + seconds
         while deadline is None or time.monotonic() < deadline:
             self._look()
@@ -92,10 +98,14 @@ class Following:
 
     def _look(self) -> None:
         try:
-            for node in self._windows.nodes() if self._only is None else ():
+            there = self._windows.nodes()
+            for node in there if self._only is None else ():
                 self._follow(node)
-            for node, (window, follower) in self._followed.items():
-                self._look_at(node, window, follower)
+            if self._nothing and not there:
+                print(self._nothing, file=sys.stderr, flush=True)
+            self._nothing = ""
+            for node, window in self._followed.items():
+                self._look_at(node, window)
             self._is_away = False
         except WindowError as error:  # the store is away: it is told, and may come back
             if not self._is_away:
@@ -104,14 +114,16 @@ class Following:
 
     def _follow(self, node: str) -> None:
         if node not in self._followed:
-            follower = Follower(self._windows.interval_ns)
-            self._followed[node] = self._windows.window(node), follower
+            self._followed[node] = self._windows.window(node)
 
-    def _look_at(self, node: str, window: TimeSeriesData, follower: Follower) -> None:
+    def _look_at(self, node: str, window: TimeSeriesData) -> None:
         try:
-            heard = follower.look(window.wait_for_dataframe(0))
+            df = window.wait_for_dataframe(0)
         except WindowTimeoutError:
             return
+        if node not in self._followers:  # what the interval is, the store says once it has rows
+            self._followers[node] = Follower(self._windows.interval_ns)
+        heard = self._followers[node].look(df)
         self.rows += len(heard.rows)
         self.wrong += len(heard.wrong)
         for told in parts(node, heard):

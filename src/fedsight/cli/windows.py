@@ -107,9 +107,7 @@ def follow(
 
     with _opened(config) as windows:
         following = Following(windows, node, line if as_json else in_words)
-        if not windows.nodes():
-            print(f"{NOTHING}; waiting", file=sys.stderr, flush=True)
-        following.run(seconds)
+        following.run(seconds, f"{NOTHING}; waiting")
     if following.wrong:
         raise typer.Exit(1)
 

@@ -168,7 +168,7 @@ class LocalWindows:
         return self._db
 
     def _made(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         db = self._connected("rwc")
         db.execute("PRAGMA journal_mode=WAL")
         with _transaction(db, "IMMEDIATE"):
