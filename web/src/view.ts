@@ -32,6 +32,7 @@ export const PLACES = [
   ['nodes', 'Nodes'],
   ['models', 'Models'],
   ['alerts', 'Alerts'],
+  ['telemetry', 'Telemetry'],
 ] as const;
 export type Place = (typeof PLACES)[number][0];
 

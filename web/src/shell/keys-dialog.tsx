@@ -4,7 +4,7 @@ import { dialog, page } from '../view';
 
 const ANYWHERE: [string, string][] = [
   ['Ctrl K', 'jump to a run, a page or a round'],
-  ['g r', 'runs; c compare, n nodes, m models, a alerts'],
+  ['g r', 'runs; c compare, n nodes, m models, a alerts, t telemetry'],
   ['?', 'show the keys'],
 ];
 const RUNS: [string, string][] = [

@@ -21,6 +21,7 @@ const ICONS: Record<Place, string> = {
   compare: 'M2 11c3 0 3-7 6-7s3 4 6 4M2 5h3M11 12h3',
   nodes: 'M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z',
   alerts: 'M8 2 14.5 13.500h-13zM8 6v4M8 11.500v.5',
+  telemetry: 'M1.5 8h3L7 3l2.500 10 2-5h3',
   models: 'M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6',
 };
 
