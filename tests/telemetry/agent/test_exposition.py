@@ -39,6 +39,33 @@ def test_scaphandres_counters_keep_their_names() -> None:
     assert found["scaph_host_load_avg_one"].kind == "gauge"
 
 
+#: Of Scaphandre 1.0: one metric's lines are parted by others', only the first has its type.
+SCAPHANDRE = """# HELP scaph_host_power_microwatts Power measurement on the whole host
+# TYPE scaph_host_power_microwatts gauge
+scaph_host_power_microwatts{value_source="powercap_rapl_pkg"} 12345678
+# HELP scaph_socket_energy_microjoules Socket related energy measurement in microjoules.
+# TYPE scaph_socket_energy_microjoules counter
+scaph_socket_energy_microjoules{socket_id="0"} 500
+# HELP scaph_socket_power_microwatts Power measurement relative to a CPU socket, in microwatts
+# TYPE scaph_socket_power_microwatts gauge
+scaph_socket_power_microwatts{socket_id="0"} 7
+scaph_socket_energy_microjoules{socket_id="1"} 600
+scaph_socket_power_microwatts{socket_id="1"} 8
+scaph_socket_energy_microjoules{socket_id="1"} 601
+"""
+
+
+def test_a_page_of_scaphandre_itself() -> None:
+    page = of(SCAPHANDRE)
+    found = by_name(page)
+    energy, power = found["scaph_socket_energy_microjoules"], found["scaph_socket_power_microwatts"]
+    assert (energy.kind, power.kind) == ("counter", "gauge")
+    assert energy.about.startswith("Socket related")
+    assert [point.value for point in energy.points] == [500, 600]
+    assert [point.value for point in power.points] == [7, 8]
+    assert (page.points, page.left_out) == (5, 1), "of a series that is told twice the first counts"
+
+
 def test_what_has_no_type_is_a_gauge() -> None:
     assert by_name(of("up 1\nrequests_total 5\n"))["requests_total"].kind == "gauge"
 

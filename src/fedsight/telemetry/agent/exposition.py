@@ -9,7 +9,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fedsight.telemetry.agent.families import (
@@ -50,18 +50,49 @@ def parsed(body: bytes, *, open_metrics: bool, bounds: Bounds) -> Scraped:
     """The page's families, their names as the target has them. Raises PageError."""
     if not body.endswith(b"\n") and body:
         raise PageError("the page ends in the middle of a line")
-    families, found, left_out = list[Family](), 0, 0
+    page = _Page(bounds)
     try:
-        for family, lost in _families(body.decode("utf-8"), open_metrics):
-            families.append(family)
-            found, left_out = found + len(family.points), left_out + lost
-            if found > bounds.points:
-                raise PageError(f"the page has more than {bounds.points} points")
+        for family, left_out in _families(body.decode("utf-8"), open_metrics):
+            page.add(family, left_out)
     # The parsers raise all of these for text that is not theirs.
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         said = " ".join(str(error).split())[:200]
         raise PageError(f"the page is no Prometheus text: {said or type(error).__name__}") from None
-    return Scraped(tuple(each for each in families if each.points), left_out)
+    return page.scraped()
+
+
+class _Page:
+    """Families as they come. Scaphandre parts one by the lines of others; and a page may say a
+    series twice, of which the first counts."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._families: dict[str, Family] = {}
+        self._points: dict[str, dict[Labels, Point]] = {}
+        self._found = 0
+        self._left_out = 0
+
+    def add(self, family: Family, left_out: int) -> None:
+        """Raises PageError where that is more than the page may have."""
+        of_page = self._families.setdefault(family.name, family)
+        points = self._points.setdefault(family.name, {})
+        before = len(points)
+        if of_page.kind == family.kind:
+            for point in family.points:
+                points.setdefault(point.labels, point)
+        added = len(points) - before
+        self._found += added
+        self._left_out += left_out + len(family.points) - added
+        if self._found > self._bounds.points:
+            raise PageError(f"the page has more than {self._bounds.points} points")
+
+    def scraped(self) -> Scraped:
+        """All of it; a family without points is none."""
+        whole = (
+            replace(family, points=tuple(self._points[name].values()))
+            for name, family in self._families.items()
+        )
+        return Scraped(tuple(each for each in whole if each.points), self._left_out)
 
 
 def _families(text: str, open_metrics: bool) -> Iterator[tuple[Family, int]]:
