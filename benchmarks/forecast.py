@@ -74,8 +74,12 @@ def measure(source: Path | None, sets: Sequence[str], quick: bool, say: Say) -> 
             for which in sets
         }
         for which, futures in waits.items():
-            say(f"{which}: {len(over[which])} nodes, {seeds} seeds")
-            learned = by_method([future.result() for future in futures])
+            say(f"{which}: {len(over[which])} nodes")
+            found = []
+            for future in futures:
+                found.append(future.result())
+                say(f"{which}: {len(found)} of {seeds} seeds done")
+            learned = by_method(found)
             rows[which] = {**_alone(baseline_rows(which, over[which])), **learned}
     figures: dict[str, Any] = {which: _figures(over[which], rows[which]) for which in sets}
     figures["milliseconds_for_100_nodes"] = speed = _milliseconds()

@@ -80,7 +80,10 @@ def _alpha(node: Node) -> float:
 def learned_rows(
     which: str, source: Path | None, quick: bool, seed: int, rounds: int
 ) -> dict[str, Row]:
-    """Every method with a network, from one seed; to be run in a process of its own."""
+    """Every method with a network, from one seed; to be run in a process of its own.
+
+    Federations that leave a node out are as many as nodes, so they have half the rounds.
+    """
     torch.set_num_threads(1)
     over = nodes(which, source, quick)
     data = [node.data for node in over]
@@ -90,7 +93,8 @@ def learned_rows(
     body = [pooled([getattr(one, part) for one in data]) for part in ("training", "validation")]
     central = alone(body[0], body[1], data[0], seed, rounds)
     local = [alone(one.training, one.validation, one, seed, rounds) for one in data]
-    left_out = [federated([*data[:at], *data[at + 1 :]], seed, rounds) for at in range(len(data))]
+    without = [[*data[:at], *data[at + 1 :]] for at in range(len(data))]
+    left_out = [federated(others, seed, -(-rounds // 2)) for others in without]
     return {
         LOCAL: _learned(over, local),
         CENTRALISED: _learned(over, [central] * len(over)),
