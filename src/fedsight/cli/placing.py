@@ -54,11 +54,19 @@ def _there(found: Mapping[str, Any], said: Collection[str]) -> dict[str, Any]:
             f"partition {OWN} needs a task whose nodes have data of their own;"
             f" {found['task']}'s have not: choose iid, dirichlet or shards"
         )
+    names = list(task.nodes(found["data"]))
     if "nodes" not in said:
-        more["nodes"] = len(task.nodes(found["data"]))
+        more["nodes"] = len(names)
+    elif found["nodes"] > len(names):
+        raise UsageError(few(found["nodes"], found["data"], names))
     if isinstance(task, Columned) and "columns" not in said:
         more["columns"] = ",".join(task.columns(found["data"]))
     return more
+
+
+def few(wanted: int, source: str, names: Collection[str]) -> str:
+    """That there is data of fewer nodes than are wanted."""
+    return f"nodes is {wanted}, but {source} has data of {len(names)}: {', '.join(names)}"
 
 
 def local_nodes(plan: Plan) -> int | dict[str, str]:

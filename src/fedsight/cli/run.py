@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedsight.cli.apps import RunningApp, Told, asked_app
+from fedsight.cli.arriving import wait_for_rows
 from fedsight.cli.attached import make_writable
 from fedsight.cli.options import Config
 from fedsight.cli.plan_options import plan, with_plan_options
@@ -124,6 +125,8 @@ def _job(
     if path is None:
         if sets:
             raise UsageError("--set changes a Flower app's configuration: it needs the app's PATH")
+        if resume is None and reach.superlink is None:
+            wait_for_rows(settings, given, screen)
         return Running(settings, _asked(settings, given, resume, force, reach), screen)
     others = {"resume": resume, "force": force or None}
     app = asked_app(

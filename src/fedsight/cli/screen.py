@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -31,6 +33,10 @@ LAST = (("participants", 13), ("seconds", 9), ("payload", 10))
 ACCURACY = "accuracy"
 FIGURE_WIDTH = 9
 SHOWN_FAILURES = 5
+SAID_EVERY_SECONDS = 10.0
+
+#: Rows of a node, how many it needs, and what it lacks; None: nothing.
+Arrived = tuple[int, int, str | None]
 
 
 def figures(task: object) -> tuple[str, ...]:
@@ -154,6 +160,37 @@ class Screen:
                 self._show(report, shown)
 
             yield advance
+
+    @contextmanager
+    def arriving(self) -> Iterator[Callable[[Mapping[str, Arrived]], None]]:
+        """Show rows as they arrive, given by node; in a terminal as a bar for each."""
+        if not self._console.is_terminal:
+            yield self._tell_arrived()
+            return
+        with self._bar() as bar:
+            lines: dict[str, TaskID] = {}
+
+            def show(found: Mapping[str, Arrived]) -> None:
+                for node, (rows, needed, _) in found.items():
+                    if node not in lines:
+                        lines[node] = bar.add_task(printable(node), total=needed)
+                    bar.update(lines[node], completed=min(rows, needed))
+
+            yield show
+
+    def _tell_arrived(self) -> Callable[[Mapping[str, Arrived]], None]:
+        """Says a line every ten seconds, where something has changed."""
+        said, text = -SAID_EVERY_SECONDS, ""
+
+        def show(found: Mapping[str, Arrived]) -> None:
+            nonlocal said, text
+            lacks = [f"{node} {why}" for node, (_, _, why) in found.items() if why]
+            now = time.monotonic()
+            if now - said >= SAID_EVERY_SECONDS and (line := ", ".join(lacks)) != text:
+                said, text = now, line
+                self.say(f"  {line}")
+
+        return show
 
     def _show(self, report: RoundReport, shown: Sequence[str]) -> None:
         self.say(row(report, shown))

@@ -20,6 +20,8 @@ from fedsight.errors import UsageError, told
 if TYPE_CHECKING:
     import torch
 
+    from fedsight.forecast.places import Standing
+
 #: Built-in workloads, by name.
 BUILT_IN: Mapping[str, str] = {
     "mnist": "fedsight.tasks.mnist:MNIST",
@@ -136,6 +138,17 @@ class Placed(Task, Protocol):
         told its own place alone. Raises UsageError where there is none, or where one of them is no
         node's name.
         """
+
+
+@runtime_checkable
+class Growing(Placed, Protocol):
+    """A task whose nodes' data goes on growing, so that a run may have to wait for it; optional."""
+
+    def standings(self, source: str) -> Mapping[str, Standing]:
+        """How far each node is whose data lies in `source` and grows; none where it is recorded."""
+
+    def rows_needed(self) -> int:
+        """How many rows a node must have before it can train."""
 
 
 @runtime_checkable
