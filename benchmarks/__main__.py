@@ -31,6 +31,7 @@ NAMES = (
     "anomalies",
     "attacks",
     "exports",
+    "otlp",
     "forecast",
     "promql",
     "stream",

@@ -27,6 +27,7 @@ TARGETS = {
     "anomalies": 3,
     "attacks": 3,
     "exports": 2,
+    "otlp": 4,
     "forecast": 13,
     "promql": 1,
     "stream": 3,

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import grpc
+import httpx
 import psutil
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
+from fedsight.collector.store.storefile import open_readonly
+from fedsight.config.trust import Trust
 from fedsight.telemetry.bridge import wire
+from fedsight.telemetry.bridge.grpc_door import SERVICES
+from tests.collector.server import Server
 from tests.federated.link.certificates import certificate
 from tests.telemetry.bridge.asked import gauge, log, span
 from tests.telemetry.bridge.bridges import Bridge
@@ -157,6 +164,49 @@ def test_beyond_loopback_a_token_is_needed_and_tls_is_spoken(tmp_path: Path) -> 
             shown = (("authorization", f"Bearer {token}"),)
             assert running.export("metrics", gauge(), channel, metadata=shown) == b""
         assert refused(running, gauge())[0] == "UNAVAILABLE"
+        url = f"{running.http.replace('0.0.0.0', '127.0.0.1')}/health"
+        with httpx.Client(verify=Trust(certificate=tls.certificate).verify()) as client:
+            assert client.get(url).status_code == 401
+            shown = {"Authorization": f"Bearer {token}"}
+            assert client.get(url, headers=shown).json()["service"] == "fedsight-bridge"
+
+
+def test_calls_are_bounded_and_it_ends_when_asked(tmp_path: Path) -> None:
+    with Bridge(tmp_path, calls="1") as running:
+        call = running.channel.unary_unary(f"/{SERVICES['metrics']}/Export")
+        under_way = [call.future(gauge(points=500), timeout=20) for _ in range(40)]
+        codes = {each.code().name for each in under_way}
+        assert codes == {"OK", "RESOURCE_EXHAUSTED"}
+        assert running.end() == 0
+
+
+def test_two_bridges_share_no_data_directory_and_no_port(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with Bridge(tmp_path) as running:
+        running.export("metrics", gauge())
+        with pytest.raises(RuntimeError, match="is in use by another process"):
+            Bridge(tmp_path)
+        port = int(running.target.rpartition(":")[2])
+        with pytest.raises(RuntimeError, match=f"port {port} for gRPC"):
+            Bridge(tmp_path / "other", ports=(port, 0))
+
+
+def test_a_request_that_comes_again_counts_once_before_sealing_too(tmp_path: Path) -> None:
+    with Server(tmp_path) as collector, Bridge(tmp_path, collector=collector.url) as running:
+        body, record = gauge(time=time.time_ns()), log(time.time_ns())
+        for _ in range(3):
+            running.export("metrics", body)
+            running.export("logs", record)
+        deadline = time.monotonic() + 20
+        while running.figures()["journal_waiting_records"] and time.monotonic() < deadline:
+            time.sleep(0.1)
+        where = {"name": "load", "from": "10m", "step": "1h", "aggregation": "count"}
+        (series,) = collector.get("/api/v1/query", params=where)["series"]
+        assert sum(series["values"]) == 1
+        assert running.figures()["repeated_requests_total"] == 2
+    with closing(open_readonly(tmp_path)) as store:
+        query = "SELECT count(*) FROM events WHERE kind = 'OTLP_LOG'"
+        assert store.execute(query).fetchone() == (1,)
 
 
 def test_what_waits_too_long_is_told_to_come_again(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def work(digest: bytes, *samples: Sample, came: int = NOW, signals: Batch | None = None) -> Work:
-    return Work(digest, 1, came, batch(samples).samples, signals)
+    return Work(digest, came, batch(samples).samples, signals)
 
 
 def at(seconds: float, value: float, name: str = "load", **labels: str) -> Sample:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -100,18 +99,28 @@ class Bridge:
         self.waiting += len(body)
         try:
             work, verdict = await self._work(signal, body)
-            await self.committer.commit(work)
+            if self._forward.keeps or work.windows:
+                await self.committer.commit(work)
         finally:
             self.waiting -= len(body)
+        for points, why in work.refused:
+            self._note_refused(verdict, points, why)
         self.counts.verdict(signal, verdict)
         return verdict
 
+    def _note_refused(self, verdict: Verdict, points: int, why: str) -> None:
+        """What windows will not take is rejected, unless it is kept all the same."""
+        if self._forward.keeps:
+            verdict.warnings.append(f"not in a window: {why}")
+        else:
+            verdict.taken -= points
+            verdict.reject(why, points)
+
     async def _work(self, signal: str, body: bytes) -> tuple[Work, Verdict]:
-        digest = hashlib.blake2b(body, digest_size=16).digest()
         try:
             if signal == "metrics":
                 reading = await self._read(body)
-                return self._of_metrics(reading, digest, len(body)), reading.verdict
+                return self._of_metrics(reading, body), reading.verdict
             reader = self._readers[signal]
             if len(body) <= SMALL_BODY:
                 signals, verdict = reader.read(body)
@@ -121,7 +130,7 @@ class Bridge:
         except MalformedError as error:
             raise CallRefusedError(INVALID_ARGUMENT, str(error)) from None
         held = signals if signals.events or signals.spans else None
-        return Work(digest, len(body), now_ns(), signals=held), verdict
+        return Work(body, now_ns(), signals=held), verdict
 
     async def _read(self, body: bytes) -> Reading:
         if len(body) <= SMALL_BODY:
@@ -129,20 +138,20 @@ class Bridge:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._large.read, body)
 
-    def _of_metrics(self, reading: Reading, digest: bytes, size: int) -> Work:
+    def _of_metrics(self, reading: Reading, body: bytes) -> Work:
         now = now_ns()
         self.counts.unmatched += sum(reading.unmatched.values())
         self._notices.unmatched(reading.unmatched, now)
         events = self._events(reading, now)
         notices = Batch(events=events) if events else None
-        return Work(digest, size, now, reading.samples, None, reading.windows, notices)
+        return Work(body, now, reading.samples, None, reading.windows, notices)
 
     def _events(self, reading: Reading, now: int) -> list[Event]:
         found: list[Event | None] = []
         for change in reading.units:
             self.counts.unit_changes += 1
             found.append(self._notices.unit(change, now))
-        skew = skew_of(reading.samples, now, self.bounds.clocks)
+        skew = skew_of(reading, now, self.bounds.clocks)
         if skew is not None:
             self.counts.ahead += skew.ahead
             self.counts.behind += skew.behind

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class Gathered:
         finite = np.isfinite(value)
         kinds = set(map(type, columns.places))
         if kinds <= {Series, Placed} and finite.all() and not late.any():
-            columns.at = None
+            columns.plain = Placed not in kinds
             return columns
         keep = [
             at
@@ -123,23 +123,31 @@ class Gathered:
 
 @dataclass(slots=True)
 class Columns:
-    """Points as columns; `at` says which of them are kept, None: all."""
+    """Points as columns; `at` says which of them are kept, None: all. `plain`: all places are
+    series."""
 
     places: list[Place | None]
     time: NDArray[np.uint64]
     value: NDArray[np.float64]
     at: NDArray[np.int64] | None = None
+    plain: bool = False
 
-    def samples(self) -> SampleColumns:
-        """What is kept, as signals have it."""
-        places: Iterable[Place | None] = self.places
-        time, value = self.time, self.value
+    def samples(self) -> tuple[SampleColumns, tuple[int, int] | None]:
+        """What is kept, as signals have it, and its first and last time."""
+        places, time, value = self.places, self.time, self.value
         if self.at is not None:
             places = [self.places[at] for at in self.at.tolist()]
             time, value = time[self.at], value[self.at]
-        series, rounds = _parted(list(places))
+        if not places:
+            return SampleColumns(), None
+        series, rounds = (
+            (cast(list[Series], places), cast(list[Round | None], [None] * len(places)))
+            if self.plain
+            else _parted(places)
+        )
         index, unique = _numbered(series)
-        return SampleColumns(unique, index, time.tolist(), value.tolist(), rounds)
+        found = SampleColumns(unique, index, time.tolist(), value.tolist(), rounds)
+        return found, (int(time.min()), int(time.max()))
 
     def points(self, wanted: Wanted, kept: set[int]) -> list[Point]:
         """What is kept of one metric, for windows."""

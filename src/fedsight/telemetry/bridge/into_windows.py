@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
 
 import pandas as pd
 
 from fedsight.telemetry.bridge.series import Origin
 from fedsight.telemetry.bridge.work import Work
 from fedsight.telemetry.windows import TimeSeriesData, WindowError, Windows
+from fedsight.telemetry.windows.link import AwayError
 from fedsight.telemetry.windows.sorting import Point, Sorter
 
+#: Windows whose handles are kept.
+REMEMBERED = 4096
 
-class Room(Protocol):
-    """What windows are put into. A fake is `MemoryWindows`."""
 
-    def window(self, node: str) -> TimeSeriesData:
-        """The window of a node."""
-        ...
+def passes(error: WindowError) -> bool:
+    """Whether the same may go well later: the disk or dataClay is in the way, not what was sent.
+
+    A sender that was told to come again with what never gets in would send nothing else any more.
+    """
+    return isinstance(error, AwayError) or isinstance(error.__cause__, OSError | sqlite3.Error)
 
 
 class IntoWindows:
     """Sorts what came and puts it into windows; all requests of one go share their rows.
 
-    `counted`: rows, conflicting values, late rows and rows ahead, as windows tell them.
+    `counted`: rows, conflicting values, late rows and rows ahead, as windows tell them, and points
+    that were refused for good.
     """
 
     def __init__(self, windows: Windows, sorter: Sorter) -> None:
@@ -36,18 +41,23 @@ class IntoWindows:
 
     def __call__(self, works: Sequence[Work]) -> dict[int, Exception]:
         """Put them in; returns, by id, the requests that could not be, and why."""
-        points: dict[int, tuple[Origin, list[Point], list[int]]] = {}
+        points: dict[int, tuple[Origin, list[Point], list[tuple[Work, int]]]] = {}
         for work in works:
             for origin, of_origin in work.windows:
                 found = points.setdefault(id(origin), (origin, [], []))
                 found[1].extend(of_origin)
-                found[2].append(id(work))
+                found[2].append((work, len(of_origin)))
         failed: dict[int, Exception] = {}
-        for origin, of_origin, keys in points.values():
+        for origin, of_origin, shares in points.values():
             try:
                 self._put(origin, of_origin)
             except WindowError as error:
-                failed.update(dict.fromkeys(keys, error))
+                if passes(error):
+                    failed.update((id(work), error) for work, _ in shares)
+                    continue
+                self.counted["refused"] += len(of_origin)
+                for work, count in shares:
+                    work.refused.append((count, str(error)))
         return failed
 
     def _put(self, origin: Origin, points: list[Point]) -> None:
@@ -55,6 +65,8 @@ class IntoWindows:
         for node, df in rows.items():
             handle = self._handles.get(node)
             if handle is None:
+                if len(self._handles) >= REMEMBERED:
+                    self._handles.clear()
                 handle = self._handles[node] = self._windows.window(node)
             added = handle.add_dataframe(df)
             self.counted["rows"] += added.rows

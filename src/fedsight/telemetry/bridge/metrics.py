@@ -61,6 +61,8 @@ class Reading:
     windows: list[tuple[Origin, list[Point]]] = field(default_factory=list)
     units: list[UnitChange] = field(default_factory=list)
     unmatched: dict[str, int] = field(default_factory=dict)
+    #: The first and the last time; None without samples.
+    times: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -114,8 +116,11 @@ class MetricsReader:
 
     def _metric(self, origin: Origin, metric: Any, request: _Request) -> None:
         name, unit = metric.name, metric.unit
-        known = origin.units.setdefault(name, unit)
-        if known != unit:
+        known = origin.units.get(name)
+        if known is None:
+            origin.units[name] = unit
+            self._interned.note((name, unit))
+        elif known != unit:
             request.units.append(UnitChange(origin, name, known, unit))
             origin.units[name] = unit
         first = len(request.gathered.places)
@@ -145,13 +150,8 @@ class MetricsReader:
         if request.by_layout:
             start = 27 if raw[0][:1] == NO_START[:1] else 18
             rests = [point[start:] for point in raw]
-            places = [family.get(rest, family) for rest in rests]
-            try:
-                if family in places:
-                    places = [self._known(origin, name, family, rest) for rest in rests]
-            except (IrregularError, DecodeError):
-                pass
-            else:
+            places = self._found(origin, name, family, rests)
+            if places is not None:
                 heads = [point[:27] for point in raw]
                 if start == 18:
                     heads = [NO_START + point[:18] for point in raw]
@@ -160,6 +160,19 @@ class MetricsReader:
                 return
         for point in raw:
             self._number(origin, name, family, wire.Number.FromString(point), request.gathered)
+
+    def _found(
+        self, origin: Origin, name: str, family: dict[Any, Any], rests: list[bytes]
+    ) -> list[Place | None] | None:
+        """The places of points by their bytes after the head; None where one is no such key."""
+        try:
+            return list(map(family.__getitem__, rests))
+        except KeyError:
+            pass
+        try:
+            return [self._known(origin, name, family, rest) for rest in rests]
+        except (IrregularError, DecodeError):
+            return None
 
     def _known(self, origin: Origin, name: str, family: dict[Any, Any], rest: bytes) -> Any:
         """The place of a point whose bytes after its head are these."""
@@ -267,4 +280,5 @@ def _reading(request: _Request, columns: Columns) -> Reading:
         kept = columns.kept()
         for wanted in request.gathered.wanted:
             windows.append((wanted.origin, columns.points(wanted, kept)))
-    return Reading(columns.samples(), verdict, windows, request.units, request.unmatched)
+    samples, times = columns.samples()
+    return Reading(samples, verdict, windows, request.units, request.unmatched, times)

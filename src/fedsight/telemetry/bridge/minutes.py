@@ -66,6 +66,7 @@ class Minutes:
     """
 
     longest_name = LONGEST_NAME - LONGEST_FIGURE
+    keeps = True
 
     def __init__(self, path: Path, signals: SignalJournal, lateness: int) -> None:
         self._path = path
@@ -99,7 +100,7 @@ class Minutes:
     def _add(self, work: Work, now: int) -> bool:
         """Whether the request was new; for within a transaction."""
         insert = "INSERT OR IGNORE INTO request (digest) VALUES (?)"
-        if not self._db.execute(insert, (work.digest,)).rowcount:
+        if not self._db.execute(insert, (work.digest(),)).rowcount:
             return False
         rows = (
             (*key, len(values), _sum(values), min(values), max(values), self._due(key[1], now))

@@ -7,8 +7,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fedsight.signals import Event, Json, SampleColumns
-from fedsight.telemetry.bridge.metrics import UnitChange
+from fedsight.signals import Event, Json
+from fedsight.telemetry.bridge.metrics import Reading, UnitChange
 from fedsight.telemetry.bridge.series import LONGEST_TEXT
 
 logger = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ QUIET_NS = 60 * 10**9
 REMEMBERED = 4096
 #: Metrics that a line of the log names.
 SHOWN = 5
+LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,15 @@ class Skew:
     seconds: float
 
 
-def skew_of(samples: SampleColumns, now: int, clocks: Clocks) -> Skew | None:
+def skew_of(reading: Reading, now: int, clocks: Clocks) -> Skew | None:
     """How a request's times lie to `now`; None where all are near enough."""
-    times = samples.time
-    if not times or (max(times) <= now + clocks.ahead and min(times) >= now - clocks.behind):
+    if reading.times is None:
         return None
+    first, last = reading.times
+    if last <= now + clocks.ahead and first >= now - clocks.behind:
+        return None
+    samples = reading.samples
+    times = samples.time
     ahead = sum(time > now + clocks.ahead for time in times)
     behind = sum(time < now - clocks.behind for time in times)
     far = max(range(len(times)), key=lambda at: abs(times[at] - now))
@@ -65,11 +70,12 @@ class Notices:
 
     def unmatched(self, points: Mapping[str, int], now: int) -> None:
         """Points by metric that no window's rule wants: a few are named in the log."""
-        for name, count in points.items():
+        for whole, count in points.items():
+            name = whole[:LONGEST_SHOWN]
             if name in self._unmatched or len(self._unmatched) < REMEMBERED:
                 self._unmatched[name] += count
         if self._unmatched and not 0 <= now - self._told < QUIET_NS:
-            named = ", ".join(name[:80] for name, _ in self._unmatched.most_common(SHOWN))
+            named = ", ".join(name for name, _ in self._unmatched.most_common(SHOWN))
             count = self._unmatched.total()
             text = "%d points of %d metrics that no window's rule wants, such as %s"
             logger.info(text, count, len(self._unmatched), named)

@@ -66,6 +66,7 @@ class Rows:
     """Forwards every row."""
 
     longest_name = LONGEST_NAME
+    keeps = True
 
     def __init__(self, signals: SignalJournal) -> None:
         self._signals = signals

@@ -20,6 +20,8 @@ MOST_LABELS = 8
 LONGEST_NAME = 128
 LONGEST_TEXT = 256
 LARGEST_ROUND = 1_000_000_000
+#: Bytes of what points have in common.
+LONGEST_ORIGIN = 16 * 1024
 #: Attributes of ours, on a resource, a point, a span or a log record.
 RUN, ROUND, NODE, PHASE = "fedsight.run", "fedsight.round", "fedsight.node", "fedsight.phase"
 #: What a resource's attributes are called as labels; of several for one label the first counts.
@@ -70,8 +72,6 @@ class Origin:
     resource: dict[str, str]
     scope: str
     labels: dict[str, str]
-    run: str | None
-    node: str | None
     round: int | None
     refused: str | None
     #: By name: the series of its points, under the bytes of their attributes.
@@ -114,6 +114,9 @@ def origin_of(resource: bytes, scope: bytes, chosen: Iterable[str] = ()) -> Orig
 
     Raises protobuf's DecodeError.
     """
+    if len(resource) + len(scope) > LONGEST_ORIGIN:
+        told = f"resource and scope must have at most {LONGEST_ORIGIN} bytes"
+        return Origin({}, "", {}, None, told)
     attributes = resource_attributes(resource)
     named = scope_name(scope)
     try:
@@ -121,9 +124,8 @@ def origin_of(resource: bytes, scope: bytes, chosen: Iterable[str] = ()) -> Orig
         round_, why = round_of(attributes.get(ROUND)), None
     except CannotCarryError as error:
         labels, round_, why = {}, None, str(error)
-    run, node = labels.get("run"), labels.get("node")
     said = {key: text(value) for key, value in attributes.items()}
-    return Origin(said, named, labels, run, node, round_, why)
+    return Origin(said, named, labels, round_, why)
 
 
 def _origin_labels(

@@ -17,7 +17,8 @@ class Verdict:
     """`taken` and `rejected` count points, log records or spans as OTLP does.
 
     `absent`: points that say that nothing was measured, or a value that is no number. `left_out`:
-    what the settings leave out. `rejected`: by reason, what signals cannot carry.
+    what the settings leave out. `rejected`: by reason, what signals cannot carry. `warnings`: what
+    else the sender is told.
     """
 
     taken: int = 0
@@ -25,6 +26,7 @@ class Verdict:
     not_finite: int = 0
     left_out: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
 
     def reject(self, why: str, count: int = 1) -> None:
         """So many cannot be carried, for this reason."""
@@ -47,4 +49,5 @@ class Verdict:
             parts.append(f"and {more} more reasons")
         if self.not_finite:
             parts.append(f"{self.not_finite} values that are no finite number count as absent")
+        parts.extend(self.warnings)
         return "; ".join(parts)

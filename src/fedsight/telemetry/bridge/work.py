@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fedsight.signals import Batch, SampleColumns
+from fedsight.signals import Batch, SampleColumns, Series
 from fedsight.telemetry.bridge.series import LONGEST_NAME, Origin
 from fedsight.telemetry.windows.sorting import Point
 
@@ -17,20 +18,24 @@ OfWindows = list[tuple[Origin, list[Point]]]
 
 @dataclass(slots=True)
 class Work:
-    """What one request brought. `digest` tells it from others; `size` is its bytes on the wire.
+    """What one request brought: `body`, the bytes that it was, tells it from others.
 
     `came` is when it came (Unix ns), `signals` are events and spans that were sent, `notices`
-    events of the bridge's own.
+    events of the bridge's own. `refused` are points that windows will never take, and why.
     """
 
-    digest: bytes
-    size: int
+    body: bytes
     came: int = 0
     samples: SampleColumns = field(default_factory=SampleColumns)
     signals: Batch | None = None
     windows: OfWindows = field(default_factory=list)
     notices: Batch | None = None
+    refused: list[tuple[int, str]] = field(default_factory=list)
     done: asyncio.Future[None] | None = None
+
+    def digest(self) -> bytes:
+        """Of its bytes."""
+        return hashlib.blake2b(self.body, digest_size=16).digest()
 
 
 class Forward(Protocol):
@@ -38,6 +43,8 @@ class Forward(Protocol):
 
     #: Characters that a series' name may have, so that it can be forwarded.
     longest_name: int
+    #: Whether anything is kept at all.
+    keeps: bool
 
     def keep(self, works: Sequence[Work]) -> int:
         """Have all of it on disk; returns how many requests had been kept before.
@@ -63,6 +70,7 @@ class Nowhere:
     """Nothing leaves the node."""
 
     longest_name = LONGEST_NAME
+    keeps = False
 
     def keep(self, works: Sequence[Work]) -> int:
         """Nothing is kept."""
@@ -85,15 +93,25 @@ def merged(parts: Sequence[SampleColumns]) -> SampleColumns:
         return parts[0]
     found = SampleColumns()
     known: dict[int, int] = {}
+    last: list[Series] = []
+    places: list[int] = []
     for part in parts:
-        places = []
-        for series in part.series:
-            at = known.setdefault(id(series), len(found.series))
-            if at == len(found.series):
-                found.series.append(series)
-            places.append(at)
-        found.index.extend([places[at] for at in part.index])
+        # What one producer sends has the same series each time: the same objects, compared quickly.
+        if part.series != last:
+            last, places = part.series, _placed(part.series, found.series, known)
+        found.index.extend(map(places.__getitem__, part.index))
         found.time.extend(part.time)
         found.value.extend(part.value)
         found.round.extend(part.round)
     return found
+
+
+def _placed(series: list[Series], unique: list[Series], known: dict[int, int]) -> list[int]:
+    """Where each series stands among the unique ones, which it joins where it is new."""
+    places = []
+    for one in series:
+        at = known.setdefault(id(one), len(unique))
+        if at == len(unique):
+            unique.append(one)
+        places.append(at)
+    return places

@@ -1,0 +1,167 @@
+"""A bridge in this process: windows, what they refuse, waiting, clocks, units, figures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pytest
+
+from fedsight.journal import Journal
+from fedsight.signals import Event
+from fedsight.telemetry.bridge.figures import health, page
+from fedsight.telemetry.bridge.options import BridgeOptions
+from fedsight.telemetry.bridge.parts import Parts, made
+from fedsight.telemetry.bridge.refusing import CallRefusedError
+from fedsight.telemetry.bridge.verdict import Verdict
+from fedsight.telemetry.windows import MemoryWindows, WindowError
+from fedsight.telemetry.windows.rules import scaphandre
+from tests.telemetry.bridge.asked import gauge
+
+LOAD = "scaph_host_load_avg_one"
+SCAPHANDRE = {"service.name": "scaphandre-metrics", "fedsight.node": "n-1"}
+HOUR = 3600 * 10**9
+
+
+def with_bridge(
+    data: Path, do: Callable[[Parts], Awaitable[Any]], windows: Any = None, **options: Any
+) -> Any:
+    """What `do` comes to with a bridge of these options, which then ends."""
+    chosen = BridgeOptions(data, **options)
+    windows = MemoryWindows() if windows is None else windows
+    with made(chosen, "secret", windows, scaphandre()) as parts:
+        return asyncio.run(do(parts))
+
+
+def events(data: Path) -> list[Event]:
+    (path,) = (data / "journals").glob("otlp-*.sqlite")
+    with Journal(path.parent, path.stem) as journal:
+        return [event for record in journal.read(0, 1000) for event in record.batch.events]
+
+
+def test_what_a_rule_wants_is_in_the_window_when_it_is_acknowledged(tmp_path: Path) -> None:
+    windows = MemoryWindows()
+    now = time.time_ns()
+
+    async def do(parts: Parts) -> pd.DataFrame:
+        body = gauge(LOAD, points=2, time=now, resource=SCAPHANDRE)
+        await parts.bridge.take("metrics", body, "grpc")
+        assert parts.bridge.counts.unmatched == 0
+        await parts.bridge.take("metrics", gauge("other", resource=SCAPHANDRE), "grpc")
+        assert parts.bridge.counts.unmatched == 1
+        return windows.window("n-1").get_dataframe()
+
+    frame = with_bridge(tmp_path, do, windows, forward="nothing")
+    columns = [f'scaphandre-metrics.{LOAD}{{at="{at}"}}' for at in (0, 1)]
+    assert list(frame.columns) == columns
+    assert frame.iloc[0].tolist() == [0.5, 1.5]
+    assert not (tmp_path / "journals").exists()
+
+
+class Failing:
+    """Windows into which nothing goes."""
+
+    interval_ns = 3 * 10**9
+
+    def __init__(self, error: WindowError) -> None:
+        self.error = error
+
+    def nodes(self) -> list[str]:
+        return []
+
+    def window(self, _: str) -> Failing:
+        return self
+
+    def add_dataframe(self, _: pd.DataFrame) -> None:
+        raise self.error
+
+
+def taken(parts: Parts) -> Awaitable[Verdict]:
+    body = gauge(LOAD, time=time.time_ns(), resource=SCAPHANDRE)
+    return parts.bridge.take("metrics", body, "grpc")
+
+
+def test_windows_that_are_away_make_the_sender_come_again(tmp_path: Path) -> None:
+    error = WindowError("no disk")
+    error.__cause__ = OSError(5, "no disk")
+    with pytest.raises(CallRefusedError, match="no disk") as refused:
+        with_bridge(tmp_path, taken, Failing(error), forward="nothing")
+    assert (refused.value.code, refused.value.retry) == (14, 5.0)
+
+
+@pytest.mark.parametrize(("forward", "rejected"), [("nothing", 1), ("rows", 0)])
+def test_what_windows_never_take_does_not_come_again(
+    tmp_path: Path, forward: str, rejected: int
+) -> None:
+    full = Failing(WindowError("there are windows of 1000 nodes"))
+    verdict = with_bridge(tmp_path, taken, full, forward=forward)
+    assert verdict.refused == rejected
+    assert "windows of 1000 nodes" in verdict.message("data points")
+
+
+def test_clocks_that_disagree_are_told_and_kept(tmp_path: Path) -> None:
+    async def do(parts: Parts) -> None:
+        for shift in (HOUR, HOUR, -3 * HOUR, 0):
+            body = gauge(time=time.time_ns() + shift)
+            assert (await parts.bridge.take("metrics", body, "grpc")).taken == 1
+        assert (parts.bridge.counts.ahead, parts.bridge.counts.behind) == (2, 1)
+
+    with_bridge(tmp_path, do)
+    (event,) = events(tmp_path)
+    assert (event.source, event.kind, event.node) == ("bridge", "CLOCKS_DISAGREE", "edge-1")
+    assert event.details["seconds"] == pytest.approx(3600, abs=5)
+
+
+def test_a_unit_that_changes_is_an_event(tmp_path: Path) -> None:
+    async def do(parts: Parts) -> None:
+        for unit in ("W", "kW", "W"):
+            await parts.bridge.take("metrics", gauge(time=time.time_ns(), unit=unit), "grpc")
+        assert parts.bridge.counts.unit_changes == 2
+
+    with_bridge(tmp_path, do)
+    (event,) = events(tmp_path)
+    assert event.kind == "UNIT_CHANGED"
+    said = {"metric": "load", "before": "W", "after": "kW", "service": "shop"}
+    assert event.details == said
+
+
+def test_what_waits_is_bounded(tmp_path: Path) -> None:
+    async def do(parts: Parts) -> list[Any]:
+        body = gauge(points=100)
+        calls = (parts.bridge.take("metrics", body, "grpc") for _ in range(20))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    found = with_bridge(tmp_path, do, waiting_bytes=len(gauge(points=100)) * 3)
+    refused = [each for each in found if isinstance(each, CallRefusedError)]
+    assert 0 < len(refused) < 20
+    assert {(each.code, each.retry) for each in refused} == {(8, 1.0)}
+
+
+def test_a_journals_name_is_used_again_and_never_given_to_another(tmp_path: Path) -> None:
+    async def do(parts: Parts) -> str:
+        await parts.bridge.take("metrics", gauge(), "grpc")
+        assert parts.journal is not None
+        return parts.journal.id
+
+    first, second = with_bridge(tmp_path, do), with_bridge(tmp_path, do)
+    assert first == second
+    for path in (tmp_path / "journals").iterdir():
+        path.unlink()
+    assert with_bridge(tmp_path, do) != first
+
+
+def test_it_says_how_it_is(tmp_path: Path) -> None:
+    async def do(parts: Parts) -> tuple[Any, str]:
+        await parts.bridge.take("metrics", gauge(time=0), "http")
+        return msgspec.json.decode(health(parts)), page(parts)
+
+    said, figures = with_bridge(tmp_path, do, forward="minutes")
+    assert (said["service"], said["forward"]) == ("fedsight-bridge", "minutes")
+    assert said["components"]["writing"] == {"status": "healthy", "error": None}
+    assert 'rejected_total{signal="metrics"} 1' in figures
+    assert 'requests_total{signal="metrics",protocol="http",outcome="partial"} 1' in figures
