@@ -24,6 +24,7 @@ run(
         port=int(sys.argv[2]),
         until_stdin_closes=True,
         fl_server_url=sys.argv[3],
+        forecast_url=sys.argv[5],
         alerts=AlertOptions(rules=(few,), rule_seconds=0.5),
     )
 )
@@ -40,10 +41,17 @@ class CollectorProcess:
     Where a round's samples are fewer than `fewest`, it has an alert.
     """
 
-    def __init__(self, data: Path, fl_server_url: str = NOWHERE, fewest: int = 0) -> None:
+    def __init__(
+        self,
+        data: Path,
+        fl_server_url: str = NOWHERE,
+        fewest: int = 0,
+        forecast_url: str = NOWHERE,
+    ) -> None:
         self.data = data
         self.fewest = fewest
         self.fl_server_url = fl_server_url
+        self.forecast_url = forecast_url
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
@@ -55,7 +63,7 @@ class CollectorProcess:
     def start(self) -> None:
         """Returns once it listens."""
         command = [sys.executable, "-c", SERVE, str(self.data), str(self.port)]
-        command += [self.fl_server_url, str(self.fewest)]
+        command += [self.fl_server_url, str(self.fewest), self.forecast_url]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
