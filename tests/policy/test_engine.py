@@ -37,7 +37,6 @@ def test_a_good_client_may_take_part_and_says_by_which_rule() -> None:
     ("change", "rule"),
     [
         ({"trust": 0.39}, "client.trust-too-low"),
-        ({"samples": 0}, "client.too-few-samples"),
         ({"cpu_count": 0}, "client.too-few-cores"),
         ({"memory_mb": 255}, "client.too-little-memory"),
     ],
@@ -47,7 +46,8 @@ def test_each_floor_refuses_by_its_rule(change: dict[str, Any], rule: str) -> No
 
 
 def test_a_refusal_names_every_rule_that_refused() -> None:
-    engine = Engine(changed({"members": '["hospital-a"]', "capabilities": '["gpu"]'}))
+    limits = {"members": '["hospital-a"]', "capabilities": '["gpu"]', "min_samples": "1"}
+    engine = Engine(changed(limits))
     asked = asks(party=client("hospital-b", trust=0.1, samples=0, capabilities=()))
     decision = engine.decide(asked)
     assert set(decision.refused_by) == {
@@ -59,11 +59,19 @@ def test_a_refusal_names_every_rule_that_refused() -> None:
     assert "not a member of the federation; " in decision.reason + "; "
 
 
-@pytest.mark.parametrize("left_out", GOOD)
+@pytest.mark.parametrize("left_out", sorted(set(GOOD) - {"samples"}))
 def test_a_client_of_which_something_is_not_known_is_refused(left_out: str) -> None:
     decision = ENGINE.decide(asks(party=client(**{left_out: None})))
     assert not decision.allowed
     assert f"Client 'hospital-a' lacks {left_out}" in decision.reason
+
+
+def test_with_a_minimum_who_does_not_tell_its_samples_is_refused() -> None:
+    assert ENGINE.decide(asks(party=client(samples=None))).allowed
+    engine = Engine(changed({"min_samples": "100"}))
+    assert engine.decide(asks(party=client(samples=100))).allowed
+    for samples in (99, 0, -1, None):
+        assert refusals(engine, asks(party=client(samples=samples))) == ("client.too-few-samples",)
 
 
 def test_a_model_of_unknown_size_is_not_shared() -> None:
@@ -91,7 +99,7 @@ def test_a_model_of_unknown_size_is_not_shared() -> None:
         {"capabilities": {"gpu": 1}},
         {"admin": True},
         {"memory_mb": [8000]},
-        {"trust": None, "samples": None},
+        {"trust": None, "memory_mb": None},
     ],
     ids=str,
 )
@@ -136,7 +144,7 @@ def test_conditions_with_and_and_or_mixed_mean_what_they_say() -> None:
         '@id("only") @reason("r") permit (principal is FL::Client, '
         'action == FL::Action::"train", resource) when {{ {} }};'
     )
-    false_first = 'principal.samples > 1 || principal.trust.lessThan(decimal("0.1")) && false'
+    false_first = 'principal.cpu_count > 1 || principal.trust.lessThan(decimal("0.1")) && false'
     for condition, expected in ((false_first, True), (f"({false_first}) && false", False)):
         engine = Engine(changed(clients=rule.format(condition)))
         assert engine.decide(asks()).allowed is expected
@@ -145,11 +153,11 @@ def test_conditions_with_and_and_or_mixed_mean_what_they_say() -> None:
 def test_a_rule_that_errs_refuses_although_another_permits() -> None:
     rule = (
         '@id("overflows") @reason("r") forbid (principal is FL::Client, '
-        'action == FL::Action::"train", resource) when { principal.samples + 1 < 0 };'
+        'action == FL::Action::"train", resource) when { principal.memory_mb + 1 < 0 };'
     )
     engine = Engine(changed(own=rule))
     assert engine.decide(asks()).allowed
-    decision = engine.decide(asks(party=client(samples=2**63 - 1)))
+    decision = engine.decide(asks(party=client(memory_mb=2**63 - 1)))
     assert not decision.allowed
     assert any("overflow" in error for error in decision.errors)
     assert "overflows" in decision.errors[0]

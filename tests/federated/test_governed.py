@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+
+from fedsight.federated import codec
+from fedsight.federated.fleet import NodeView
+from fedsight.federated.governance import Governance, told
+from fedsight.federated.governed import Governed
+from fedsight.federated.plan import RoundPlan
+from fedsight.federated.rounds.control import RunStoppedError
+from fedsight.federated.rounds.engine import Engine as Rounds
+from fedsight.federated.rounds.scripted import ScriptedGrid
+from fedsight.federated.wrapping import Checked
+from fedsight.policy import Engine, RuleSet
+from fedsight.policy.audit import SigningKey, Trail, verify
+from fedsight.policy.audit.exporting import records
+from fedsight.policy.overseer import Overseer
+from fedsight.policy.trust import Change, TrustBook
+from tests.federated.rounds.script import Mean, Said, add_id, failing
+from tests.policy.asked import NOON, changed
+
+FACTS: Mapping[str, Any] = {"capabilities": ("torch",), "cpu_count": 4, "memory_mb": 8000}
+MODEL = codec.pack(np.zeros(1, np.float32))
+
+
+def grid(count: int, answer: Callable[[Message], Message] = add_id) -> ScriptedGrid:
+    nodes = [NodeView(at, f"client-{at}", at, "warm") for at in range(1, count + 1)]
+    return ScriptedGrid(nodes, answer)
+
+
+class Ground:
+    """A strategy that is governed by a policy set, and all that it told."""
+
+    def __init__(self, taken: RuleSet, rounds: int = 10, **more: Any) -> None:
+        self.engine = Engine(taken, observe=more.pop("observe", False))
+        self.trust, self.said, self.changes = TrustBook(), Said(), list[Change]()
+        self.mean = Mean()
+        self.governance = Governance(
+            Overseer(lambda: self.engine, more.pop("trail", None)),
+            self.trust,
+            "r-1",
+            rounds,
+            facts=more.pop("facts", lambda _: FACTS),
+            say=self.said,
+            on_trust=self.changes.extend,
+            now=lambda: NOON,
+            **more,
+        )
+        self.strategy = Governed(Checked(self.mean), self.governance)
+
+    def run(self, on: ScriptedGrid, rounds: int, evaluate: Any = None) -> float:
+        """Run so many rounds; the model that came of them."""
+        loop = Rounds(on, RoundPlan(), checked=self.strategy.check, say=self.said)
+        inside = self.strategy.evaluating(evaluate)
+        result = loop.run(self.strategy, MODEL, rounds=rounds, evaluate=inside)
+        assert result.arrays is not None
+        return float(codec.unpack(result.arrays)[0])
+
+    def kinds(self) -> list[str]:
+        """The kinds of events that were told."""
+        return [kind for kind, *_ in self.said.events]
+
+
+@pytest.fixture
+def trail(tmp_path: Path) -> Iterator[Trail]:
+    with Trail(tmp_path / "trail", SigningKey.open(tmp_path / "key")) as one:
+        yield one
+
+
+def test_whoever_is_no_member_takes_no_part_and_is_told_why() -> None:
+    ground = Ground(changed({"members": '["client-1", "client-3"]'}))
+    assert ground.run(grid(3), 1) == 2.0
+    assert ground.mean.shown == [[1, 3]]
+    ((kind, round_, node, details),) = ground.said.events
+    assert (kind, round_, node) == ("CLIENT_REFUSED", 1, "client-2")
+    assert details["message"] == "not a member of the federation"
+    assert details["rules"] == ["client.not-a-member"]
+    assert details["version"] == ground.engine.version
+
+
+def test_a_client_whose_trust_falls_below_takes_no_part_from_the_next_round_on(
+    trail: Trail, tmp_path: Path
+) -> None:
+    current = 0
+
+    def answer(message: Message) -> Message:
+        bad = message.metadata.dst_node_id == 3 and current >= 5
+        return failing({3})(message) if bad else add_id(message)
+
+    ground = Ground(changed({"min_trust": "0.89"}), trail=trail)
+    for _ in range(16):
+        for name in ("client-1", "client-2", "client-3"):
+            ground.trust.note(name, "answered", NOON)
+
+    def evaluate(round_: int, _: ArrayRecord) -> MetricRecord:
+        nonlocal current
+        current = round_ + 1
+        return MetricRecord({"accuracy": round_ / 10})
+
+    ground.run(grid(3, answer), 8, evaluate)
+    assert ground.mean.senders[3:] == [[1, 2, 3], [1, 2], [1, 2], [1, 2], [1, 2]]
+    assert ground.trust.score("client-3", NOON) == pytest.approx(24 / 27)
+    refused = [(kind, round_) for kind, round_, node, _ in ground.said.events if node]
+    assert refused == [("CLIENT_REFUSED", 6), ("CLIENT_REFUSED", 7), ("CLIENT_REFUSED", 8)]
+    fell = [one for one in ground.changes if one.client == "client-3" and one.weight < 0]
+    assert [(one.round, one.cause) for one in fell] == [(5, "failed")]
+    kept = [one.body for one in records(trail.folder, kind="decision")]
+    assert {one["request"]["action"] for one in kept} == {
+        "startRun",
+        "nextRound",
+        "train",
+        "shareModel",
+    }
+    trail.sign()
+    assert verify(trail.folder, SigningKey.open(tmp_path / "key").public).ok
+
+
+def test_a_run_that_policy_does_not_let_start_says_why() -> None:
+    ground = Ground(changed({"max_rounds": "5"}), rounds=10)
+    with pytest.raises(RunStoppedError, match="the policy does not let the run start: the run is"):
+        ground.run(grid(3), 10)
+    assert ground.kinds() == ["ROUND_POLICY_DENIED"]
+    assert ground.mean.shown == []
+
+
+def test_a_run_without_improvement_is_stopped() -> None:
+    ground = Ground(changed({"max_stale_rounds": "3"}))
+
+    def evaluate(round_: int, _: ArrayRecord) -> MetricRecord:
+        return MetricRecord({"accuracy": min(round_, 2) / 10})
+
+    with pytest.raises(RunStoppedError, match="round 6 begin: too many rounds went by without"):
+        ground.run(grid(3), 10, evaluate)
+    assert len(ground.mean.senders) == 5
+
+
+def test_a_round_with_too_few_clients_does_not_begin() -> None:
+    ground = Ground(changed({"min_clients": "3", "members": '["client-1", "client-2"]'}))
+    with pytest.raises(RunStoppedError, match="fewer clients may train than"):
+        ground.run(grid(3), 10)
+
+
+OBLIGES = """
+@id("own.bounds") @reason("bounds") @obliges("{}") @owner("dpo") @priority("10")
+permit (principal is FL::Server, action == FL::Action::"nextRound", resource is FL::Run);
+"""
+
+
+def test_what_a_permit_obliges_to_holds() -> None:
+    ground = Ground(changed(own=OBLIGES.format("max_rounds <= 2")))
+    with pytest.raises(RunStoppedError, match=r"obliges to max_rounds <= 2 \(dpo, rule own"):
+        ground.run(grid(3), 10)
+    assert len(ground.mean.senders) == 2
+    ground = Ground(changed(own=OBLIGES.format("min_clients >= 4")))
+    with pytest.raises(RunStoppedError, match="obliges to min_clients >= 4"):
+        ground.run(grid(3), 10)
+
+
+def test_updates_are_clipped_to_the_norm_that_a_permit_obliges_to() -> None:
+    ground = Ground(changed(own=OBLIGES.format("clip_norm <= 1.5")))
+    assert ground.run(grid(3), 1) == pytest.approx((1 + 1.5 + 1.5) / 3)
+
+
+def test_an_update_is_judged_by_its_real_size_and_norm() -> None:
+    ground = Ground(changed({"max_update_norm": "2.0"}))
+    assert ground.run(grid(3), 1) == 1.5
+    ((kind, _, node, details),) = ground.said.events
+    assert (kind, node, details["action"]) == ("CLIENT_REFUSED", "client-3", "shareModel")
+    assert details["rules"] == ["share.norm-too-large"]
+    causes = {one.client: one.cause for one in ground.changes if one.cause != "contributed"}
+    assert causes == {"client-1": "answered", "client-2": "answered", "client-3": "refused"}
+    small = Ground(changed({"max_model_bytes": "3", "small_model_bytes": "3"}))
+    with pytest.raises(Exception, match="no node returned a usable update"):
+        small.run(grid(3), 1)
+
+
+def test_an_update_that_cannot_be_read_is_no_reason_to_stop() -> None:
+    def answer(message: Message) -> Message:
+        if message.metadata.dst_node_id != 2:
+            return add_id(message)
+        content = RecordDict({codec.ARRAYS: codec.pack(np.full(1, np.nan, np.float32))})
+        content["metrics"] = MetricRecord({"num-examples": 1})
+        return Message(content, reply_to=message)
+
+    ground = Ground(changed())
+    assert ground.run(grid(3, answer), 1) == 2.0
+    causes = {one.client: one.cause for one in ground.changes if one.cause != "contributed"}
+    assert causes["client-2"] == "rejected"
+
+
+def test_suspected_updates_count_against_a_client() -> None:
+    ground = Ground(changed(), suspected=lambda name: name == "client-2")
+    ground.run(grid(3), 2)
+    assert ground.trust.score("client-2", NOON) < 0.5 < ground.trust.score("client-1", NOON)
+
+
+def test_a_node_that_does_not_tell_what_the_rules_want_is_refused() -> None:
+    ground = Ground(changed(), facts=told)
+    with pytest.raises(RunStoppedError, match="fewer clients may train"):
+        ground.run(grid(2), 1)
+    assert "lacks cpu_count, memory_mb" in ground.said.events[0][3]["message"]
+    properties = {"cpu_count": 4, "memory_gb": 16.5, "data_samples": 120, "other": True}
+    node = NodeView(1, "a", tags=("gpu",), properties=properties)
+    assert told(node) == {
+        "capabilities": ("gpu",),
+        "cpu_count": 4,
+        "memory_mb": 16_500,
+        "samples": 120,
+    }
+
+
+def test_observing_refuses_nobody_and_says_whom_it_would() -> None:
+    ground = Ground(changed({"members": '["client-1"]'}), observe=True)
+    assert ground.run(grid(3), 1) == 2.0
+    assert set(ground.kinds()) == {"POLICY_OBSERVED"}
+
+
+def test_a_changed_policy_counts_from_the_next_round_on() -> None:
+    ground = Ground(changed())
+
+    def evaluate(round_: int, _: ArrayRecord) -> MetricRecord:
+        if round_ == 1:
+            ground.engine = Engine(changed({"members": '["client-1"]'}))
+        return MetricRecord({"accuracy": round_ / 10})
+
+    ground.run(grid(3), 3, evaluate)
+    assert ground.mean.senders == [[1, 2, 3], [1], [1]]
+
+
+def test_it_goes_on_from_its_state() -> None:
+    ground = Ground(changed({"max_stale_rounds": "3"}))
+    ground.governance.evaluated({"loss": 1.0})
+    ground.governance.evaluated({"loss": 1.5})
+    ground.governance.evaluated({"loss": float("nan")})
+    again = Ground(changed({"max_stale_rounds": "3"}))
+    again.strategy.load(ground.strategy.state())
+    again.governance.evaluated({"loss": 1.2})
+    assert again.governance.may_go_on(4, 3) is None
+    again.governance.evaluated({"accuracy": -2.0})
+    assert "without a better model" in (again.governance.may_go_on(5, 3) or "")
