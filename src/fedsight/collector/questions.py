@@ -21,6 +21,8 @@ class Questions:
         self._turns = asyncio.Semaphore(at_once)
         self._most = most_waiting
         self.waiting = 0
+        #: Those that are being answered.
+        self.asking = 0
 
     async def __aenter__(self) -> Self:
         if self.waiting >= self._most:
@@ -30,7 +32,9 @@ class Questions:
             await self._turns.acquire()
         finally:
             self.waiting -= 1
+        self.asking += 1
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.asking -= 1
         self._turns.release()

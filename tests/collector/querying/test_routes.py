@@ -172,3 +172,11 @@ plausible = st.sampled_from(
 def test_no_query_is_a_fault(filled: Server, named: dict[str, str]) -> None:
     answer = filled.http.get("/api/v1/query", params=named)
     assert answer.status_code in (200, 404, 422), answer.text
+
+
+def test_what_is_at_hand_is_the_same_answer(filled: Server) -> None:
+    asked = {"name": "fl_accuracy", "labels": f"run={RUN}", "from": "2026-11-22T09:00:00Z"}
+    answers = {filled.http.get("/api/v1/query", params=asked).content for _ in range(4)}
+    assert len(answers) == 1
+    assert refused(filled, name="fl_accuracy", labels="run=~[")[0] == 422
+    assert refused(filled, name="fl_accuracy", run="r-none")[0] == 404

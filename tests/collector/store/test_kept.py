@@ -72,8 +72,10 @@ def test_groups_that_hold_a_series() -> None:
 @given(
     st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=30), min_size=1, max_size=5),
     st.integers(-1, 21),
+    st.sampled_from([1, 20]),
 )
-def test_a_moments_place_in_each_range(ranges: list[list[int]], moment: int) -> None:
+def test_a_moments_place_in_each_range(ranges: list[list[int]], moment: int, times: int) -> None:
+    ranges = ranges * times
     edges = np.cumsum([0, *map(len, ranges)])
     low, high = edges[:-1], edges[1:]
     time = np.concatenate([np.sort(np.array(each, np.int64)) for each in ranges])

@@ -9,6 +9,7 @@ from fedsight.collector.influx.client import Influx
 from fedsight.collector.influx.remote import Remote
 from fedsight.collector.influx.run_samples import InfluxSampleReader
 from fedsight.collector.influx.search import InfluxSearch
+from fedsight.collector.store.contract import Selection
 from fedsight.collector.store.hot_rows import HotRows
 from fedsight.collector.store.samples import HotSampleReader
 from fedsight.collector.store.series_index import SeriesIndex
@@ -25,6 +26,9 @@ class InfluxArchive:
     def search(self, snapshot: sqlite3.Connection) -> InfluxSearch:
         """As `SampleArchive.search`."""
         return InfluxSearch(snapshot, self.index, self.hot, self._influx)
+
+    def at_hand(self, snapshot: sqlite3.Connection, selection: Selection) -> None:
+        """As `SampleArchive.at_hand`: InfluxDB has to be asked."""
 
     def run_samples(self, snapshot: sqlite3.Connection) -> InfluxSampleReader:
         """As `SampleArchive.run_samples`."""

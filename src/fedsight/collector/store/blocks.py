@@ -22,7 +22,7 @@ from fedsight.collector.store.raw import EMPTY, RawSamples, joined
 KEPT_BYTES = 64 * 2**20
 MOST_ROWS = 2_000_000
 LAYOUT_BYTES = 4 * 2**20
-#: So few ranges are searched one by one.
+#: So few ranges are searched one by one, and so few groups are looked at in no time.
 FEW = 16
 
 #: Runs a query and gives its columns by name.
@@ -87,6 +87,16 @@ class Blocks:
             for block in self._blocks(segment, groups)
         ]
         return joined(parts)
+
+    def at_hand(self, segments: Sequence[Segment], ids: NDArray[np.int64]) -> bool:
+        """Whether all row groups that may hold some series are kept, and few."""
+        ordered, keys = np.sort(ids), []
+        for segment in segments:
+            layout = self._layouts.find(segment.file)
+            if layout is None:
+                return False
+            keys += [(segment.file, group) for group in layout.touched(ordered).tolist()]
+        return len(keys) <= FEW and all(self.kept.find(key) is not None for key in keys)
 
     def _layout(self, segment: Segment) -> Layout:
         found = self._layouts.find(segment.file)

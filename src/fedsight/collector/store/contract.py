@@ -108,6 +108,13 @@ class SampleArchive(Protocol):
         """What answers about samples."""
         ...
 
+    def at_hand(self, snapshot: sqlite3.Connection, selection: Selection) -> SampleSearch | None:
+        """What answers about the points of a selection where these are few and in memory.
+
+        None where a file, another process or a lock may have to be waited for.
+        """
+        ...
+
     def run_samples(self, snapshot: sqlite3.Connection) -> SampleReader:
         """What gives a run's samples back round by round."""
         ...

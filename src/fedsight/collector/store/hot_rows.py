@@ -73,6 +73,15 @@ class HotRows:
         found = (piece.of(first, last) for piece in pieces)
         return [piece for piece in found if piece is not None]
 
+    def holds(self, snapshot: sqlite3.Connection, most: int) -> bool:
+        """Whether `read` would give at once what is decoded already, at most `most` samples."""
+        first, last = batches(snapshot)
+        if not last:
+            return True
+        pieces = self._pieces
+        whole = bool(pieces) and (pieces[0].first_batch, pieces[-1].last_batch) == (first, last)
+        return whole and sum(len(piece.batch) for piece in pieces) <= most
+
     def _reaching(self, snapshot: sqlite3.Connection, first: int, last: int) -> list[HotPiece]:
         """Pieces that hold at least what the snapshot does."""
         if first <= self._last and (not self._pieces or first < self._pieces[0].first_batch):

@@ -103,6 +103,11 @@ class Sealed:
 
         return self._reading(segments, ids, spans, read) or EMPTY
 
+    def at_hand(self, segments: Sequence[Segment], ids: NDArray[np.int64], span: Span) -> bool:
+        """Whether `raw` has what it would read in memory."""
+        there = [s for s in segments if s.file not in self.problems and _holds(s, ids, [span])]
+        return self._blocks.at_hand(there, ids)
+
     def of_rounds(
         self, segments: Sequence[Segment], ids: NDArray[np.int64], first: int, last: int
     ) -> RawSamples:

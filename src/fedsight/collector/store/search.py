@@ -23,6 +23,8 @@ from fedsight.signals import Series
 
 #: Up to so many samples it is quicker to read them all than to have DuckDB sum them up.
 FEW = 50_000
+#: Samples that are written as an answer in a millisecond.
+AT_HAND = 5_000
 
 
 class EmbeddedSearch:
@@ -48,6 +50,12 @@ class EmbeddedSearch:
     def matching(self, selection: Selection) -> int:
         """As `SampleSearch.matching`."""
         return len(self._index.select(selection.matchers))
+
+    def at_hand(self, selection: Selection) -> bool:
+        """Whether the points of a selection are few and in memory."""
+        ids = self._index.select(selection.matchers)
+        span = Span(selection.start, selection.end)
+        return self._estimate(ids, span) <= AT_HAND and self._sealed.at_hand(self._raw, ids, span)
 
     def series(self, selection: Selection, limit: int) -> list[Series]:
         """As `SampleSearch.series`."""

@@ -58,6 +58,12 @@ class SeriesIndex:
             values = self._postings.setdefault(label, {})
             values.setdefault(value, array("q")).append(at)
 
+    def remembers(self, connection: sqlite3.Connection, matchers: Iterable[Matcher]) -> bool:
+        """Whether `select` has its answer at hand, and there are no series to learn."""
+        (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM series").fetchone()
+        known = self._answers.get(tuple(matchers))
+        return last <= self._last and known is not None and known[0] == len(self._keys)
+
     def select(self, matchers: Iterable[Matcher]) -> NDArray[np.int64]:
         """Ids of the series that meet all matchers, by name and then labels.
 
