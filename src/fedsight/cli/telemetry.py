@@ -19,7 +19,7 @@ fedsight serve agent
 
 fedsight serve agent --endpoint https://bridge.example:4317
 
-curl http://127.0.0.1:8888/metrics
+curl http://127.0.0.1:8085/metrics
 """
 OF_EXPORTER = """Examples:
 
@@ -86,7 +86,7 @@ def agent(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(help="Port of its own figures; 0: any free one.", show_default="8888"),
+        typer.Option(help="Port of its own figures; 0: any free one.", show_default="8085"),
     ] = None,
     until_stdin_closes: Annotated[
         bool, typer.Option(help="End when standard input closes.", hidden=True)

@@ -24,7 +24,7 @@ PORTS = {
     "otlp_grpc": Port(4317, "OTLP over gRPC"),
     "otlp_http": Port(4318, "OTLP over HTTP"),
     "exporter": Port(8080, "telemetry exporter"),
-    "agent": Port(8888, "telemetry agent's own figures"),
+    "agent": Port(8085, "telemetry agent's own figures"),
     "forecast": Port(8084, "forecasts"),
     "superlink": Port(8000, "Flower SuperLink"),
     "supernode": Port(9094, "Flower SuperNode, and up"),

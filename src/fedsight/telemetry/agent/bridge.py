@@ -129,9 +129,9 @@ class GrpcBridge:
         except grpc.aio.AioRpcError as error:
             details = dict(error.trailing_metadata() or ()).get(STATUS_DETAILS)
             packed = details if isinstance(details, bytes) else None
-            return verdict(error.code(), (error.details() or "")[:MOST_SAID], packed)
+            return verdict(error.code(), _line(error.details() or ""), packed)
         partial = answer.partial_success
-        return Taken(partial.rejected_data_points, partial.error_message[:MOST_SAID])
+        return Taken(max(0, partial.rejected_data_points), _line(partial.error_message))
 
     async def close(self) -> None:
         """End the connection."""
@@ -144,6 +144,11 @@ def _channel(endpoint: Endpoint) -> grpc.aio.Channel:
     authority = None if endpoint.authority is None else _read(endpoint.authority).encode()
     credentials = grpc.ssl_channel_credentials(root_certificates=authority)
     return grpc.aio.secure_channel(endpoint.address, credentials, options=CHANNEL)
+
+
+def _line(said: str) -> str:
+    """What somebody else said, as one line of a log."""
+    return " ".join(said.split())[:MOST_SAID]
 
 
 def _read(file: Path) -> str:
