@@ -37,6 +37,15 @@ def windows(
     dataclay: DataClay, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DataClayWindows]:
     copy = LocalWindows(tmp_path_factory.mktemp("copy"), 10, INTERVAL, now=lambda: NOW)
+    # The first call has the backend import the class, and pandas with it.
+    with DataClayWindows(LOOPBACK, dataclay.port, copy, 30.0) as windows:
+        yield windows
+
+
+@pytest.fixture
+def hasty(dataclay: DataClay, tmp_path: Path) -> Iterator[DataClayWindows]:
+    """Windows that wait for two seconds; others had the backend import the class."""
+    copy = LocalWindows(tmp_path / "hasty", 10, INTERVAL, now=lambda: NOW)
     with DataClayWindows(LOOPBACK, dataclay.port, copy, 2.0) as windows:
         yield windows
 
@@ -66,11 +75,11 @@ class TestDataClayWindows(WindowsContract):
 
 def test_a_killed_backend_costs_no_row(
     dataclay: DataClay,
-    windows: DataClayWindows,
+    hasty: DataClayWindows,
     node: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    window = windows.window(node)
+    window = hasty.window(node)
     window.add_dataframe(rows(at(0, 1), a=[0, 1]))
     dataclay.kill_backend()
     began = time.monotonic()
@@ -78,19 +87,19 @@ def test_a_killed_backend_costs_no_row(
     assert window.add_dataframe(rows(at(3), a=[3])).rows == 1
     with pytest.raises(WindowError, match=rf"dataClay at 127.0.0.1:{dataclay.port} "):
         window.get_dataframe()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
     assert [message for message in caplog.messages if "rows wait on disk" in message]
     dataclay.restart_backend()
-    assert read_when_back(windows, node, 4) == at(0, 1, 2, 3)
+    assert read_when_back(hasty, node, 4) == at(0, 1, 2, 3)
     window.add_dataframe(rows(at(4), a=[4]))
     assert same(window.get_dataframe(), rows(at(0, 1, 2, 3, 4), a=[0, 1, 2, 3, 4]))
     assert "dataClay answers again and has all rows" in caplog.messages
 
 
 def test_a_window_that_dataclay_lost_is_made_anew(
-    dataclay: DataClay, windows: DataClayWindows, node: str
+    dataclay: DataClay, hasty: DataClayWindows, node: str
 ) -> None:
-    window = windows.window(node)
+    window = hasty.window(node)
     window.add_dataframe(rows(at(0, 1), a=[0, 1]))
     dataclay.kill_backend()
     for path in dataclay.storage.iterdir():
@@ -98,7 +107,7 @@ def test_a_window_that_dataclay_lost_is_made_anew(
             path.write_bytes(path.read_bytes()[:20])  # killed while it was writing
     dataclay.restart_backend()
     window.add_dataframe(rows(at(2), a=[2]))
-    assert read_when_back(windows, node, 3) == at(0, 1, 2)
+    assert read_when_back(hasty, node, 3) == at(0, 1, 2)
 
 
 def test_a_bridge_that_starts_anew_brings_what_its_last_life_did_not(
@@ -108,7 +117,7 @@ def test_a_bridge_that_starts_anew_brings_what_its_last_life_did_not(
     copy = LocalWindows(tmp_path, 10, INTERVAL, now=lambda: NOW)
     copy.window(left).add_dataframe(rows(at(0, 2), a=[0, 2]))
     copy.close()
-    anew = DataClayWindows(LOOPBACK, dataclay.port, copy, 2.0)
+    anew = DataClayWindows(LOOPBACK, dataclay.port, copy, 30.0)
     anew.window(other).add_dataframe(rows(at(5), a=[5]))
     assert read_when_back(windows, left, 2) == at(0, 2)
     assert read_when_back(windows, other, 1) == at(5)
@@ -119,13 +128,14 @@ def test_the_command_reads_them(dataclay: DataClay, windows: DataClayWindows, no
     windows.window(node).add_dataframe(rows(at(0, 3), a=[0, 3]))
     there = {"FEDSIGHT_WINDOWS_STORE": "dataclay"}
     there["FEDSIGHT_WINDOWS_DATACLAY_PORT"] = str(dataclay.port)
+    there["FEDSIGHT_WINDOWS_DATACLAY_SECONDS"] = "30"
     done = fedsight(dataclay.storage / "none", "windows", "show", node, "--json", **there)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["rows"] == 2
 
 
 def test_the_settings_choose_it(dataclay: DataClay, tmp_path: Path) -> None:
-    settings = WindowSettings(store="dataclay", dataclay_port=dataclay.port)
+    settings = WindowSettings(store="dataclay", dataclay_port=dataclay.port, dataclay_seconds=30)
     with opened(settings, tmp_path) as found:
         assert isinstance(found, DataClayWindows)
         assert found.interval_ns == INTERVAL
@@ -136,7 +146,7 @@ def test_the_settings_choose_it(dataclay: DataClay, tmp_path: Path) -> None:
 def test_a_node_that_gives_way_goes_from_dataclay_too(dataclay: DataClay, tmp_path: Path) -> None:
     moment = NOW
     copy = LocalWindows(tmp_path, 10, INTERVAL, max_nodes=1, now=lambda: moment)
-    with DataClayWindows(LOOPBACK, dataclay.port, copy, 2.0) as windows:
+    with DataClayWindows(LOOPBACK, dataclay.port, copy, 30.0) as windows:
         windows.window("first").add_dataframe(rows(at(0), a=[0]))
         moment += 2 * 86_400 * 10**9
         windows.window("second").add_dataframe(rows(at(0), a=[0]))

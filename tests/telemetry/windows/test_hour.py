@@ -57,7 +57,7 @@ def test_a_bridge_and_dataclay_are_killed_in_the_middle_of_an_hour(tmp_path: Pat
             for node in NODES:
                 bridge.export("metrics", batch(node, slot, begin))  # raises unless acknowledged
         copy = LocalWindows(tmp_path / "none")
-        with DataClayWindows(LOOPBACK, dataclay.port, copy, 2.0) as windows:
+        with DataClayWindows(LOOPBACK, dataclay.port, copy, 10.0) as windows:
             for node in NODES:
                 assert last_rows(windows, node) == [float(slot) for slot in range(900, HOUR)]
     finally:

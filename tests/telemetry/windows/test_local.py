@@ -71,6 +71,7 @@ def test_a_smaller_window_lets_the_oldest_go(tmp_path: Path) -> None:
         assert list(windows.window("a").get_dataframe().index) == at(*range(46, 51))
 
 
+@pytest.mark.slow
 def test_readers_in_other_processes_see_rows_as_they_come(tmp_path: Path) -> None:
     with opened(tmp_path) as windows:
         window = windows.window("b")
@@ -84,6 +85,7 @@ def test_readers_in_other_processes_see_rows_as_they_come(tmp_path: Path) -> Non
     assert same(df, rows(at(*range(30)), x=list(range(30)), y=[-each for each in range(30)]))
 
 
+@pytest.mark.slow
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:
     processes = [writer(tmp_path, 0, 40), writer(tmp_path, 20, 60)]
     for process in processes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsight.telemetry.windows import LocalWindows, MemoryWindows, WindowError
@@ -41,6 +41,7 @@ SOME = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(SOME, min_size=1, max_size=6))
 def test_both_come_to_the_same(tmp_path_factory: pytest.TempPathFactory, calls: list[list]) -> None:
     memory = MemoryWindows(10, INTERVAL, now=lambda: NOW)
@@ -55,6 +56,7 @@ def test_both_come_to_the_same(tmp_path_factory: pytest.TempPathFactory, calls: 
         assert same(left, right)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.permutations(range(20)), st.integers(1, 7))
 def test_any_order_comes_to_the_same(order: list[int], size: int) -> None:
     windows = MemoryWindows(10, INTERVAL, now=lambda: NOW)

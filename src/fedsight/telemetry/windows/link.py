@@ -77,7 +77,10 @@ class Link:
         with self._closing:
             if self._client.is_active:
                 self._client.is_active = False
-                self.ask(self._client.runtime.stop())
+                try:
+                    self.ask(self._client.runtime.stop())
+                finally:
+                    _put_back(self._client)
 
 
 def _check_private(host: str, port: int) -> None:
@@ -136,6 +139,14 @@ def _loop() -> asyncio.AbstractEventLoop:
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
         set_dc_event_loop(loop)
     return loop
+
+
+def _put_back(client: Any) -> None:
+    """What was the process's before: dataClay's own way of ending waits without a deadline."""
+    from dataclay.config import set_runtime, settings
+
+    settings.client = client.previous_settings
+    set_runtime(client.previous_runtime)
 
 
 def _heard(task: asyncio.Task[None]) -> None:
