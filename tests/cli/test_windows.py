@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import time
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_a_person_reads_one_line_a_row(data: Path, capsys: Captured) -> None:
 @pytest.mark.slow
 def test_what_comes_is_followed_and_checked(data: Path) -> None:
     first = time.time_ns() - 100 * INTERVAL
-    process = started(data, "windows", "follow", "--seconds", "8", "--json")
+    process = started(data, "windows", "follow", "--json")
     assert process.stderr is not None
     assert process.stdout is not None
     assert "waiting" in process.stderr.readline()
@@ -113,6 +114,7 @@ def test_what_comes_is_followed_and_checked(data: Path) -> None:
     db.close()
     wrong = json.loads(process.stdout.readline())
     assert (wrong["kind"], wrong["text"]) == ("WRONG", "rows are not on slots of 3 s")
+    process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -89,12 +90,13 @@ class Following:
         """
         self._nothing = nothing
         deadline = None if seconds is None else time.monotonic() + seconds
-        while deadline is None or time.monotonic() < deadline:
+        with suppress(KeyboardInterrupt):
+            while deadline is None or time.monotonic() < deadline:
+                self._look()
+                time.sleep(POLL_SECONDS)
             self._look()
-            time.sleep(POLL_SECONDS)
-        self._look()
-        if not self.rows and not self.wrong:
-            raise FedsightError(f"nothing came in {seconds:g} s")
+            if not self.rows and not self.wrong:
+                raise FedsightError(f"nothing came in {seconds:g} s")
 
     def _look(self) -> None:
         try:
