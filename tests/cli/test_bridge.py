@@ -27,7 +27,7 @@ def set_to(tmp_path: Path, text: str) -> Path:
 def test_rows_go_to_a_collector_here_and_minutes_to_one_elsewhere(tmp_path: Path) -> None:
     assert bridge_options(load()).forward == "rows"
     (tmp_path / "secret").write_text("abc\n")
-    there = 'collector_url = "http://collector.example:8083"\ncollector_token_file = "secret"'
+    there = 'collector_url = "https://collector.example:8083"\ncollector_token_file = "secret"'
     options = bridge_options(load(set_to(tmp_path, there)))
     assert (options.forward, options.upstream.token) == ("minutes", "abc")
     assert "abc" not in repr(options)
@@ -39,8 +39,12 @@ def test_rows_go_to_a_collector_here_and_minutes_to_one_elsewhere(tmp_path: Path
     [
         ('collector_url = "http://c.example"', "needs bridge.collector_token_file"),
         (
-            'collector_url = "http://c.example"\ncollector_token_file = "none"',
+            'collector_url = "https://c.example"\ncollector_token_file = "none"',
             "cannot read the token file",
+        ),
+        (
+            'collector_url = "http://c.example"\ncollector_token_file = "none"',
+            "must be https",
         ),
         ('tls_cert = "a.pem"', "go together"),
         ('forward = "some"', "must be one of auto, nothing, minutes, rows"),
