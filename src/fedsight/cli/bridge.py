@@ -128,6 +128,11 @@ def _upstream(settings: Settings) -> Upstream:
         return Upstream(url, None, settings.collector.trust.verify())
     if own.collector_token_file is None:
         raise UsageError("bridge.collector_url needs bridge.collector_token_file, its token")
+    if own.collector_url.startswith("http://") and not is_loopback(_host_of(own.collector_url)):
+        raise UsageError(
+            f"bridge.collector_url must be https, got {own.collector_url}: its token would be"
+            " readable on the way"
+        )
     try:
         token = own.collector_token_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
