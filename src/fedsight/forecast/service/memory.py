@@ -89,9 +89,10 @@ class Memory:
         start = score.time // BUCKET_NS * BUCKET_NS
         if start not in state.sums:
             state.sums[start] = np.zeros((len(self.horizons), len(score.actual), SUMS))
-        scoring.add(state.sums[start], score, self._levels)
+        lost = scoring.losses(score, self._levels)
+        scoring.add(state.sums[start], score, lost)
         found.changed.add((node, start))
-        found.loss += float(scoring.losses(score, self._levels).sum())
+        found.loss += float(lost.sum())
         found.count += len(score.actual)
         state.correction = self._corrections.learned(state.correction, score)
 

@@ -114,11 +114,11 @@ def losses(score: Score, levels: Array) -> Array:
     return lost
 
 
-def add(sums: Array, score: Score, levels: Array) -> None:
-    """Count one score into sums (scored horizons, metrics, SUMS)."""
+def add(sums: Array, score: Score, lost: Array) -> None:
+    """Count one score, and its losses (metrics,), into sums (scored horizons, metrics, SUMS)."""
     line = sums[score.at]
     line[:, COUNT] += 1
     line[:, ABSOLUTE] += np.abs(score.errors).T
     line[:, SQUARED] += score.errors.T**2
     line[:, INSIDE] += score.inside
-    line[:, LOSS] += losses(score, levels)
+    line[:, LOSS] += lost
