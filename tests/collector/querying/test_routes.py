@@ -175,7 +175,8 @@ def test_no_query_is_a_fault(filled: Server, named: dict[str, str]) -> None:
 
 
 def test_what_is_at_hand_is_the_same_answer(filled: Server) -> None:
-    asked = {"name": "fl_accuracy", "labels": f"run={RUN}", "from": "2026-11-22T09:00:00Z"}
+    hour = {"from": "2026-11-22T09:00:00Z", "to": "2026-11-22T10:00:00Z"}
+    asked = {"name": "fl_accuracy", "labels": f"run={RUN}", **hour}
     answers = {filled.http.get("/api/v1/query", params=asked).content for _ in range(4)}
     assert len(answers) == 1
     assert refused(filled, name="fl_accuracy", labels="run=~[")[0] == 422
