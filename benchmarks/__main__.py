@@ -35,6 +35,7 @@ NAMES = (
     "forecast",
     "promql",
     "stream",
+    "windows",
 )
 PAGE = ROOT / "docs" / "benchmarks.md"
 

@@ -31,6 +31,7 @@ TARGETS = {
     "forecast": 13,
     "promql": 1,
     "stream": 3,
+    "windows": 2,
 }
 
 

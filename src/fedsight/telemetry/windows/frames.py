@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,7 @@ def rows_of(df: pd.DataFrame) -> Rows:
     return Rows(times, columns, _values(df))
 
 
+@lru_cache(1024)
 def _check_columns(columns: tuple[str, ...]) -> None:
     if len(columns) > MAX_COLUMNS:
         raise WindowError(f"a window must have at most {MAX_COLUMNS} columns, got {len(columns)}")

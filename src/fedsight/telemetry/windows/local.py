@@ -106,10 +106,11 @@ class LocalWindows:
             with _transaction(db, "IMMEDIATE"):
                 self._check_interval(db)
                 now = self.now()
-                self._make_room(db, node, now)
-                before = tables.version(db, node)
-                added = tables.add(db, node, rows, self.extent, now)
-        tell(self.notices, node, added, is_first=before == 0)
+                there = tables.find(db, node)
+                if there is None:
+                    self._make_room(db, node, now)
+                added = tables.add(db, node, there, rows, self.extent, now)
+        tell(self.notices, node, added, is_first=there is None)
         return added
 
     def _check_interval(self, db: sqlite3.Connection) -> None:
@@ -122,7 +123,7 @@ class LocalWindows:
 
     def _make_room(self, db: sqlite3.Connection, node: str, now: int) -> None:
         """Let one long silent node go where a new one comes to a full store."""
-        if tables.find(db, node) or tables.count(db) < self.max_nodes:
+        if tables.count(db) < self.max_nodes:
             return
         silent = tables.silent_longest(db)
         if silent is None or now - silent[1] < SILENT_NS:

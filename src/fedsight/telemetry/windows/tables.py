@@ -132,13 +132,14 @@ def count(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT count(*) FROM node").fetchone()[0])
 
 
-def add(db: sqlite3.Connection, name: str, rows: Rows, extent: Extent, now: int) -> Added:
-    """Put rows where they belong, within the caller's transaction.
+def add(
+    db: sqlite3.Connection, name: str, node: Node | None, rows: Rows, extent: Extent, now: int
+) -> Added:
+    """Put rows where they belong, within the caller's transaction; `node` is what `find` found.
 
     Raises WindowError where the window would become too wide.
     """
     rows, ahead = timely(rows, now)
-    node = find(db, name)
     if not len(rows.times):
         _account(db, name, Added(ahead=ahead), None)
         return Added(ahead=ahead)
@@ -191,8 +192,11 @@ def _there(db: sqlite3.Connection, node: Node, slots: Times) -> tuple[Values, np
     """What stands in these slots, NaN where nothing does; and which of them have a row."""
     found = _between(db, node, int(slots[0]), int(slots[-1]))
     old = np.full((len(slots), len(node.columns)), np.nan)
-    stood = np.isin(slots, found.times)
-    old[stood] = found.values[np.isin(found.times, slots)]
+    stood = np.zeros(len(slots), dtype=np.bool_)
+    at = np.searchsorted(slots, found.times)  # none lies beyond the last slot
+    wanted = slots[at] == found.times
+    old[at[wanted]] = found.values[wanted]
+    stood[at[wanted]] = True
     return old, stood
 
 
