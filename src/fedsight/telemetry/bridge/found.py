@@ -42,6 +42,23 @@ def bad_time(time: int) -> str | None:
     return "the time is after 2200: it must count nanoseconds" if time > LATEST else None
 
 
+def columns_of(blob: bytes) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+    """Times and values of heads; raises IrregularError where one has other tags."""
+    table = np.frombuffer(blob, HEAD)
+    kind = table["c"]
+    integer = kind == INTEGER
+    if not (
+        (table["a"] == START).all()
+        and (table["b"] == TIME).all()
+        and (integer | (kind == DOUBLE)).all()
+    ):
+        raise IrregularError
+    value = table["value"].copy()
+    if integer.any():
+        value = np.where(integer, value.view("<i8").astype(np.float64), value)
+    return table["time"], value
+
+
 @dataclass(slots=True)
 class Wanted:
     """Points from `first` to `last` of a request, of one metric that a window's rule asks for."""
@@ -75,19 +92,7 @@ class Gathered:
         blob = b"".join(self.heads)
         if len(blob) != HEAD.itemsize * len(self.heads):
             raise IrregularError
-        table = np.frombuffer(blob, HEAD)
-        kind = table["c"]
-        integer = kind == INTEGER
-        if not (
-            (table["a"] == START).all()
-            and (table["b"] == TIME).all()
-            and (integer | (kind == DOUBLE)).all()
-        ):
-            raise IrregularError
-        value = table["value"].copy()
-        if integer.any():
-            value = np.where(integer, value.view("<i8").astype(np.float64), value)
-        return self._kept(Columns(list(self.places), table["time"], value))
+        return self._kept(Columns(list(self.places), *columns_of(blob)))
 
     def _kept(self, columns: Columns) -> Columns:
         """Those that can be carried; the others are counted."""
@@ -131,6 +136,14 @@ class Columns:
     value: NDArray[np.float64]
     at: NDArray[np.int64] | None = None
     plain: bool = False
+
+    def all_fit(self) -> bool:
+        """Whether every time and value can be carried."""
+        time = self.time
+        if not len(time):
+            return True
+        timely = int(time.min()) >= EARLIEST and int(time.max()) <= LATEST
+        return timely and bool(np.isfinite(self.value).all())
 
     def samples(self) -> tuple[SampleColumns, tuple[int, int] | None]:
         """What is kept, as signals have it, and its first and last time."""

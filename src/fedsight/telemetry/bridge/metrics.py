@@ -22,6 +22,7 @@ from fedsight.telemetry.bridge.found import (
     Wanted,
     bad_time,
 )
+from fedsight.telemetry.bridge.patterns import Pattern, Patterns
 from fedsight.telemetry.bridge.series import CannotCarryError, Interned, Origin, Place, place_of
 from fedsight.telemetry.bridge.verdict import Verdict
 from fedsight.telemetry.windows.sorting import Point
@@ -70,10 +71,20 @@ class _Request:
     """What is gathered while a request is read. `by_layout`: whether the short way is open."""
 
     by_layout: bool
+    #: All its points in their order; None once one was not laid out as usual.
+    raw: list[bytes] | None = field(default_factory=list)
     gathered: Gathered = field(default_factory=Gathered)
     units: list[UnitChange] = field(default_factory=list)
     points: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is the same of all requests of one pattern."""
+
+    wanted: list[Wanted]
+    unmatched: dict[str, int]
 
 
 class MetricsReader:
@@ -82,6 +93,7 @@ class MetricsReader:
     def __init__(self, interned: Interned, wants: Wants) -> None:
         self._interned = interned
         self._wants = wants
+        self._patterns = Patterns()
 
     def read(self, body: bytes, *, by_layout: bool = True) -> Reading:
         """The samples of an ExportMetricsServiceRequest; raises MalformedError.
@@ -89,6 +101,14 @@ class MetricsReader:
         `by_layout`: number points are read by their layout where they have the usual one; what
         comes out is the same.
         """
+        if by_layout:
+            for pattern in self._patterns.candidates(body):
+                found = pattern.read(body)
+                if found is not None:
+                    return _alike(pattern, *found)
+        return self._parsed(body, by_layout)
+
+    def _parsed(self, body: bytes, by_layout: bool) -> Reading:
         try:
             message = wire.Metrics.FromString(body)
             request = _Request(by_layout)
@@ -98,8 +118,14 @@ class MetricsReader:
         try:
             columns = request.gathered.columns()
         except IrregularError:
-            return self.read(body, by_layout=False)
-        return _reading(request, columns)
+            return self._parsed(body, by_layout=False)
+        reading = _reading(request, columns)
+        if request.units:
+            self._patterns.forget()
+        elif by_layout and request.raw and columns.at is None and self._patterns.wanted(body):
+            known = _Known(request.gathered.wanted, request.unmatched)
+            self._patterns.learn(body, request.raw, reading.samples, columns, known)
+        return reading
 
     def _gather(self, message: Any, request: _Request) -> None:
         for of_resource in message.resource_metrics:
@@ -157,7 +183,10 @@ class MetricsReader:
                     heads = [NO_START + point[:18] for point in raw]
                 request.gathered.heads += heads
                 request.gathered.places += places
+                if request.raw is not None:
+                    request.raw += raw
                 return
+        request.raw = None
         for point in raw:
             self._number(origin, name, family, wire.Number.FromString(point), request.gathered)
 
@@ -225,6 +254,7 @@ class MetricsReader:
         return place
 
     def _distribution(self, origin: Origin, metric: Any, request: _Request) -> None:
+        request.raw = None
         kinds = (
             ("histogram", wire.Histogram, histogram),
             ("exponential_histogram", wire.Exponential, exponential),
@@ -272,13 +302,25 @@ class MetricsReader:
             gathered.add(place, point.time, value)
 
 
+def _alike(pattern: Pattern, samples: SampleColumns, columns: Columns) -> Reading:
+    """What a request comes to that is like one before."""
+    known = pattern.made
+    assert isinstance(known, _Known)
+    verdict = Verdict(taken=len(columns.time))
+    times = int(columns.time.min()), int(columns.time.max())
+    return Reading(samples, verdict, _of_windows(known.wanted, columns), [], known.unmatched, times)
+
+
+def _of_windows(wanted: list[Wanted], columns: Columns) -> list[tuple[Origin, list[Point]]]:
+    if not wanted:
+        return []
+    kept = columns.kept()
+    return [(each.origin, columns.points(each, kept)) for each in wanted]
+
+
 def _reading(request: _Request, columns: Columns) -> Reading:
     verdict = request.gathered.verdict
     verdict.taken = request.points - verdict.refused - verdict.absent
-    windows = []
-    if request.gathered.wanted:
-        kept = columns.kept()
-        for wanted in request.gathered.wanted:
-            windows.append((wanted.origin, columns.points(wanted, kept)))
+    windows = _of_windows(request.gathered.wanted, columns)
     samples, times = columns.samples()
     return Reading(samples, verdict, windows, request.units, request.unmatched, times)
