@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.telemetry.bridge.bridges import Bridge, free_port
 pytestmark = pytest.mark.slow
 
 INTERVAL = 3.0
+KILLS = int(os.environ.get("FEDSIGHT_KILLS", "2"))
 LOAD = "scaph_host_load_avg_one"
 
 
@@ -85,7 +87,6 @@ def test_killed_anywhere_on_the_way_no_row_is_lost_or_doubled(tmp_path: Path) ->
     data, target, port = tmp_path / "data", Target(), free_port()
     data.mkdir()
     way = f"http://127.0.0.1:{port}"
-    lives = 2
     with Server(data) as collector, exposed(target) as page:
 
         def bridge() -> Bridge:
@@ -93,7 +94,7 @@ def test_killed_anywhere_on_the_way_no_row_is_lost_or_doubled(tmp_path: Path) ->
 
         receiving = bridge()
         try:
-            for life in range(lives):
+            for life in range(KILLS):
                 with agent(data, page, way, FEDSIGHT_AGENT_BATCH_SECONDS="0.2") as running:
                     until(grown(target, target.scrapes + 12 + life), 20)
                     receiving.kill()
@@ -111,7 +112,7 @@ def test_killed_anywhere_on_the_way_no_row_is_lost_or_doubled(tmp_path: Path) ->
         values = sorted(samples(collector, "load").values())
     assert len(values) == len(set(values)), "each scrape once"
     missing = set(range(1, target.scrapes + 1)) - {int(value) for value in values}
-    assert len(missing) <= lives + 1, "at most the look under way, each time that the agent ended"
+    assert len(missing) <= KILLS + 1, "at most the look under way, each time that the agent ended"
 
 
 def grown(target: Target, scrapes: int) -> Callable[[], bool]:

@@ -20,11 +20,13 @@ logger = logging.getLogger(__name__)
 
 #: How often it is looked whether so much waits that it is a request before its time.
 LOOK_SECONDS = 1.0
+FIRST_LOOK_SECONDS = 0.05
 TELL_SECONDS = 60.0
 
 
 class Sender:
-    """Sends a queue to a bridge: what waits at the start, and then all that came in a batch."""
+    """Sends a queue to a bridge: what waits at the start and the first scrape at once, so that a
+    bridge that is not there is known; and then all that came in a batch."""
 
     def __init__(
         self, queue: Queue, bridge: Bridge, options: AgentOptions, figures: Figures
@@ -36,9 +38,11 @@ class Sender:
         self._stopping = asyncio.Event()
         self._failures = 0
         self._told = -TELL_SECONDS
+        self._due = time.monotonic()
 
     async def run(self) -> None:
         """Until `stop`; then once more, without waiting for a bridge that is away."""
+        await self._first_scrape()
         while not self._stopping.is_set():
             await self._safely()
             await self._next_batch()
@@ -48,10 +52,22 @@ class Sender:
         """End `run` once what waits was tried a last time."""
         self._stopping.set()
 
-    async def _next_batch(self) -> None:
+    async def _first_scrape(self) -> None:
+        """Or that target is away."""
         began = time.monotonic()
+        while not self._queue.size.scrapes and time.monotonic() - began < self._options.batch:
+            if self._stopping.is_set():
+                return
+            await self._wait(FIRST_LOOK_SECONDS)
+        self._due = time.monotonic()
+
+    async def _next_batch(self) -> None:
+        """Batches keep to a grid, as looks do: from scrape to sending it stays the same time."""
+        batch = self._options.batch
+        while self._due <= time.monotonic():
+            self._due += batch
         while not self._stopping.is_set():
-            left = began + self._options.batch - time.monotonic()
+            left = self._due - time.monotonic()
             if left <= 0 or self._queue.size.bytes >= self._options.request_bytes:
                 return
             await self._wait(min(left, LOOK_SECONDS))
@@ -66,8 +82,10 @@ class Sender:
             await self._drain()
         except QueueError as error:
             logger.error("%s", error)
+            await self._wait(LOOK_SECONDS)
         except Exception as error:  # a fault of ours ends one batch, not all that come after it
             logger.error("sending met a fault of the agent's own: %s", told(error))
+            await self._wait(LOOK_SECONDS)
 
     async def _drain(self) -> None:
         """All that waits now; what comes meanwhile is of the next batch."""
