@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from fedsight.config.windows import WindowSettings
@@ -124,3 +128,13 @@ def test_configurations_come_from_settings_and_environment(
     text = '[{"name": "x", "rules": [{"key": "a", "operator": "exists"}], "metrics": ["m"]}]'
     monkeypatch.setenv("FEDSIGHT_WINDOWS_CONFIGURATIONS", text)
     assert [*configured(WindowSettings()).configurations] == ["x"]
+
+
+def test_the_example_of_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "windows.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    settings = WindowSettings(**tomllib.loads(block)["windows"])
+    (found,) = configured(settings).get_matching_res_configs(
+        {"service.name": "scaphandre-metrics", "deployment.environment": "lab"}
+    )
+    assert found.metrics == ("scaph_host_power_microwatts", "scaph_host_load_avg_one")

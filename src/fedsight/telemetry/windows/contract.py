@@ -53,6 +53,8 @@ class Added(NamedTuple):
     ahead: int = 0
     #: Columns that the window had no value in before.
     new_columns: tuple[str, ...] = ()
+    #: Columns that were left out: the window has as many as it may.
+    left_out: tuple[str, ...] = ()
 
 
 class Figures(NamedTuple):
@@ -75,9 +77,9 @@ class TimeSeriesData(Protocol):
     def add_dataframe(self, df: pd.DataFrame) -> Added:
         """Put rows where they belong: in any order, at any time, as often as one likes.
 
-        Each goes to the slot nearest to its time. A value that is there already stays. Acknowledged
-        when it returns: the rows outlive the process. Raises WindowError where the frame is not a
-        window's, or the store is full or away.
+        Each goes to the slot nearest to its time. A value that is there already stays. Columns that
+        a window has no room for are left out. Acknowledged when it returns: the rows outlive the
+        process. Raises WindowError where the frame is not a window's, or the store is full or away.
         """
         ...
 

@@ -21,7 +21,7 @@ class Holding:
     ahead: int = 0
 
     def add(self, rows: Rows, extent: Extent, now: int) -> Added:
-        """Put rows where they belong. Raises WindowError; then nothing changes."""
+        """Put rows where they belong."""
         self.kept, added = merged(self.kept, rows, extent, now)
         self.conflicting += added.conflicting
         self.late += added.late

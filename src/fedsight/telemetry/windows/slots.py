@@ -20,7 +20,6 @@ from fedsight.telemetry.windows.contract import (
     MAX_COLUMNS,
     MAX_ROWS,
     Added,
-    WindowError,
 )
 from fedsight.telemetry.windows.frames import Rows, Times, Values
 
@@ -98,13 +97,15 @@ def widened(values: Values, columns: tuple[str, ...], to: tuple[str, ...]) -> Va
     return wide
 
 
-def check_width(columns: tuple[str, ...]) -> None:
-    """Raises WindowError where a window would have too many columns."""
-    if len(columns) > MAX_COLUMNS:
-        raise WindowError(
-            f"a window must have at most {MAX_COLUMNS} columns, it would have {len(columns)};"
-            " let fewer metrics into it"
-        )
+def fitting(
+    columns: tuple[str, ...], new: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which new columns a window has room for beside these, and which it has not.
+
+    Labels that change all the time, such as a process's number, must not keep out the rest.
+    """
+    room = MAX_COLUMNS - len(columns)
+    return new[:room], new[room:]
 
 
 def measured_columns(rows: Rows) -> tuple[str, ...]:
@@ -114,10 +115,7 @@ def measured_columns(rows: Rows) -> tuple[str, ...]:
 
 
 def merged(kept: Kept, rows: Rows, extent: Extent, now: int) -> tuple[Kept, Added]:
-    """A window and rows that come to it, as the window that follows.
-
-    Raises WindowError where it would become too wide; then nothing changes.
-    """
+    """A window and rows that come to it, as the window that follows."""
     rows, ahead = timely(rows, now)
     if not len(rows.times):
         return kept, Added(ahead=ahead)
@@ -125,8 +123,8 @@ def merged(kept: Kept, rows: Rows, extent: Extent, now: int) -> tuple[Kept, Adde
     phase = phase_of(rows, interval) if kept.phase is None else kept.phase
     slots, values, doubled = placed(rows, phase, interval)
     new = tuple(name for name in measured_columns(rows) if name not in old.columns)
+    new, left_out = fitting(old.columns, new)
     columns = old.columns + new
-    check_width(columns)
     times = np.union1d(old.times, slots)
     before = np.full((len(times), len(columns)), np.nan)
     before[np.searchsorted(times, old.times)] = widened(old.values, old.columns, columns)
@@ -140,5 +138,5 @@ def merged(kept: Kept, rows: Rows, extent: Extent, now: int) -> tuple[Kept, Adde
     left = measured_columns(kept_rows)
     at = [columns.index(name) for name in left]
     trimmed = Rows(kept_rows.times, left, kept_rows.values[:, at])
-    added = Added(int(changed.sum()) - late, doubled + conflicting, late, ahead, new)
+    added = Added(int(changed.sum()) - late, doubled + conflicting, late, ahead, new, left_out)
     return Kept(trimmed, phase), added

@@ -17,8 +17,8 @@ from fedsight.telemetry.windows.contract import MAX_COLUMNS, Added, Figures
 from fedsight.telemetry.windows.frames import Rows, Times, Values
 from fedsight.telemetry.windows.slots import (
     Extent,
-    check_width,
     filled,
+    fitting,
     measured_columns,
     phase_of,
     placed,
@@ -135,10 +135,7 @@ def count(db: sqlite3.Connection) -> int:
 def add(
     db: sqlite3.Connection, name: str, node: Node | None, rows: Rows, extent: Extent, now: int
 ) -> Added:
-    """Put rows where they belong, within the caller's transaction; `node` is what `find` found.
-
-    Raises WindowError where the window would become too wide.
-    """
+    """Put rows where they belong, within the caller's transaction; `node` is what `find` found."""
     rows, ahead = timely(rows, now)
     if not len(rows.times):
         _account(db, name, Added(ahead=ahead), None)
@@ -146,26 +143,37 @@ def add(
     node = node or create(db, name, phase_of(rows, extent.interval_ns))
     slots, values, doubled = placed(rows, node.phase, extent.interval_ns)
     new = tuple(each for each in measured_columns(rows) if each not in node.columns)
-    node = _with_columns(db, node, new)
+    node, left_out = _with_columns(db, node, new)
     incoming = _under(node.columns, Rows(slots, rows.columns, values))
     old, stood = _there(db, node, slots)
     after, changed, conflicting = filled(old, incoming)
     _put(db, node, slots[changed], after[changed])
     late = _retain(db, node, slots[changed], int((changed & ~stood).sum()), extent.max_rows)
-    added = Added(int(changed.sum()) - late, doubled + conflicting, late, ahead, new)
+    added = Added(
+        int(changed.sum()) - late,
+        doubled + conflicting,
+        late,
+        ahead,
+        new[: len(new) - len(left_out)],
+        left_out,
+    )
     _account(db, name, added, now)
     return added
 
 
-def _with_columns(db: sqlite3.Connection, node: Node, new: tuple[str, ...]) -> Node:
-    """The node with columns that it had not; unused ones go where there would be too many."""
+def _with_columns(
+    db: sqlite3.Connection, node: Node, new: tuple[str, ...]
+) -> tuple[Node, tuple[str, ...]]:
+    """The node with columns that it had not, and those that it has no room for.
+
+    Columns that no row has a value for go where there would be too many.
+    """
     if not new:
-        return node
+        return node, ()
     if len(node.columns) + len(new) > MAX_COLUMNS:
         node = _narrowed(db, node)
-    columns = node.columns + new
-    check_width(columns)
-    return _rename(db, node, columns)
+    new, left_out = fitting(node.columns, new)
+    return _rename(db, node, node.columns + new), left_out
 
 
 def _rename(db: sqlite3.Connection, node: Node, columns: tuple[str, ...]) -> Node:

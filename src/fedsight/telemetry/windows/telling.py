@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedsight.telemetry.windows.contract import Added
+from fedsight.telemetry.windows.contract import MAX_COLUMNS, Added
 from fedsight.telemetry.windows.notices import Notices
 from fedsight.telemetry.windows.slots import AHEAD_NS
 
@@ -21,6 +21,10 @@ def tell(notices: Notices, node: str, added: Added, *, is_first: bool) -> None:
     if added.ahead:
         text = "node %s: %d rows are over %d s in the future and were refused; set its clock"
         notices.tell(node, "ahead", text, node, added.ahead, AHEAD_NS // 10**9)
+    if added.left_out:
+        text = "node %s: a window has at most %d columns; left out are %d, such as %s"
+        first = added.left_out[0][:200]
+        notices.tell(node, "width", text, node, MAX_COLUMNS, len(added.left_out), first)
     if added.new_columns and not is_first:
         text = "node %s: its window has new columns, without values before now: %s"
         notices.tell(node, "columns", text, node, ", ".join(added.new_columns)[:500])
