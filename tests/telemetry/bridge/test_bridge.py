@@ -21,7 +21,7 @@ from fedsight.telemetry.bridge.refusing import CallRefusedError
 from fedsight.telemetry.bridge.verdict import Verdict
 from fedsight.telemetry.windows import MemoryWindows, WindowError
 from fedsight.telemetry.windows.rules import scaphandre
-from tests.telemetry.bridge.asked import gauge
+from tests.telemetry.bridge.asked import gauge, log
 
 LOAD = "scaph_host_load_avg_one"
 SCAPHANDRE = {"service.name": "scaphandre-metrics", "fedsight.node": "n-1"}
@@ -61,6 +61,15 @@ def test_what_a_rule_wants_is_in_the_window_when_it_is_acknowledged(tmp_path: Pa
     assert list(frame.columns) == columns
     assert frame.iloc[0].tolist() == [0.5, 1.5]
     assert not (tmp_path / "journals").exists()
+
+
+def test_what_is_not_kept_is_told(tmp_path: Path) -> None:
+    async def do(parts: Parts) -> Verdict:
+        return await parts.bridge.take("logs", log(), "grpc")
+
+    verdict = with_bridge(tmp_path, do, forward="nothing")
+    assert (verdict.taken, verdict.left_out, verdict.refused) == (0, 1, 0)
+    assert "nothing leaves this node" in verdict.message("log records")
 
 
 class Failing:

@@ -24,6 +24,7 @@ from fedsight.telemetry.windows.sorting import Sorter
 SMALL_BODY = 256 * 1024
 #: What a request's parts are called in an answer.
 PARTS = {"metrics": "data points", "logs": "log records", "traces": "spans"}
+NOT_KEPT = "nothing leaves this node (bridge.forward): logs and spans are left out"
 WAIT_SECONDS = 1.0
 FULL_SECONDS = 10.0
 
@@ -129,6 +130,9 @@ class Bridge:
                 signals, verdict = await loop.run_in_executor(self._thread, reader.read, body)
         except MalformedError as error:
             raise CallRefusedError(INVALID_ARGUMENT, str(error)) from None
+        if not self._forward.keeps:
+            verdict.left_out, verdict.taken = verdict.left_out + verdict.taken, 0
+            verdict.warnings.append(NOT_KEPT)
         held = signals if signals.events or signals.spans else None
         return Work(body, now_ns(), signals=held), verdict
 

@@ -33,6 +33,8 @@ METADATA_BYTES = 16 * 1024
 STREAMS = 256
 PING_SECONDS = 10
 CLOSE_SECONDS = 3.0
+#: Calls beyond those that are let in: so many are told when to come again, more are cut off.
+BEYOND = 64
 
 #: Takes a request's bytes and gives the answer's; raises CallRefusedError.
 Take = Callable[[bytes], Awaitable[bytes]]
@@ -69,7 +71,10 @@ class GrpcDoor:
 
     async def start(self) -> None:
         """Listen; raises PortInUseError naming the port."""
-        server = grpc.aio.server(options=_options(self._entrance.message_bytes))
+        server = grpc.aio.server(
+            options=_options(self._entrance.message_bytes),
+            maximum_concurrent_rpcs=self._entrance.calls + BEYOND,
+        )
         server.add_generic_rpc_handlers(
             tuple(
                 grpc.method_handlers_generic_handler(

@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -21,7 +22,7 @@ from fedsight.door.inflating import inflated
 from fedsight.door.refusal import RefusedError
 from fedsight.door.routing import replies
 from fedsight.telemetry.bridge import json_way
-from fedsight.telemetry.bridge.bridge import answer
+from fedsight.telemetry.bridge.bridge import SMALL_BODY, answer
 from fedsight.telemetry.bridge.figures import health, page
 from fedsight.telemetry.bridge.metrics import MalformedError
 from fedsight.telemetry.bridge.parts import Parts
@@ -100,12 +101,17 @@ class HttpDoor:
             verdict = await self._parts.bridge.take(signal, body, "http")
             return Response(answer(verdict, signal), media_type=PROTOBUF)
         try:
-            read = json_way.to_protobuf(signal, body)
+            read = await self._from_json(signal, body)
         except MalformedError as error:
             self._parts.bridge.counts.request(signal, "json", str(INVALID_ARGUMENT), len(body))
             raise CallRefusedError(INVALID_ARGUMENT, str(error)) from None
         verdict = await self._parts.bridge.take(signal, read, "json")
         return Response(json_way.answer(verdict, signal), media_type=JSON)
+
+    async def _from_json(self, signal: str, body: bytes) -> bytes:
+        if len(body) <= SMALL_BODY:
+            return json_way.to_protobuf(signal, body)
+        return await asyncio.to_thread(json_way.to_protobuf, signal, body)
 
 
 def create_app(
