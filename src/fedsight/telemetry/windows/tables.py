@@ -144,19 +144,14 @@ def add(
     slots, values, doubled = placed(rows, node.phase, extent.interval_ns)
     new = tuple(each for each in measured_columns(rows) if each not in node.columns)
     node, left_out = _with_columns(db, node, new)
+    new = new[: len(new) - len(left_out)]
     incoming = _under(node.columns, Rows(slots, rows.columns, values))
     old, stood = _there(db, node, slots)
     after, changed, conflicting = filled(old, incoming)
     _put(db, node, slots[changed], after[changed])
     late = _retain(db, node, slots[changed], int((changed & ~stood).sum()), extent.max_rows)
-    added = Added(
-        int(changed.sum()) - late,
-        doubled + conflicting,
-        late,
-        ahead,
-        new[: len(new) - len(left_out)],
-        left_out,
-    )
+    conflicting += doubled
+    added = Added(int(changed.sum()) - late, conflicting, late, ahead, new, left_out)
     _account(db, name, added, now)
     return added
 
