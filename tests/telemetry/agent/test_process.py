@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -116,6 +118,46 @@ def test_ctrl_c_keeps_on_disk_what_the_bridge_does_not_take(tmp_path: Path) -> N
     running.finish()
     assert "points wait on disk for the next start" in running.said
     assert "the bridge does not take what was scraped" in running.said
+
+
+def test_ctrl_c_does_not_wait_for_a_bridge_that_hangs(tmp_path: Path) -> None:
+    hanging, target = threading.Event(), Target()
+
+    def hang(_: object, __: object) -> None:
+        hanging.wait(30)
+
+    receiver = Receiver(hang)
+    with receiving(receiver) as bridge, exposed(target) as page:
+        with agent(tmp_path / "data", page, bridge) as running:
+            until(lambda: target.scrapes >= 3)
+            began = time.monotonic()
+            assert running.interrupt() == 0
+            assert time.monotonic() - began < 8
+        hanging.set()
+    assert "points wait on disk for the next start" in running.said
+
+
+def test_a_full_disk_is_told_and_what_was_written_stays(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk; it is lifted again."""
+    with receiving(Receiver()) as nobody:
+        pass
+    receiver, target = Receiver(), Target()
+    unwritten = 'unwritten_scrapes_total{target="scaphandre-metrics"}'
+    port = int(nobody.rpartition(":")[2])
+    with exposed(target) as page, agent(tmp_path / "data", page, nobody) as running:
+        until(lambda: running.figures()["queue_scrapes"] >= 3)
+        pid = running.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (8192, before[1]))
+        until(lambda: running.figures()[unwritten] >= 2)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        lost = target.scrapes
+        with receiving(receiver, port):
+            receiver.wait(lambda: max(loads(receiver), default=0) > lost)
+            assert running.interrupt() == 0
+    assert loads(receiver)[:3] == [1.0, 2.0, 3.0]
+    assert len(loads(receiver)) < target.scrapes
+    assert "cannot write the agent's queue" in running.said
 
 
 def test_two_agents_of_one_node_are_told(tmp_path: Path) -> None:
