@@ -12,9 +12,11 @@ import msgspec
 import pandas as pd
 import pytest
 
-from fedsight.journal import Journal
+from fedsight.door.serving import PortInUseError
+from fedsight.journal import Journal, JournalInUseError
 from fedsight.signals import Event
 from fedsight.telemetry.bridge.figures import health, page
+from fedsight.telemetry.bridge.grpc_door import Entrance, GrpcDoor
 from fedsight.telemetry.bridge.options import BridgeOptions
 from fedsight.telemetry.bridge.parts import Parts, made
 from fedsight.telemetry.bridge.refusing import CallRefusedError
@@ -174,3 +176,26 @@ def test_it_says_how_it_is(tmp_path: Path) -> None:
     assert said["components"]["writing"] == {"status": "healthy", "error": None}
     assert 'rejected_total{signal="metrics"} 1' in figures
     assert 'requests_total{signal="metrics",protocol="http",outcome="partial"} 1' in figures
+
+
+@pytest.mark.slow
+def test_two_bridges_share_no_data_directory(tmp_path: Path) -> None:
+    async def do(parts: Parts) -> None:
+        await taken(parts)
+        second = made(parts.options, "secret", MemoryWindows(), scaphandre())
+        with pytest.raises(JournalInUseError, match="is in use by another process"), second:
+            pass
+
+    with_bridge(tmp_path, do)
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    async def both() -> None:
+        first = GrpcDoor(Entrance("127.0.0.1", 0, None, None, 2**20, 8), {})
+        await first.start()
+        second = GrpcDoor(Entrance("127.0.0.1", first.port, None, None, 2**20, 8), {})
+        with pytest.raises(PortInUseError, match=f"port {first.port} for gRPC"):
+            await second.start()
+        await first.close()
+
+    asyncio.run(both())

@@ -180,17 +180,6 @@ def test_calls_are_bounded_and_it_ends_when_asked(tmp_path: Path) -> None:
         assert running.end() == 0
 
 
-def test_two_bridges_share_no_data_directory_and_no_port(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    with Bridge(tmp_path) as running:
-        running.export("metrics", gauge())
-        with pytest.raises(RuntimeError, match="is in use by another process"):
-            Bridge(tmp_path)
-        port = int(running.target.rpartition(":")[2])
-        with pytest.raises(RuntimeError, match=f"port {port} for gRPC"):
-            Bridge(tmp_path / "other", ports=(port, 0))
-
-
 def test_a_request_that_comes_again_counts_once_before_sealing_too(tmp_path: Path) -> None:
     with Server(tmp_path) as collector, Bridge(tmp_path, collector=collector.url) as running:
         body, record = gauge(time=time.time_ns()), log(time.time_ns())
