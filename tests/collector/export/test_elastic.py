@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fedsight.collector.export import elastic
 from fedsight.collector.export.bulk import SearchServer
 from fedsight.collector.export.elastic import Elasticsearch, trusted
 from fedsight.errors import SettingsError
@@ -122,7 +123,7 @@ def test_a_server_that_takes_nothing_is_named_and_asked_again(
         def done() -> bool:
             if found.error is not None and found.error not in told:
                 told.append(found.error)
-            return cursor(store) == [(2, 2, 0)]
+            return cursor(store) == [(2, 2, 0)] and found.error is None
 
         sent(found, done)
         assert told == [f"{stub.url}: {why}"]
@@ -163,6 +164,42 @@ def test_an_event_that_is_refused_for_good_is_named_and_the_others_go_on(
     assert ids(stub) == [1, 3, 4]
     assert found.refused == 1
     assert "event 2 is not taken by Elasticsearch: 400 document_parsing_exception" in caplog.text
+
+
+def test_an_event_at_which_the_server_always_fails_holds_up_no_other(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elastic, "MOST_TRIES", 3)
+    tell(store, 4)
+    with SearchStub() as stub:
+        seen: list[int] = []
+
+        def failing(document: dict[str, Any]) -> tuple[int, dict[str, str]] | None:
+            seen.append(document["id"])
+            error = {"type": "null_pointer_exception", "reason": "oh"}
+            return (500, error) if document["id"] == 2 else None
+
+        stub.refuse = failing
+        found = sender(store, stub)
+        sent(found, lambda: cursor(store) == [(4, 3, 1)] and found.error is None)
+        assert seen == [1, 2, 3, 4, 2, 2, 2]
+        tell(store, 2, first=5)
+        sent(sender(store, stub), lambda: cursor(store) == [(6, 5, 1)])
+    assert ids(stub) == [1, 3, 4, 5, 6]
+
+
+def test_a_server_that_fails_at_all_of_them_is_waited_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elastic, "MOST_TRIES", 1)
+    tell(store, 2)
+    with SearchStub() as stub:
+        stub.refuse = lambda document: (503, {"type": "unavailable", "reason": "no shard"})
+        found = sender(store, stub)
+        sent(found, lambda: found.error is not None and len(stub.docs) == 0)
+        assert cursor(store) == []
+        stub.refuse = lambda document: None
+        sent(sender(store, stub), lambda: cursor(store) == [(2, 2, 0)])
 
 
 def test_a_missing_index_or_right_loses_nothing(store: Store) -> None:

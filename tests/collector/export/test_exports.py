@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
+from fedsight.collector.export.routes import download
+from fedsight.door.endpoint import Nothing
+from fedsight.door.refusal import RefusedError
 from tests.collector.open_store import Store
 from tests.collector.server import Server
 from tests.collector.shipments import whole_run
@@ -69,6 +75,41 @@ def test_a_download_goes_on_where_it_was_broken_off(filled: Server) -> None:
     whole = filled.http.get(done["download_url"]).content
     rest = filled.http.get(done["download_url"], headers={"Range": "bytes=10-"})
     assert (rest.status_code, rest.content) == (206, whole[10:])
+
+
+class _Last:
+    """Exports of which one has a file, whose time may be over at any moment."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    async def file(self, _: str) -> Path:
+        return self.path
+
+
+def test_a_file_whose_time_is_over_meanwhile_is_whole_or_gone(tmp_path: Path) -> None:
+    file = tmp_path / "x.zip"
+    file.write_bytes(b"whole" * 50_000)
+    collector: Any = SimpleNamespace(exports=_Last(file))
+    scope = {"type": "http", "method": "GET", "headers": [], "path_params": {"export_id": "x"}}
+    sent: list[bytes] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def both() -> None:
+        answer = await download(collector, Request(scope), Nothing())
+        file.unlink()
+        await answer(scope, receive, send)
+        with pytest.raises(RefusedError) as gone:
+            await download(collector, Request(scope), Nothing())
+        assert gone.value.status == 404
+
+    asyncio.run(both())
+    assert b"".join(sent) == b"whole" * 50_000
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fedsight.collector.export.job import write_tables
+from fedsight.collector.export.job import write_archive, write_tables
 from fedsight.collector.export.request import ExportRequest, Format, TableName, scope_of
 from fedsight.collector.export.rows import sql_columns
 from fedsight.collector.export.source import Unwatched
@@ -225,6 +225,46 @@ def test_whoever_watches_can_end_it(read: Read, tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(TimeoutError):
         write_tables(read, scope_of(ExportRequest()), folder, Impatient())
+
+
+class AtTheEnd(Unwatched):
+    """Ends an export in its packing, when more than so many bytes are written."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.shares = most, list[float]()
+
+    def step(self, share: float, written: int) -> None:
+        self.shares.append(share)
+        if share == 1.0 and written > self.most and len(self.shares) > 2:
+            raise TimeoutError(str(written))
+
+
+def test_packing_can_be_ended_and_is_counted(read: Read, tmp_path: Path) -> None:
+    asked = scope_of(ExportRequest("r-1", tables=["events"]))
+    folder, target = tmp_path / "packing", tmp_path / "all.zip"
+    folder.mkdir()
+    watch = AtTheEnd(most=10)
+    with pytest.raises(TimeoutError):
+        write_archive(read, asked, folder, target, watch)
+    assert (list(folder.iterdir()), target.exists()) == ([], False)
+    write_archive(read, asked, folder, target, AtTheEnd(most=10**9))
+    assert target.exists()
+
+
+def test_no_cell_of_csv_is_a_formula(store: Store) -> None:
+    formula = '=HYPERLINK("http://e.vil";"x")'
+    read = Read(store)
+    samples = [Sample(START, "up", -1.5, labels={"node": formula, "zone": "@x"})]
+    read.send("j", [batch(samples, events=[Event(START, "+cmd", "ODD", node="-2.5")])])
+    tables: list[TableName] = ["samples", "events"]
+    files = exported(read, ExportRequest(format="csv", tables=tables))
+    with files["samples"].open() as text:
+        (sample,) = csv.DictReader(text)
+    with files["events"].open() as text:
+        (event,) = csv.DictReader(text)
+    assert (sample["node"], sample["value"]) == ("'" + formula, "-1.5")
+    assert json.loads(sample["labels"]) == {"zone": "@x"}
+    assert (event["source"], event["node"]) == ("'+cmd", "-2.5")
 
 
 def test_details_and_lists_stay_json(read: Read) -> None:

@@ -26,6 +26,8 @@ BODY_BYTES = 4 * 2**20
 PERMANENT = frozenset({400, 413})
 #: The document is there already: it was sent before.
 THERE = 409
+#: From here on the fault is the server's.
+FAULT = 500
 
 
 @dataclass(frozen=True)
@@ -158,12 +160,14 @@ class BulkAnswer(Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of the lines of a request: `again` may be sent once more, `why` one of those
-    was not taken; `refused` never will be."""
+    was not taken; `refused` never will be. `failing` are the events of `again` at which the server
+    met a fault of its own."""
 
     taken: int
     again: tuple[Line, ...] = ()
     refused: tuple[tuple[Line, str], ...] = ()
     why: str | None = None
+    failing: frozenset[int] = frozenset()
 
 
 def verdict(lines: Sequence[Line], answer: bytes) -> Verdict:
@@ -177,6 +181,7 @@ def verdict(lines: Sequence[Line], answer: bytes) -> Verdict:
     again: list[Line] = []
     refused: list[tuple[Line, str]] = []
     why: str | None = None
+    failing: set[int] = set()
     for each, item in zip(lines, items, strict=True):
         what = fate(item.create.status)
         if what == "refused":
@@ -184,7 +189,10 @@ def verdict(lines: Sequence[Line], answer: bytes) -> Verdict:
         elif what == "again":
             again.append(each)
             why = why or _told(item.create)
-    return Verdict(len(lines) - len(again) - len(refused), tuple(again), tuple(refused), why)
+            if item.create.status >= FAULT:
+                failing.add(each.event)
+    taken = len(lines) - len(again) - len(refused)
+    return Verdict(taken, tuple(again), tuple(refused), why, frozenset(failing))
 
 
 def fate(status: int) -> Literal["taken", "again", "refused"]:

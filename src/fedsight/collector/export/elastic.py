@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+#: An event at which the server failed so often, when it took others, is given up.
+MOST_TRIES = 6
 ANSWER_SECONDS = 30.0
 ANSWER_BYTES = 16 * 2**20
 TOO_LARGE, NOT_NOW = 413, frozenset({429, 503})
@@ -133,17 +135,27 @@ class Elasticsearch:
         return True
 
     async def _settled(self, client: httpx.AsyncClient, lines: Sequence[Line]) -> _Settled:
-        """Send until each event was taken or refused for good; only those that wait, again."""
+        """Send until each event was taken or refused for good; only those that wait, again.
+
+        An event at which the server fails time and again, while it takes others, is given up:
+        all that happened later would wait behind it.
+        """
         taken, refused, waiting = 0, list[tuple[Line, str]](), list(lines)
-        pause = self._first_pause
+        pause, tries = self._first_pause, 0
         while waiting:
             found = await self._bulk(client, waiting)
             taken += found.taken
             refused += found.refused
-            if len(found.again) == len(waiting):
-                raise _AwayError(found.why or "it takes nothing")
-            waiting = list(found.again)
+            moved, waiting = len(found.again) < len(waiting), list(found.again)
+            tries = 0 if moved else tries + 1
+            why = found.why or "it takes nothing"
+            if taken and tries >= MOST_TRIES:
+                refused += [(each, why) for each in waiting if each.event in found.failing]
+                waiting = [each for each in waiting if each.event not in found.failing]
+            if waiting and not moved and (not taken or not found.failing):
+                raise _AwayError(why)
             if waiting:
+                self.error = f"{self._server.url}: {why}"
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
         return _Settled(taken, tuple(refused))
@@ -168,6 +180,7 @@ class Elasticsearch:
             one.again + other.again,
             one.refused + other.refused,
             one.why or other.why,
+            one.failing | other.failing,
         )
 
 

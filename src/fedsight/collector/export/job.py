@@ -190,7 +190,7 @@ def write_archive(
     try:
         tables = write_tables(source, scope, folder, watch)
         told = manifest(scope, tables)
-        _zip(tables, told, draft)
+        _zip(tables, told, draft, watch)
         _appear(draft, target)
     finally:
         for left in folder.iterdir():
@@ -198,8 +198,8 @@ def write_archive(
     return Exported(sum(table.rows for table in tables), told.note)
 
 
-def _zip(tables: Sequence[TableFile], told: Manifest, draft: Path) -> None:
-    """Each table is removed as soon as the archive has it."""
+def _zip(tables: Sequence[TableFile], told: Manifest, draft: Path, watch: Watch) -> None:
+    """Each table is removed as soon as the archive has it. The watch is told after each block."""
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
         text = msgspec.json.format(msgspec.json.encode(told), indent=2)
         archive.writestr(MANIFEST, text + b"\n")
@@ -210,6 +210,7 @@ def _zip(tables: Sequence[TableFile], told: Manifest, draft: Path) -> None:
             with table.path.open("rb") as content, archive.open(entry, "w") as out:
                 while block := content.read(BLOCK):
                     out.write(block)
+                    watch.step(1.0, draft.stat().st_size)
             table.path.unlink()
 
 

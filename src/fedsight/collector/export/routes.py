@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from fedsight.collector.export.kept import Export
 from fedsight.collector.export.request import ExportRequest
@@ -73,8 +76,30 @@ async def remove_export(collector: Collector, request: Request, _: Nothing) -> R
 async def download(collector: Collector, request: Request, _: Nothing) -> Response:
     """The file of an export that is done; takes Range."""
     file = await collector.exports.file(request.path_params["export_id"])
-    check_range(request.headers.get("range"), file.stat().st_size)
-    return FileResponse(file, media_type=ZIP, filename=f"fedsight-{file.name}")
+    try:
+        opened = await asyncio.to_thread(file.open, "rb")
+    except FileNotFoundError:  # its time was over just now
+        raise RefusedError(404, "not_found", "there is no such export, or no longer") from None
+    try:
+        check_range(request.headers.get("range"), os.fstat(opened.fileno()).st_size)
+    except RefusedError:
+        opened.close()
+        raise
+    return _Download(opened, f"fedsight-{file.name}")
+
+
+class _Download(FileResponse):
+    """A file that is open already: whoever removes it meanwhile breaks nothing off."""
+
+    def __init__(self, opened: BinaryIO, name: str) -> None:
+        number = opened.fileno()
+        found = os.fstat(number)
+        super().__init__(f"/dev/fd/{number}", media_type=ZIP, filename=name, stat_result=found)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._opened:
+            await super().__call__(scope, receive, send)
 
 
 def check_range(wanted: str | None, size: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedsight.collector.csv_cells import text_column
 from fedsight.collector.export.request import Format, TableName
 from fedsight.collector.export.samples import Piece, label_columns
 
@@ -80,13 +81,16 @@ def converted(
         return
     read = {name: "VARCHAR" if kind == "JSON" else kind for name, kind in columns.items()}
     types = ", ".join(f"'{name}': '{kind}'" for name, kind in read.items())
-    kept = ", ".join(_typed(name, form) for name in columns)
+    kept = ", ".join(_typed(name, kind, form) for name, kind in read.items())
     source = f"read_json({quoted(lines)}, format = 'newline_delimited', columns = {{{types}}})"
     db.execute(f"COPY (SELECT {kept} FROM {source}) TO {quoted(target)} ({WRITTEN[form]})")
 
 
-def _typed(name: str, form: Format) -> str:
+def _typed(name: str, kind: str, form: Format) -> str:
     """A column as the format has it: Parquet knows times, CSV keeps their text."""
+    if form == "csv" and kind == "VARCHAR" and name not in TIMES:
+        quoted_name = f'"{name}"'
+        return f"{text_column(quoted_name)} AS {quoted_name}"
     if form == "parquet" and name in TIMES:
         return f'"{name}"::TIMESTAMP_NS AS "{name}"'
     return f'"{name}"'
@@ -137,6 +141,8 @@ def _written(name: str, kind: str, form: Format) -> str:
         return f'"{name}"::{"VARCHAR" if kind == "JSON" else kind} AS "{name}"'
     if kind == TIMESTAMP_NS:
         return f'{AS_TEXT.format(name)} AS "{name}"'
+    if form == "csv" and kind in ("VARCHAR", "JSON"):
+        return f'{text_column(f"{name}::VARCHAR")} AS "{name}"'
     if kind == "JSON" and form == "json":
         return f'"{name}"::JSON AS "{name}"'
     return f'"{name}"'

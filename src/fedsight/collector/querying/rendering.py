@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 from numpy.typing import NDArray
 
+from fedsight.collector.csv_cells import text_cell
 from fedsight.collector.store.contract import Aggregation, Points
 from fedsight.door.times import rfc3339_column
 from fedsight.signals import Series
@@ -130,7 +131,8 @@ def csv_pieces(points: Sequence[Points], *, ns: bool) -> Iterator[bytes]:
     labels = sorted({label for each in points for label in each.series.labels})
     yield _csv([["time", "name", *labels, "value", "round"]])
     for each in points:
-        fixed = [each.series.name, *(each.series.labels.get(label, "") for label in labels)]
+        told = [each.series.name, *(each.series.labels.get(label, "") for label in labels)]
+        fixed = [text_cell(text) for text in told]
         for at in range(0, len(each.time), PIECE):
             yield _csv(_rows(each, fixed, slice(at, at + PIECE), ns))
 

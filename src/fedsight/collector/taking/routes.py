@@ -25,7 +25,7 @@ from fedsight.collector.taking.lines import Lines, told
 from fedsight.door.body import read_body
 from fedsight.door.endpoint import Endpoint, Nothing
 from fedsight.door.guard import client_address
-from fedsight.door.inflating import inflated
+from fedsight.door.inflating import unpacked
 from fedsight.door.refusal import BadFieldError, RefusedError, too_many
 from fedsight.door.times import now_ns
 from fedsight.errors import StoreError
@@ -137,7 +137,7 @@ async def _admitted(
             raise too_many("too many requests to store", wait)
         most = collector.options.body_bytes
         came = await read_body(request, most)
-        body = inflated(came, _encoding(request.scope), most)
+        body = await unpacked(came, _encoding(request.scope), most)
         if collector.waiting_bytes + len(body) > collector.options.waiting_bytes:
             raise too_many("too many requests wait for the disk", RETRY_SECONDS)
         held = len(body)
