@@ -79,9 +79,7 @@ class Sender(threading.Thread):
         return False
 
 
-def killed_again_and_again(
-    data: Path, collector: Server, kills: int, *arguments: str
-) -> list[Sender]:
+def killed_again_and_again(data: Path, collector: Server, kills: int, forward: str) -> list[Sender]:
     """Senders whose bridge died so many times; all that it kept has arrived."""
     moments = random.Random(5)
     ports = free_port(), free_port()
@@ -153,9 +151,7 @@ def windows_hold_what_was_acknowledged(data: Path, senders: list[Sender]) -> Non
 
 def test_minutes_count_each_row_once(tmp_path: Path) -> None:
     with Server(tmp_path) as collector:
-        senders = killed_again_and_again(
-            tmp_path, collector, max(2, KILLS - 1), "--forward", "minutes"
-        )
+        senders = killed_again_and_again(tmp_path, collector, max(2, KILLS - 1), "minutes")
         for sender in senders:
             counts = values(collector, f"{METRIC}_minute_count", sender.node)
             means = values(collector, f"{METRIC}_minute_mean", sender.node)
