@@ -33,6 +33,7 @@ NAMES = (
     "exports",
     "otlp",
     "forecast",
+    "policy",
     "promql",
     "stream",
     "windows",

@@ -28,6 +28,7 @@ TARGETS = {
     "attacks": 3,
     "exports": 2,
     "otlp": 4,
+    "policy": 3,
     "forecast": 13,
     "promql": 1,
     "stream": 3,

@@ -16,6 +16,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.tampering import edited
 from fedsight.policy.audit import (
     Anchor,
     AuditError,
@@ -80,27 +81,6 @@ def test_a_record_is_canonical_json_and_holds_what_was_told(folder: Path) -> Non
         assert rfc8785.dumps(msgspec.json.decode(line)) == line
     told = [one.body["client"] for one in records(folder, kind="decision")]
     assert told == [f"client-{number % 7}" for number in range(60)]
-
-
-def edited(content: bytes, rng: random.Random) -> tuple[str, bytes]:
-    """The content of a trail after one random edit."""
-    kind = rng.choice(["byte", "delete", "insert", "swap", "cut", "repeat"])
-    all_ = content.splitlines(keepends=True)
-    at = rng.randrange(len(all_))
-    if kind == "byte":
-        place = rng.randrange(len(content))
-        other = rng.choice([value for value in range(256) if value != content[place]])
-        return kind, content[:place] + bytes([other]) + content[place + 1 :]
-    if kind == "delete":
-        return kind, b"".join(all_[:at] + all_[at + 1 :])
-    if kind == "swap":
-        other = rng.choice([place for place in range(len(all_)) if place != at])
-        all_[at], all_[other] = all_[other], all_[at]
-        return kind, b"".join(all_)
-    if kind == "cut":
-        return kind, content[: rng.randrange(1, len(content))]
-    new = all_[rng.randrange(len(all_))] if kind == "repeat" else b'{"body":{}}\n'
-    return kind, b"".join([*all_[:at], new, *all_[at:]])
 
 
 def test_every_random_edit_is_seen(folder: Path, key: SigningKey, anchors: list[Anchor]) -> None:

@@ -17,6 +17,7 @@ from fedsight.policy.entities import FEDERATION, OPERATOR, Entities, encoded, mi
 from fedsight.policy.obligations import Obligation, settled
 from fedsight.policy.request import Request
 from fedsight.policy.ruleset import RuleSet, parsed
+from fedsight.policy.text import tokens
 
 #: So many parties' parsed entities are kept: those that were judged last.
 MOST_KEPT = 20_000
@@ -38,6 +39,10 @@ class Engine:
         self._schema = ruleset.schema.handle
         self._actions = {action: uid("Action", action) for action in ruleset.actions}
         self._slices: dict[tuple[str, str, str], tuple[cedarpy.PolicySet, bool]] = {}
+        # Whether action, types and the moment fit the schema is the same for all requests of a kind
+        # (but for types whose ids the schema lists).
+        self._fitting: set[tuple[str, str, str]] = set()
+        self._enumerates = "enum" in {token.text for token in tokens(ruleset.schema.text)}
         self._rulings = {one.id: Ruling(one.id, one.effect, one.reason) for one in ruleset.rules}
         self._obligations: Mapping[str, tuple[Obligation, ...]] = {
             one.id: one.obligations for one in ruleset.rules if one.obligations
@@ -98,7 +103,8 @@ class Engine:
             principal = self._entities.of(request.principal)
             thing = None if request.resource is None else self._entities.of(request.resource)
             moment = self._entities.context(request.time, request.context)
-            return _Made(request, principal, thing, moment)
+            usual = not (request.context or self._enumerates)
+            return _Made(request, principal, thing, moment, usual)
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             return self._refused(f"the request cannot be judged: {error}", "")
 
@@ -123,7 +129,11 @@ class Engine:
             }
             for one in chunk
         ]
-        answers = cedarpy.is_authorized_batch(asked, policies, handle, self._schema)
+        known = first.kinds in self._fitting and first.usual
+        schema = None if known else self._schema
+        answers = cedarpy.is_authorized_batch(asked, policies, handle, schema)
+        if first.usual and answers[0].decision is not cedarpy.Decision.NoDecision:
+            self._fitting.add(first.kinds)
         return [
             self._decided(answer, one.digest) for answer, one in zip(answers, chunk, strict=True)
         ]
@@ -200,10 +210,11 @@ class Engine:
 class _Made:
     """A request as Cedar takes it: canonical bytes of what is judged, and the entities as such.
 
-    `kinds` are the action and the types of principal and resource.
+    `kinds` are the action and the types of principal and resource. `usual`: its context is the
+    moment alone.
     """
 
-    __slots__ = ("action", "context", "entity", "kinds", "principal", "resource", "thing")
+    __slots__ = ("action", "context", "entity", "kinds", "principal", "resource", "thing", "usual")
 
     def __init__(
         self,
@@ -211,6 +222,7 @@ class _Made:
         entity: Mapping[str, Any],
         thing: Mapping[str, Any] | None,
         context: Mapping[str, Any],
+        usual: bool,
     ) -> None:
         self.action = request.action
         self.entity = entity
@@ -219,6 +231,7 @@ class _Made:
         self.resource = b"" if thing is None else encoded(thing)
         self.context = encoded(context)
         about = FEDERATION if request.resource is None else request.resource.type
+        self.usual = usual
         self.kinds = (request.action, request.principal.type, about)
 
     @property

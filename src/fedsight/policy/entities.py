@@ -20,6 +20,8 @@ _THINGS = frozenset({"Run", "Model", "Node"})
 _LATEST = 7_258_118_400_000_000_000
 MINUTE_NS = 60_000_000_000
 _MOST_ITEMS = 10_000
+#: What a set may hold: nothing, texts, or whole numbers.
+_ALIKE: tuple[set[type], ...] = (set(), {str}, {int})
 #: Cedar's decimals are 64 bits wide, with four digits after the point.
 _LARGEST_DECIMAL = 922_337_203_685_477.0
 
@@ -71,10 +73,10 @@ class Entities:
 
     def context(self, time: int, more: Mapping[str, Any]) -> dict[str, Any]:
         """The moment in the federation's time zone, and what else a schema wants."""
+        if not 0 <= time <= _LATEST:
+            raise ValueError(f"time {time} is not between 1970 and 2200")
         minute = time // MINUTE_NS
         if minute != self._minute[0]:
-            if not 0 <= time <= _LATEST:
-                raise ValueError(f"time {time} is not between 1970 and 2200")
             there = datetime.fromtimestamp(minute * 60, self._federation.zone)
             moment = {"minute": there.hour * 60 + there.minute, "weekday": there.isoweekday()}
             self._minute = (minute, moment)
@@ -110,7 +112,7 @@ def _value(name: str, value: Any, decimal: bool, extension: bool) -> Any:
             raise ValueError(f"attribute {name} must be a number, got the text {value[:40]!r}")
         return value
     if isinstance(value, list | tuple) and len(value) <= _MOST_ITEMS:
-        if all(isinstance(one, str) for one in value) or all(type(one) is int for one in value):
+        if {type(one) for one in value} in _ALIKE:
             return sorted(set(value))
     elif isinstance(value, Ref):
         return {"__entity": uid(value.type, value.id)}
