@@ -77,26 +77,38 @@ def metered(client: httpx.Client, nodes: dict[str, str], since: int, until: int)
 
 
 class ForecasterProcess:
-    """Starts over what lies in `data`; looks every half second. Use as a context."""
+    """Starts over what lies in `data`; looks every half second. Use as a context.
 
-    def __init__(self, data: Path) -> None:
+    What it tells goes to the collector of `data` at `collector_port`, by default to nobody.
+    """
+
+    def __init__(self, data: Path, collector_port: int = 1) -> None:
         self.data = data
         self.windows = LocalWindows(data / "windows")
-        environment = {
+        self._environment = {
             **os.environ,
             "FEDSIGHT_DATA": str(data),
             "FORECAST_INTERVAL_SECONDS": "0.5",
-            "COLLECTOR_PORT": "1",
+            "COLLECTOR_PORT": str(collector_port),
         }
+        self.start()
+
+    def start(self) -> None:
+        """Returns once it listens."""
         command = [sys.executable, "-m", "fedsight", "serve", "forecast"]
         command += ["--port", "0", "--until-stdin-closes"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line.startswith("listening on "), f"the forecaster did not start: {line!r}"
         self.address = line.removeprefix("listening on ").strip()
+
+    def kill(self) -> None:
+        """As the kernel does when memory is short."""
+        self._process.kill()
+        self._process.communicate(timeout=20)
 
     def add(self, node: str, times: Times, seed: int) -> None:
         """Rows come."""

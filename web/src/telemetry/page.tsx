@@ -212,21 +212,32 @@ function middle(found: NodeList | null): number {
   return scored.includes(10) ? 10 : (scored.at(-1) ?? found?.model?.horizon ?? 10);
 }
 
+/** More rows than anybody reads would only make the page slow. */
+const MOST_ROWS = 400;
+
+function subOf(found: NodeList | null, shown: number, all: number): string | null {
+  const part = shown < all ? `${shown} of ${all}` : '';
+  const pace = found?.nodes.length ? `one row every ${ahead(found.step_seconds)}` : '';
+  return [part, pace].filter(Boolean).join(', ') || null;
+}
+
 export function TelemetryPage() {
   const wanted = query('node') ?? '';
   useEffect(watch, []);
-  useEffect(() => show(wanted), [wanted]);
+  const wantedMetric = query('metric') ?? '';
+  useEffect(() => show(wanted, wantedMetric), [wanted, wantedMetric]);
   void wall.value; // ages grow
   document.title = 'Telemetry · fedsight';
   const found = list.value;
   if (away.value === undefined) return <Skeleton rows={8} />;
   const ready = found?.model && found.nodes.length > 0;
-  const rows = rowsOf(found);
+  const all = rowsOf(found);
+  const rows = all.slice(0, MOST_ROWS);
   const metric = found?.metrics.find(({ name }) => name === query('metric'))?.name ?? found?.metrics[0]?.name ?? '';
   return (
     <div class="telemetry-page">
       {ready ? <Foresight found={found} /> : <Missing found={found} why={away.value} />}
-      <Panel title="Nodes" sub={found?.nodes.length ? `one row every ${ahead(found.step_seconds)}` : null}>
+      <Panel title="Nodes" sub={subOf(found, rows.length, all.length)}>
         {rows.length ? (
           <NodesTable
             rows={rows}

@@ -36,8 +36,12 @@ export async function readMeters(from: number, to: number): Promise<Meter[]> {
   return meters(rows, minutes);
 }
 
+/** Nodes whose errors are asked for at once; of more, that of the chosen one besides. */
+const MOST_NODES = 200;
+
 /** The part of the page that is looked at. */
 let node = '';
+let metric = '';
 
 function failed(error: unknown): void {
   if (!(error instanceof ApiError)) throw error;
@@ -57,6 +61,7 @@ async function readForecaster(slow: boolean): Promise<void> {
   if (why) {
     away.value = why;
     list.value = forecast.value = quality.value = null;
+    asked = '';
     return;
   }
   const found = await get<NodeList>(FORECASTER);
@@ -68,9 +73,23 @@ async function readForecaster(slow: boolean): Promise<void> {
   else if (forecast.peek()?.node !== chosen || forecast.peek()!.made_at !== standing.made_at) {
     forecast.value = await get<NodeForecast>(`${FORECASTER}/${encodeURIComponent(chosen!)}`);
   }
-  if (found.model && (slow || !quality.peek())) {
-    quality.value = await get<Quality>(`${FORECASTER}/quality`, { limit: 1000 });
-  }
+  const chosenMetric = found.metrics.find(({ name }) => name === metric)?.name ?? found.metrics[0]?.name;
+  const key = `${chosenMetric} ${chosen}`;
+  if (!found.model || (!slow && asked === key)) return;
+  asked = key;
+  quality.value = await readQuality(chosenMetric!, chosen);
+}
+
+/** The metric and node that errors were asked for last. */
+let asked = '';
+
+async function readQuality(metric: string, chosen: Maybe<string>): Promise<Quality> {
+  const found = await get<Quality>(`${FORECASTER}/quality`, { metric, limit: MOST_NODES });
+  const { nodes } = found.metrics[0]!;
+  if (chosen === null || found.total <= nodes.length || nodes.some(one => one.node === chosen)) return found;
+  const own = await get<Quality>(`${FORECASTER}/quality`, { metric, node: chosen });
+  nodes.push(...own.metrics[0]!.nodes);
+  return found;
 }
 
 /** The node that the URL names, else the first that has a forecast, else the first. */
@@ -100,9 +119,9 @@ async function look(): Promise<void> {
   if (stands) timer = window.setTimeout(() => void look(), document.hidden ? SLOW_MS : LOOK_MS);
 }
 
-/** Look at this node from now on. */
-export function show(wanted: string): void {
-  node = wanted;
+/** Look at this node and metric from now on. */
+export function show(wanted: string, wantedMetric: string): void {
+  [node, metric] = [wanted, wantedMetric];
   void look();
 }
 

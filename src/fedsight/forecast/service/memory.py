@@ -51,14 +51,15 @@ class Memory:
     def use(self, loaded: Loaded) -> None:
         """Go on with this version. All is forgotten where it foresees something else."""
         shape = loaded.shape
-        signature = msgspec.json.encode((shape.metrics, shape.horizon, shape.quantiles, self._step))
+        horizons = scoring.grid(shape.horizon, self._options.told)
+        signature = msgspec.json.encode((shape.metrics, horizons, shape.quantiles, self._step))
         if self._signature is None and self._state.fact("signature") == signature:
             self.nodes, self.drift = self._state.read(), self._kept_drift()
         elif self._signature != signature:
             self._state.forget()
             self.nodes = {}
         self._signature = signature
-        self.horizons = scoring.grid(shape.horizon)
+        self.horizons = horizons
         self._steps = np.array(self.horizons, np.int64)
         self._levels = np.array(shape.quantiles)
         self._middle = shape.quantiles.index(0.5)

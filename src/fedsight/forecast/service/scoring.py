@@ -26,9 +26,9 @@ ABSOLUTE, SQUARED = slice(1, 4), slice(4, 7)
 SUMS = 9
 
 
-def grid(horizon: int) -> tuple[int, ...]:
-    """The horizons that are scored, the last one among them."""
-    return (*(step for step in GRID if step < horizon), horizon)
+def grid(horizon: int, told: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """The horizons that are scored, ascending: the last one and those that are told among them."""
+    return tuple(sorted({step for step in (*GRID, *told, horizon) if step <= horizon}))
 
 
 @dataclass(frozen=True)
