@@ -57,7 +57,7 @@ def test_from_scrape_to_dashboard_within_an_interval_and_a_second(tmp_path: Path
             Bridge(data, collector=collector.url) as bridge,
             agent(data, page, f"http://{bridge.target}", **pace) as running,
         ):
-            latencies = seen_after(collector, scrapes=4)
+            latencies = seen_after(collector, scrapes=3)
             assert running.interrupt() == 0
             rows = LocalWindows(data / "windows").window("node-1").get_dataframe()
             kept = rows[f"scaphandre-metrics.{LOAD}"].tolist()
