@@ -24,7 +24,7 @@ NODE_INSTALLED := web/node_modules/.installed
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile
 SOURCES := src tests $(wildcard benchmarks examples)
 
-.PHONY: help setup demo test test-fast fuzz needs lint types bench web web-check docs lock clean
+.PHONY: help setup demo demo-telemetry test test-fast fuzz needs lint types bench web web-check docs lock clean
 
 help: ## show this
 	@echo "make TARGET, where TARGET is one of:"
@@ -33,6 +33,9 @@ help: ## show this
 
 demo: setup ## train a real model over ten unequal nodes and show it live
 	@$(BIN)/fedsight run
+
+demo-telemetry: setup ## foresee this host's power, load and memory, with every part that it takes
+	@$(BIN)/fedsight demo telemetry
 
 setup: $(INSTALLED) ## create .venv and install the locked dependencies
 

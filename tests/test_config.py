@@ -89,7 +89,7 @@ def test_a_named_file_wins_over_the_variable_and_the_working_directory(
         ("[run]\nlr = nan\n", "run.lr in {path} must be a number above 0, got nan"),
         (
             "[run]\npartition = 'random'\n",
-            "run.partition in {path} must be one of iid, dirichlet, shards, got 'random'",
+            "run.partition in {path} must be one of iid, dirichlet, shards, own, got 'random'",
         ),
         ("run = 3\n", "run in {path} must be a table, got 3"),
     ],

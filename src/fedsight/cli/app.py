@@ -10,6 +10,7 @@ import typer
 from fedsight import __version__
 from fedsight.cli import (
     alerts,
+    demo,
     doctor,
     export,
     keys,
@@ -57,6 +58,7 @@ def root(
 
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=up.EXAMPLES)(up.up)
+app.add_typer(demo.app, name="demo")
 app.add_typer(serve.app, name="serve")
 app.add_typer(node.app, name="node")
 app.add_typer(keys.app, name="keys")
