@@ -124,6 +124,22 @@ def test_what_comes_late_is_added_and_the_whole_minute_sent_anew(
     assert [s.value for s in kept(journal) if s.name == "load_minute_mean"] == [1.0, 3.0]
 
 
+def test_a_minute_that_is_forgotten_is_not_overwritten_by_a_part(
+    tmp_path: Path, journal: Journal
+) -> None:
+    days = 86_400 * 10**9
+    with closing(minutes(tmp_path, journal)) as found:
+        found.keep([work(b"1", at(0, 1.0), at(60, 2.0))])
+        found.tend(NOW + 10 * MINUTE)
+        found.tend(NOW + 2 * days)
+        late = work(b"2", at(1, 5.0), at(120, 6.0), came=NOW + 2 * days)
+        found.keep([late])
+        assert late.rejected == {"its minute was sent more than a day ago": 1}
+        found.tend(NOW + 3 * days)
+    means = [(s.time, s.value) for s in kept(journal) if s.name == "load_minute_mean"]
+    assert means == [(BEGIN, 1.0), (BEGIN + MINUTE, 2.0), (BEGIN + 2 * MINUTE, 6.0)]
+
+
 def test_a_minute_of_a_clock_ahead_does_not_wait_for_ours(tmp_path: Path, journal: Journal) -> None:
     with closing(minutes(tmp_path, journal)) as found:
         found.keep([work(b"1", at(86_400, 1.0))])

@@ -106,6 +106,9 @@ class Bridge:
             self.waiting -= len(body)
         for points, why in work.refused:
             self._note_refused(verdict, points, why)
+        for why, count in work.rejected.items():
+            verdict.reject(why, count)
+            verdict.taken = max(0, verdict.taken - count)
         self.counts.verdict(signal, verdict)
         return verdict
 

@@ -41,6 +41,8 @@ CREATE TABLE IF NOT EXISTS minute (
   due INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (series, minute, round)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS minute_due ON minute (sent, due);
+CREATE TABLE IF NOT EXISTS forgotten (
+  series TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS request (at INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE);
 """
 ADD = """
@@ -50,6 +52,16 @@ ON CONFLICT DO UPDATE SET count = count + excluded.count, sum = sum + excluded.s
   low = min(low, excluded.low), high = max(high, excluded.high),
   due = CASE sent WHEN 1 THEN excluded.due ELSE due END, sent = 0
 """
+#: The newest minute of each series that was sent and is kept no more.
+FORGET = """
+INSERT INTO forgotten SELECT series, max(minute) FROM minute WHERE {which} GROUP BY series
+ON CONFLICT DO UPDATE SET upto = max(upto, excluded.upto)
+"""
+GONE = """
+SELECT 1 FROM forgotten WHERE series = ? AND upto >= ? AND NOT EXISTS
+  (SELECT 1 FROM minute WHERE series = ? AND minute = ? AND round = ?)
+"""
+TOO_LATE = "its minute was sent more than a day ago"
 DUE = """SELECT series, minute, round, count, sum, low, high FROM minute
 WHERE sent = 0 AND due <= ? ORDER BY due LIMIT ?"""
 
@@ -102,12 +114,20 @@ class Minutes:
         insert = "INSERT OR IGNORE INTO request (digest) VALUES (?)"
         if not self._db.execute(insert, (work.digest(),)).rowcount:
             return False
+        grouped = self._grouped(work.samples)
+        for key in [key for key in grouped if key[1] < now - KEPT_NS and self._is_gone(key)]:
+            work.rejected[TOO_LATE] += len(grouped.pop(key))
         rows = (
             (*key, len(values), _sum(values), min(values), max(values), self._due(key[1], now))
-            for key, values in self._grouped(work.samples).items()
+            for key, values in grouped.items()
         )
         self._db.executemany(ADD, rows)
         return True
+
+    def _is_gone(self, key: Key) -> bool:
+        """Whether the minute was sent and is forgotten: what comes now would be a part of it."""
+        series, minute, _ = key
+        return self._db.execute(GONE, (series, minute, *key)).fetchone() is not None
 
     def _due(self, minute: int, now: int) -> int:
         """A minute after ours, by a clock that is ahead of ours, is not waited for."""
@@ -155,15 +175,18 @@ class Minutes:
 
     def _forget(self, now: int) -> None:
         with self._transaction():
-            self._db.execute("DELETE FROM minute WHERE sent = 1 AND due < ?", (now - KEPT_NS,))
+            self._drop("sent = 1 AND due < ?", now - KEPT_NS)
             newest = "SELECT max(at) FROM request"
             self._db.execute(f"DELETE FROM request WHERE at <= ({newest}) - {REMEMBERED}")
             held = self._db.execute("SELECT count(*) FROM minute WHERE sent = 1").fetchone()[0]
             if held > MOST_KEPT:
                 oldest = "SELECT due FROM minute WHERE sent = 1 ORDER BY due LIMIT 1 OFFSET ?"
-                self._db.execute(
-                    f"DELETE FROM minute WHERE sent = 1 AND due <= ({oldest})", (held - MOST_KEPT,)
-                )
+                self._drop(f"sent = 1 AND due <= ({oldest})", held - MOST_KEPT)
+
+    def _drop(self, which: str, bound: int) -> None:
+        """Forget these minutes, and remember that they were."""
+        self._db.execute(FORGET.format(which=which), (bound,))
+        self._db.execute(f"DELETE FROM minute WHERE {which}", (bound,))
 
     def full(self) -> bool:
         """Whether so much waits that more would push samples out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,7 +22,8 @@ class Work:
     """What one request brought: `body`, the bytes that it was, tells it from others.
 
     `came` is when it came (Unix ns), `signals` are events and spans that were sent, `notices`
-    events of the bridge's own. `refused` are points that windows will never take, and why.
+    events of the bridge's own. `refused` are points that windows will never take, and why;
+    `rejected` counts samples that can be kept no more, by reason.
     """
 
     body: bytes
@@ -31,6 +33,7 @@ class Work:
     windows: OfWindows = field(default_factory=list)
     notices: Batch | None = None
     refused: list[tuple[int, str]] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
     done: asyncio.Future[None] | None = None
 
     def digest(self) -> bytes:
