@@ -16,7 +16,7 @@ from fedsight.telemetry.bridge.work import Work, merged
 #: Records of events and spans that a repetition is told by, and how many are looked through for
 #: them at a start.
 REMEMBERED = 10_000
-LOOKED_THROUGH = 2_000
+LOOKED_THROUGH = 500
 #: Of the journal's bound: beyond, senders wait, so that nothing has to be dropped.
 FULL_SHARE = 0.75
 
