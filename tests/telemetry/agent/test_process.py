@@ -70,8 +70,8 @@ def test_a_bridge_away_for_an_hour_and_kill_9_lose_nothing(tmp_path: Path) -> No
             running.kill()
         with agent(data, page, bridge, **more) as running:
             until(lambda: target.scrapes >= 1200, 60)
-            waiting = running.figures()["queue_scrapes"]
-            assert waiting >= 1190
+            # Of each target a look may have been cut off, and one may be under way now.
+            assert running.figures()["queue_scrapes"] >= 1200 - 2 * len(names)
             with receiving(receiver, port):
                 receiver.wait(lambda: len(loads(receiver)) >= 1200, 30)
                 assert running.interrupt() == 0

@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 
@@ -65,21 +66,28 @@ class Scraper:
         self._kept = time.monotonic()
         self._last = 0
         self._failures = 0
+        self._stopping = asyncio.Event()
         self._told_full = -TELL_SECONDS
 
     async def run(self, client: httpx.AsyncClient) -> None:
-        """Until it is cancelled. The times of looks keep to a grid, whatever one of them takes;
-        after failures fewer of them are used."""
+        """Until `stop`. The times of looks keep to a grid, whatever one of them takes; after
+        failures fewer of them are used."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        while True:
+        while not self._stopping.is_set():
             await self.look(client)
             wait = self.target.interval
             if self._failures > 1:
                 most = self._options.target_pause
                 wait = max(wait, pause(wait, most, self._failures, random.random()))
             looks = math.floor((loop.time() + wait - began) / self.target.interval + GRAIN)
-            await asyncio.sleep(began + looks * self.target.interval - loop.time())
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(began + looks * self.target.interval):
+                    await self._stopping.wait()
+
+    def stop(self) -> None:
+        """End `run` after the look that is under way."""
+        self._stopping.set()
 
     async def look(self, client: httpx.AsyncClient) -> None:
         """One scrape. A target that is away is counted, and nothing takes the place of its page; a

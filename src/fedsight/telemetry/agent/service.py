@@ -20,6 +20,9 @@ from fedsight.telemetry.figures_page import Served, Where, run_page
 
 logger = logging.getLogger(__name__)
 
+#: How long looks that are under way at the end may take.
+LAST_LOOK_SECONDS = 1.0
+
 
 def run(where: Where, options: AgentOptions, version: str) -> None:
     """Serve its own figures as `run_page` does, and scrape and send as long.
@@ -61,10 +64,8 @@ class Running:
             try:
                 yield
             finally:
-                for task in scraping:
-                    task.cancel()
-                await asyncio.gather(*scraping, return_exceptions=True)
-                await self._end(sender, sending)
+                await self._end_looks(scraping)
+                await self._end_sending(sender, sending)
                 await bridge.close()
 
     def _greet(self) -> None:
@@ -81,7 +82,16 @@ class Running:
             self._options.queue,
         )
 
-    async def _end(self, sender: Sender, sending: asyncio.Task[None]) -> None:
+    async def _end_looks(self, scraping: list[asyncio.Task[None]]) -> None:
+        """Those under way are written, unless a target takes too long."""
+        for scraper in self._scrapers:
+            scraper.stop()
+        await asyncio.wait(scraping, timeout=LAST_LOOK_SECONDS)
+        for task in scraping:
+            task.cancel()
+        await asyncio.gather(*scraping, return_exceptions=True)
+
+    async def _end_sending(self, sender: Sender, sending: asyncio.Task[None]) -> None:
         sender.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.stop):
