@@ -108,7 +108,7 @@ def test_no_setting_is_documented_that_is_not() -> None:
     known = {section.key(field) for section in SECTIONS for field in section.model_fields}
     files = {"journals/ID.sqlite", "collector.sqlite", "store-id", "token", "logs/collector.log"}
     files |= {"checkpoints/RUN.safetensors", "exports/ID.zip", "collector.address", "samples/"}
-    files |= {"personal/NODE/RUN.safetensors", "windows/"}
+    files |= {"personal/NODE/RUN.safetensors", "windows/", "forecast/state.sqlite"}
     assert set(first_cells("docs/configuration.md")) - known == files
 
 

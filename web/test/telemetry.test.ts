@@ -111,4 +111,5 @@ test('figures read as people write them', () => {
   assert.deepEqual([30, 150, 300, 7200].map(ahead), ['30 s', '2.5 min', '5 min', '2 h']);
   assert.equal(metricName('ram_usage'), 'Memory');
   assert.equal(withUnit(12.34, 'W'), '12.3 W');
+  assert.equal(withUnit(1.5, 'load'), '1.50');
 });

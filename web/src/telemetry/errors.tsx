@@ -6,7 +6,7 @@ import { Figure, Unknown } from '../parts';
 import { Plot } from '../compare/plot';
 import type { HorizonQuality, MetricQuality, Quality } from './contract';
 import { digits } from '../chart/ticks';
-import { ahead } from './words';
+import { ahead, said } from './words';
 
 const MARKS = [
   { colour: 's1', dashed: false },
@@ -40,7 +40,7 @@ function verdict({ model, persistence, median_30, scored }: HorizonQuality): str
 function Table({ rows, unit }: { rows: readonly HorizonQuality[]; unit: string | null }) {
   return (
     <table class="unseen">
-      <caption>Mean absolute error{unit ? `, ${unit}` : ''}</caption>
+      <caption>Mean absolute error{said(unit) && `, ${said(unit)}`}</caption>
       <thead>
         <tr>
           <th>Steps</th>
@@ -109,7 +109,7 @@ export function Errors({ quality, of, node, height }: ErrorsProps) {
       <dl class="facts telemetry-facts">
         <dt>{ahead(last.seconds)} ahead</dt>
         <dd>
-          {three(last.model.mae)} {of.unit} <small>{verdict(last)}</small>
+          {three(last.model.mae)} {said(of.unit)} <small>{verdict(last)}</small>
         </dd>
         <dt>MASE</dt>
         <dd>

@@ -13,7 +13,7 @@ import { FanChart, hoverRow } from './fan';
 import { fanOf, type Fan } from './fan-data';
 import type { NodeRow } from './node-table';
 import { away, chosenNode, forecast, list, quality, recent, show, watch } from './store';
-import { ahead, metricName, unitOf, withUnit } from './words';
+import { ahead, metricName, said, unitOf, withUnit } from './words';
 
 const Errors = lazy(() => import('./errors').then(part => part.Errors));
 const NodesTable = lazy(() => import('./node-table').then(part => part.NodesTable));
@@ -122,7 +122,7 @@ function Live({ node, one, steps, message }: LiveProps) {
   const height = phone.value ? 210 : 290;
   const title = `${node} ${metricName(one?.metric ?? '').toLowerCase()}`;
   return (
-    <Panel title={title} sub={one?.unit} right={fan && <ReadOut fan={fan} unit={one!.unit} />}>
+    <Panel title={title} sub={said(one?.unit)} right={fan && <ReadOut fan={fan} unit={one!.unit} />}>
       <div class="body">
         {fan ? (
           <>
@@ -195,7 +195,7 @@ function Foresight({ found }: { found: NodeList }) {
     <>
       <Controls found={found} metric={metric} steps={steps} />
       <Live node={node!} one={one} steps={steps} message={standing.message} />
-      <Panel title="Error by horizon" sub={`MAE${of?.unit ? `, ${of.unit}` : ''}, ${node}`}>
+      <Panel title="Error by horizon" sub={['MAE', said(of?.unit), node].filter(Boolean).join(', ')}>
         {quality.value && of ? (
           <Errors quality={quality.value} of={of} node={node} height={phone.value ? 160 : 176} />
         ) : (

@@ -13,9 +13,11 @@ const NAMES: Record<string, string> = {
 
 export const metricName = (metric: string): string => NAMES[metric] ?? metric;
 
+/** A unit as it stands behind a figure: load has none. */
+export const said = (unit: string | null | undefined): string => (unit && unit !== 'load' ? unit : '');
+
 /** A figure with its unit, where it has one. */
-export const withUnit = (value: number, unit: string | null): string =>
-  unit ? `${three(value)} ${unit}` : three(value);
+export const withUnit = (value: number, unit: string | null): string => `${three(value)} ${said(unit)}`.trimEnd();
 
 export const unitOf = (metrics: readonly Metric[], name: string): string | null =>
   metrics.find(metric => metric.name === name)?.unit ?? null;

@@ -16,6 +16,7 @@ from fedsight.forecast.service.options import ForecastOptions
 from fedsight.forecast.service.predictor import Foretold, Known, Loaded
 from fedsight.forecast.service.scoring import SUMS, Array, Foreseen, Score
 from fedsight.forecast.service.state import NodeState, StateFile
+from fedsight.forecast.service.units import unit_of
 
 #: Errors are summed in stretches of so long.
 BUCKET_NS = 600 * 10**9
@@ -63,6 +64,8 @@ class Memory:
         self._steps = np.array(self.horizons, np.int64)
         self._levels = np.array(shape.quantiles)
         self._middle = shape.quantiles.index(0.5)
+        # Power, load and memory are never below 0; of other metrics that is not known.
+        self._least = np.array([-np.inf if unit_of(one) is None else 0.0 for one in shape.metrics])
         self._corrections = Corrections(shape, self.horizons)
         if self.drift.version != loaded.version:
             self.drift = Drift(loaded.version)
@@ -100,7 +103,8 @@ class Memory:
     def told(self, one: Known, foretold: Foretold) -> Array:
         """The forecast with its intervals corrected; it now waits for its rows."""
         state = self.nodes.setdefault(one.node, NodeState())
-        values = self._corrections.told(state.correction, foretold.values)
+        corrected = self._corrections.told(state.correction, foretold.values)
+        values = np.maximum(corrected, self._least[:, None])
         at = self._steps - 1
         last, median = scoring.baselines(one.values)
         if state.waiting and state.waiting[-1].origin == one.times[-1]:
