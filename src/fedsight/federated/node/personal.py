@@ -24,6 +24,8 @@ from fedsight.federated.flat import FlatModel, Vector
 
 SUFFIX = ".safetensors"
 OWN = "own/"
+#: A node tunes so many times over, each time further; what was best on its validation part counts.
+TURNS = 6
 #: So many of a node's models are kept, of as many runs.
 MOST_KEPT = 5
 
