@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flwr.app import Message
 
 from fedsight.federated.clock import Clock
-from fedsight.federated.fleet import NodeView
+from fedsight.federated.fleet import NodeView, Property
+from fedsight.federated.node.introduction import SC_PAGE_SIZE, SC_PHYS_PAGES
 from fedsight.federated.rounds.muster import Say
 from fedsight.federated.runs.state import State
 from fedsight.federated.wrapping import UPDATE_REJECTED
@@ -29,11 +31,16 @@ ACCURACY, LOSS = "accuracy", "loss"
 
 #: What is known of a client beyond its trust: attributes of the schema's Client.
 Facts = Callable[[NodeView], Mapping[str, Any]]
+#: Makes a run's governance, given whether a node's updates are suspected, by its name.
+Govern = Callable[[Callable[[str], bool]], "Governance"]
 
 
 def told(node: NodeView) -> dict[str, Any]:
-    """A client's attributes as far as the node told them; what it did not tell is left out."""
-    said = node.properties
+    """A client's attributes as far as the node told them; what it did not tell is left out.
+
+    A simulated node is on this machine, and has what it has.
+    """
+    said = {**(this_machine() if node.kind == "simulated" else {}), **node.properties}
     facts: dict[str, Any] = {"capabilities": tuple(node.tags)}
     cpus, memory, samples = (said.get(key) for key in ("cpu_count", "memory_gb", "data_samples"))
     if _whole(cpus):
@@ -43,6 +50,12 @@ def told(node: NodeView) -> dict[str, Any]:
     if _whole(samples):
         facts["samples"] = samples
     return facts
+
+
+def this_machine() -> dict[str, Property]:
+    """What a node of this machine would tell of it."""
+    memory = os.sysconf(SC_PAGE_SIZE) * os.sysconf(SC_PHYS_PAGES) / 1e9
+    return {"cpu_count": os.cpu_count() or 0, "memory_gb": memory}
 
 
 def _whole(value: object) -> bool:

@@ -18,6 +18,8 @@ from fedsight.errors import UsageError
 from fedsight.federated.engines.deployed import Deployment
 from fedsight.federated.engines.simulated import Simulation
 from fedsight.federated.fleet import Fleet, NodeView
+from fedsight.federated.governance import Governance
+from fedsight.federated.governing import Ruled
 from fedsight.federated.plan import DEPLOYMENT, Plan
 from fedsight.federated.rounds.control import Control, Progressing
 from fedsight.federated.rounds.muster import Muster
@@ -57,7 +59,8 @@ class Steering:
     """What a run is steered by, and what it says of itself; all of it may be left as it is.
 
     `on_fleet` is given the nodes' grid before the first round; it is good until the run has ended.
-    `on_nodes` is given the nodes each time that the run has looked who is there.
+    `on_nodes` is given the nodes each time that the run has looked who is there. With `govern`
+    (`governing.governing`) policy decides on the run.
     """
 
     control: Control = field(default_factory=Control)
@@ -67,6 +70,7 @@ class Steering:
     on_wait: Callable[[str], None] = lambda _: None
     on_fleet: Callable[[Fleet], None] = lambda _: None
     on_nodes: Callable[[Sequence[NodeView]], None] = lambda _: None
+    govern: Callable[[Ruled], Governance] | None = None
 
 
 def new_run_id() -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from fedsight.errors import FedsightError
 from fedsight.policy.audit import AuditError, canonical, segments
 from fedsight.policy.engine import Engine
 from fedsight.policy.overseer import DECISION
@@ -92,12 +94,58 @@ def replay(
         parts = [part for part in _parts([one.path for one in files], wanted) if part]
         if len(parts) < 2:
             return _part(dict(candidate.files), [str(one.path) for one in files], since, until)
-        with ProcessPoolExecutor(len(parts), mp_context=get_context("spawn")) as pool:
-            texts = dict(candidate.files)
-            told = [pool.submit(_part, texts, part, since, until) for part in parts]
-            return _joined([one.result() for one in told])
+        with ExitStack() as open_:
+            jobs = [_Job(dict(candidate.files), part, since, until) for part in parts]
+            others = [open_.enter_context(_begun(job)) for job in jobs[1:]]
+            first = _part(jobs[0].files, jobs[0].paths, since, until)
+            return _joined([first, *map(_ended, others)])
     except OSError as error:
         raise AuditError(f"cannot read the audit trail {folder}: {error}") from error
+
+
+class _Job(Struct):
+    """What another process is to replay."""
+
+    files: dict[str, str]
+    paths: list[str]
+    since: int | None
+    until: int | None
+
+
+@contextmanager
+def _begun(job: _Job) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that replays; it ends with the context."""
+    command = [sys.executable, "-m", "fedsight.policy.replay"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(msgspec.json.encode(job))
+            process.stdin.close()
+            process.stdin = None
+            yield process
+        finally:
+            process.kill()
+
+
+def _ended(process: subprocess.Popen[bytes]) -> Replayed:
+    """What it found. Raises AuditError, saying what it said, where it could not."""
+    out, said = process.communicate()
+    if process.returncode != 0:
+        raise AuditError(said.decode(errors="replace").strip() or "replay was interrupted")
+    return msgspec.json.decode(out, type=Replayed)
+
+
+def work() -> int:
+    """Be such a process: a job on standard input, what was found on standard output."""
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=_Job)
+    try:
+        found = _part(job.files, job.paths, job.since, job.until)
+    except FedsightError as error:
+        print(error, file=sys.stderr)
+        return 1
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+    return 0
 
 
 def _parts(paths: Sequence[Path], count: int) -> list[list[str]]:
@@ -235,3 +283,7 @@ def _joined(parts: Sequence[Replayed]) -> Replayed:
             counts.update(getattr(part, name))
             setattr(whole, name, dict(counts))
     return whole
+
+
+if __name__ == "__main__":
+    sys.exit(work())

@@ -14,6 +14,8 @@ from fedsight.errors import FedsightError, UsageError
 from fedsight.federated import algorithms, codec
 from fedsight.federated.flat import FlatModel, Vector
 from fedsight.federated.fleet import Fleet, NodeView
+from fedsight.federated.governance import Govern
+from fedsight.federated.governed import Governed
 from fedsight.federated.node.personal import Tuning
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.observed import Observed
@@ -36,6 +38,7 @@ from fedsight.tasks import Task, Validated
 DEPLOYED_SECONDS = 300.0
 
 ALGORITHM, SELECTION, ROUNDS, SCRUTINY = "algorithm", "selection", "rounds", "scrutiny"
+GOVERNANCE = "governance"
 
 
 class Stage(Protocol):
@@ -72,8 +75,9 @@ class Conductor:
     """Runs the rounds of one plan on one stage.
 
     `on_record` is given each round as it ends, `on_choice` each choice of nodes, and `after` the
-    new global model, outside the round's time. Raises UsageError where the plan's algorithm or
-    selection cannot be had.
+    new global model, outside the round's time. With `govern` policy decides whether the run and its
+    rounds begin, who trains, and which updates count. Raises UsageError where the plan's algorithm
+    or selection cannot be had.
     """
 
     def __init__(
@@ -89,10 +93,11 @@ class Conductor:
         progress: Progressing | None = None,
         muster: Muster | None = None,
         least: int = 0,
+        govern: Govern | None = None,
     ) -> None:
         plan = self._plan = stage.plan
         self._wanted = 0
-        self._strategy: Checked
+        self._strategy: Checked | Governed
         self._stage = stage
         asynchronous = plan.closing.mode == ASYNC
         self.engine = (BufferedEngine if asynchronous else Engine)(
@@ -134,6 +139,8 @@ class Conductor:
             figures=figures,
         )
         self._strategy = Checked(observed, self._unwanted)
+        if govern is not None:
+            self._strategy = Governed(self._strategy, govern(self._suspected))
 
     def _chosen(self, round: int, choice: Choice) -> None:
         self._wanted = choice.wanted
@@ -152,6 +159,11 @@ class Conductor:
             nodes = [NodeView(one, str(one)) for one in self._stage.grid.get_node_ids()]
         able, busy = eligible(self._plan.selection, nodes)[0], self.engine.busy
         return [node.node_id for node in able if node.node_id not in busy]
+
+    def _suspected(self, name: str) -> bool:
+        """Whether the updates of a node, by its name, are suspected."""
+        known = None if self._scrutiny is None else self._scrutiny.suspicion(name)
+        return known is not None and known.suspected
 
     def _unwanted(self, node_id: int) -> str | None:
         """Why no update of that node is wanted, where the plan leaves suspects out."""
@@ -203,6 +215,8 @@ class Conductor:
             parts[ALGORITHM] = self._algorithm
         if self._scrutiny is not None:
             parts[SCRUTINY] = self._scrutiny
+        if isinstance(self._strategy, Governed):
+            parts[GOVERNANCE] = self._strategy
         return joined({name: one.state() for name, one in parts.items()})
 
     def load(self, state: State) -> None:
@@ -213,6 +227,8 @@ class Conductor:
             self._algorithm.load(part(state, ALGORITHM))
         if self._scrutiny is not None:
             self._scrutiny.load(part(state, SCRUTINY))
+        if isinstance(self._strategy, Governed):
+            self._strategy.load(part(state, GOVERNANCE))
 
 
 def _rule(plan: Plan) -> RoundPlan:

@@ -17,6 +17,8 @@ from fedsight.errors import FedsightError, UsageError, told
 from fedsight.federated.engines.simulated import named_tensors
 from fedsight.federated.flat import Vector
 from fedsight.federated.fleet import Fleet, NodeView, RoundLostError
+from fedsight.federated.governance import Govern
+from fedsight.federated.governing import Ruled
 from fedsight.federated.node.personal import Tuning
 from fedsight.federated.observation import SOURCE, RoundRecord, Translator
 from fedsight.federated.plan import Plan
@@ -79,6 +81,15 @@ class Session:
         self._bytes_up = self._bytes_down = 0
         self._started = time.perf_counter()
 
+    def _govern(self) -> Govern | None:
+        """What makes the run's governance, where it is governed."""
+        govern = self._steering.govern
+        if govern is None:
+            return None
+        return lambda suspected: govern(
+            Ruled(self._run_id, self._plan.rounds, self.told.say, suspected)
+        )
+
     @property
     def progress(self) -> Progressing:
         """What the run says of itself."""
@@ -115,6 +126,7 @@ class Session:
             progress=self.progress,
             muster=muster,
             least=least,
+            govern=self._govern(),
         )
         if self._resume is not None:
             self._load(self._resume.checkpoint)

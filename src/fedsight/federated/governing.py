@@ -1,0 +1,80 @@
+"""Governs runs in this process: the policy set, the trust of clients and the audit trail of a data
+directory, opened together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedsight.federated.governance import Governance
+from fedsight.federated.rounds.muster import Say
+from fedsight.federated.runs.telling import Recorder
+from fedsight.policy.audit import Anchor, SigningKey, Trail, witness
+from fedsight.policy.overseer import Overseer
+from fedsight.policy.trust import Change, TrustBook, TrustRule
+from fedsight.policy.watching import InForce
+from fedsight.signals import Batch, Event
+
+KEY, TRAIL, TRUST = "keys/audit", "audit", "trust.json"
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """The run that is to be governed: who it is, and what it tells and knows."""
+
+    run: str
+    rounds: int
+    say: Say
+    suspected: Callable[[str], bool]
+
+
+@contextmanager
+def governing(
+    rules: Path,
+    data: Path,
+    journal: Recorder,
+    *,
+    observe: bool = False,
+    trust: TrustRule | None = None,
+) -> Iterator[Callable[[Ruled], Governance]]:
+    """What makes a run's governance by the policy set in `rules`, for `Steering.govern`.
+
+    Decisions are recorded in the audit trail of the data directory, which one process at a time can
+    write; heads of it and changes of trust are journaled. Raises PolicyError where the set is
+    wrong, and AuditError where the trail cannot be opened.
+    """
+    told: list[str] = []
+
+    def tell(event: Event) -> None:
+        journal.append(Batch(events=[event]))
+
+    def anchored(anchor: Anchor) -> None:
+        tell(witness.event(anchor, told[-1] if told else None))
+
+    force = InForce(rules, tell, observe=observe)
+    book = TrustBook(trust)
+    book.load(data / TRUST)
+
+    def learned(changes: Sequence[Change]) -> None:
+        journal.append(Batch(events=[one.event() for one in changes]))
+        book.save(data / TRUST)
+
+    with Trail(data / TRAIL, SigningKey.open(data / KEY), anchored) as trail:
+        overseer = Overseer(lambda: force.engine, trail, tell)
+
+        def govern(one: Ruled) -> Governance:
+            told.append(one.run)
+            return Governance(
+                overseer,
+                book,
+                one.run,
+                one.rounds,
+                suspected=one.suspected,
+                say=one.say,
+                on_trust=learned,
+                look=force.look,
+            )
+
+        yield govern

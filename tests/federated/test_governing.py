@@ -1,0 +1,98 @@
+"""Whole governed runs, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedsight.federated.governing import governing
+from fedsight.federated.plan import Plan
+from fedsight.federated.training import Outcome, Steering, train
+from fedsight.policy.audit import Anchor, PublicKey, verify, witness
+from fedsight.policy.audit.exporting import records
+from fedsight.policy.files import init
+from fedsight.policy.trust import TrustRule
+from fedsight.signals import Batch, Event
+
+TOY = "tests.federated.toy:Toy"
+
+
+class Notes:
+    """A journal that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def append(self, batch: Batch) -> int:
+        self.batches.append(batch)
+        return len(self.batches)
+
+    def events(self, *kinds: str) -> list[Event]:
+        return [one for batch in self.batches for one in batch.events if one.kind in kinds]
+
+
+def governed(folder: Path, limits: dict[str, str], notes: Notes, **plan: Any) -> Outcome:
+    rules = folder / "policy"
+    if not rules.exists():
+        init(rules)
+    numbers = rules / "federation.toml"
+    for key, value in limits.items():
+        lines = numbers.read_text().splitlines()
+        kept = [line for line in lines if not line.startswith(f"{key} = ")]
+        numbers.write_text("\n".join([*kept, f"{key} = {value}"]))
+    whole = Plan(task=plan.pop("task"), **{"nodes": 3, "rounds": 6, "partition": "iid", **plan})
+    with governing(rules, folder, notes, trust=TrustRule(initial=0.9)) as govern:
+        return train(whole, notes, run_id="r-1", steering=Steering(govern=govern))
+
+
+def test_a_governed_run_is_recorded_anchored_and_right(tmp_path: Path) -> None:
+    notes = Notes()
+    outcome = governed(tmp_path, {}, notes, task="digits")
+    assert (outcome.state, outcome.rounds) == ("finished", 6)
+    kept = [one.body["request"] for one in records(tmp_path / "audit", kind="decision")]
+    counts = {action: sum(one["action"] == action for one in kept) for action in ("train",)}
+    assert counts == {"train": 18}
+    assert {one["run"] for one in kept} == {"r-1"}
+    anchors = witness.anchors(one.details for one in notes.events("AUDIT_ANCHOR"))
+    assert isinstance(anchors[-1], Anchor)
+    found = verify(tmp_path / "audit", PublicKey.read(tmp_path / "keys" / "audit.pub"), anchors)
+    assert found.ok
+    assert found.anchored == found.last
+    assert {one.node for one in notes.events("TRUST_CHANGED")} == {
+        "client-0",
+        "client-1",
+        "client-2",
+    }
+    assert (tmp_path / "trust.json").exists()
+
+
+def test_a_governed_run_that_policy_stops_is_stopped_and_says_why(tmp_path: Path) -> None:
+    notes = Notes()
+    outcome = governed(tmp_path, {"max_rounds": "5"}, notes, task="digits")
+    assert outcome.state == "stopped"
+    assert "the run is longer than the federation allows" in (outcome.reason or "")
+    assert [one.kind for one in notes.events("ROUND_POLICY_DENIED")] == ["ROUND_POLICY_DENIED"]
+
+
+def test_who_is_refused_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    notes = Notes()
+    init(tmp_path / "policy")
+    numbers = tmp_path / "policy" / "federation.toml"
+    members = numbers.read_text().replace('["*"]', '["client-0", "client-2"]')
+    numbers.write_text(members)
+    outcome = governed(tmp_path, {}, notes, task="digits")
+    assert outcome.state == "finished"
+    chosen = notes.events("NODES_SELECTED")[0].details
+    assert set(chosen["chosen"]) == {"client-0", "client-2"}
+    assert chosen["left_out"]["client-1"] == ("refused by policy: not a member of the federation")
+    assert [one.node for one in notes.events("CLIENT_REFUSED")] == ["client-1"] * 6
+
+
+def test_a_wrong_set_starts_nothing(tmp_path: Path) -> None:
+    with (
+        pytest.raises(Exception, match="is missing from the"),
+        governing(tmp_path, tmp_path, Notes()),
+    ):
+        pass
