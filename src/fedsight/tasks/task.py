@@ -190,8 +190,10 @@ def defaults(name: str) -> Mapping[str, Any]:
 
     Raises UsageError where there is no such task.
     """
-    if name in BUILT_IN or not _PATH.fullmatch(name):
+    if name in BUILT_IN:
         return DEFAULTS.get(name, {})
+    if not _PATH.fullmatch(name):
+        raise UsageError(_no_such(name))
     return dict(getattr(load(name), "defaults", {}))
 
 
@@ -216,9 +218,13 @@ def described(task: Task) -> Mapping[str, Any] | None:
     return task.described() if isinstance(task, Described) else None
 
 
+def _no_such(name: str) -> str:
+    return f"no such task {name!r}; {_hint(name)}"
+
+
 def _loaded(name: str) -> Task:
     if not _PATH.fullmatch(name) and name not in BUILT_IN:
-        raise UsageError(f"no such task {name!r}; {_hint(name)}")
+        raise UsageError(_no_such(name))
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     module_name, _, attribute = BUILT_IN.get(name, name).partition(":")
