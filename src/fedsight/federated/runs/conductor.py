@@ -123,7 +123,11 @@ class Conductor:
         self._on_choice = on_choice
         self._lasting = muster is None
         self._muster = muster
-        task = stage.task
+        self._strategy = self._stacked(run_id, govern)
+
+    def _stacked(self, run_id: str, govern: Govern | None) -> Checked | Governed:
+        """The algorithm, with all that stands around it."""
+        task = self._stage.task
         figures = checked_figures(task.figures) if isinstance(task, Validated) else ()
         strategy: Strategy = Selected(self._algorithm, self._selector, self._chosen)
         if isinstance(task, Validated):
@@ -132,15 +136,14 @@ class Conductor:
             strategy,
             run_id,
             self._note,
-            name=stage.name,
+            name=self._stage.name,
             lost=lambda: self.engine.exchanges.lost,
-            answered_only=asynchronous,
+            answered_only=self._plan.closing.mode == ASYNC,
             scrutiny=self._scrutiny,
             figures=figures,
         )
-        self._strategy = Checked(observed, self._unwanted)
-        if govern is not None:
-            self._strategy = Governed(self._strategy, govern(self._suspected))
+        checked = Checked(observed, self._unwanted)
+        return checked if govern is None else Governed(checked, govern(self._suspected))
 
     def _chosen(self, round: int, choice: Choice) -> None:
         self._wanted = choice.wanted
