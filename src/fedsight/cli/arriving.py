@@ -30,11 +30,13 @@ HINT = (
 )
 
 
-def wait_for_rows(settings: Settings, given: Mapping[str, Any], screen: Screen) -> None:
+def wait_for_rows(
+    settings: Settings, given: Mapping[str, Any], screen: Screen, quiet: float = QUIET_SECONDS
+) -> None:
     """Return once enough nodes have the history that the task asked for needs, if it needs one.
 
     Shows how many rows there are, and of how many. Raises FedsightError, saying how rows come in,
-    where no new one comes.
+    where no new one comes for `quiet` seconds.
     """
     from fedsight.tasks import defaults
     from fedsight.tasks.task import Growing, load
@@ -47,10 +49,11 @@ def wait_for_rows(settings: Settings, given: Mapping[str, Any], screen: Screen) 
         said = given.get("nodes")
         if said is None and "nodes" in settings.run.model_fields_set:
             said = settings.run.nodes
-        _wait(task, str(settings.windows_folder), said or 1, settings, screen)
+        _wait(task, settings, said or 1, screen, quiet)
 
 
-def _wait(task: Growing, source: str, wanted: int, settings: Settings, screen: Screen) -> None:
+def _wait(task: Growing, settings: Settings, wanted: int, screen: Screen, quiet: float) -> None:
+    source = str(settings.windows_folder)
     found = task.standings(source)
     if _ready(found) >= wanted:
         _tell_left_out(found, screen)
@@ -67,8 +70,7 @@ def _wait(task: Growing, source: str, wanted: int, settings: Settings, screen: S
         while _ready(found) < wanted:
             show({node: (one.rows, one.needed, one.lacking) for node, one in found.items()})
             now = time.monotonic()
-            patience = QUIET_SECONDS + PATIENCE * needed * step
-            if now - heard > QUIET_SECONDS or now - began > patience:
+            if now - heard > quiet or now - began > quiet + PATIENCE * needed * step:
                 raise FedsightError(f"{_said(found, heard, now)}: {HINT}")
             if not found and not hinted and now - began > HINT_SECONDS:
                 hinted = True
