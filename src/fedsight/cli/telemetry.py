@@ -96,7 +96,7 @@ def agent(
     """Scrape this node's exporter every 3 s, and send that to a bridge every 180 s.
 
     Prints `listening on URL` once its own figures are told there. What was scraped waits on disk
-    until the bridge has it: neither is lost with the other. One node has one agent.
+    until the bridge has it, whatever becomes of either. One node has one agent.
     """
     from fedsight import __version__
     from fedsight.errors import MissingExtraError
