@@ -32,6 +32,9 @@ OPEN_METRICS = "application/openmetrics-text"
 COUNTER = re.compile(r"^(#[ \t]+TYPE[ \t]+(\S+)[ \t]+)counter[ \t\r]*$", re.MULTILINE)
 CREATED = "_created"
 WHOLE = ("histogram", "summary")
+#: What whole numbers of OTLP hold, and a time in seconds whose nanoseconds one holds.
+MOST_WHOLE = 2**63
+LATEST = 2**63 / 1e9
 
 
 class PageError(Exception):
@@ -160,7 +163,7 @@ def _distribution(
         return None
     below = [0.0, *(count for _, count in ends)]
     counts = tuple(int(ends[at][1] - below[at]) for at in range(len(ends)))
-    if min(counts) < 0:
+    if min(counts) < 0 or sum(counts) > MOST_WHOLE:
         return None
     bounds = tuple(end for end, _ in ends[:-1])
     total = _one(lines, f"{name}_sum")
@@ -172,7 +175,7 @@ def _quantiles(
 ) -> Quantiles | None:
     """None where it does not say how many values it is of; a quantile of none is left out."""
     count, total = _one(lines, f"{name}_count"), _one(lines, f"{name}_sum")
-    if count is None or total is None or count < 0:
+    if count is None or total is None or not 0 <= count <= MOST_WHOLE:
         return None
     found = tuple(
         (float(line.labels["quantile"]), float(line.value))
@@ -192,7 +195,7 @@ def _began(metric: Metric) -> dict[Labels, int]:
     return {
         _labels(line): _nanoseconds(float(line.value))
         for line in metric.samples
-        if line.name.endswith(CREATED) and math.isfinite(line.value) and line.value > 0
+        if line.name.endswith(CREATED) and 0 < line.value < LATEST
     }
 
 
@@ -205,7 +208,7 @@ def _labels(line: Sample, without: tuple[str, ...] = ()) -> Labels:
 
 def _time(line: Sample) -> int | None:
     stated = line.timestamp
-    if stated is None or not math.isfinite(float(stated)) or float(stated) <= 0:
+    if stated is None or not 0 < float(stated) < LATEST:
         return None
     return _nanoseconds(float(stated))
 
