@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fedsight.policy import Engine, Obligation, Party, Ref, Request
+from fedsight.policy.engine import MOST_KEPT
 from fedsight.policy.files import default
 from tests.policy.asked import (
     GOOD,
@@ -310,3 +311,11 @@ def test_a_batch_answers_as_if_each_were_alone() -> None:
     assert together == [Engine(engine.ruleset).decide(one) for one in asked]
     assert len({one.allowed for one in together}) == 2
     assert engine.decide_all([]) == []
+
+
+def test_what_is_kept_is_bounded() -> None:
+    engine = Engine(default())
+    for turn in range(30):
+        engine.decide_all([asks(party=client(f"c-{n}", samples=turn)) for n in range(1000)])
+        engine.decide(asks(party=client(samples=turn)))
+    assert engine.kept <= MOST_KEPT

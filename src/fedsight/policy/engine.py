@@ -19,7 +19,7 @@ from fedsight.policy.request import Request
 from fedsight.policy.ruleset import RuleSet, parsed
 from fedsight.policy.text import tokens
 
-#: So many parties' parsed entities are kept: those that were judged last.
+#: So many parsed entities of parties are kept.
 MOST_KEPT = 20_000
 #: So many clients share one handle in a batch: the parsing is shared, and a change costs one.
 _CHUNK = 100
@@ -55,11 +55,18 @@ class Engine:
             f"[{encoded(home).decode()}]", self._schema if actions else None
         )
         self._kept: dict[bytes, cedarpy.Entities] = {}
+        self._counts: dict[bytes, int] = {}
+        self._held = 0
 
     @property
     def version(self) -> str:
         """The policy set's version."""
         return self.ruleset.version
+
+    @property
+    def kept(self) -> int:
+        """How many parsed entities are kept."""
+        return self._held
 
     def decide(self, request: Request) -> Decision:
         """Judge one request. Never raises: what cannot be judged is refused, and says why."""
@@ -158,10 +165,17 @@ class Engine:
             judged = all(self._is_plain(one) for one in chunk)
             schema = None if judged else self._schema
             kept = self._ground.with_added_json_str(f"[{key.decode()}]", schema)
-            if len(self._kept) >= MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = kept
+            self._keep(key, kept, len(bodies))
         return kept
+
+    def _keep(self, key: bytes, handle: cedarpy.Entities, count: int) -> None:
+        """Keep what was parsed; what was parsed first goes where there is too much."""
+        while self._kept and self._held + count > MOST_KEPT:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._held -= self._counts.pop(oldest)
+        self._kept[key], self._counts[key] = handle, count
+        self._held += count
 
     def _is_plain(self, one: _Made) -> bool:
         """Whether its entities are such that they need no look by Cedar: they fit the schema.
