@@ -125,6 +125,22 @@ def test_without_rapl_power_is_modelled_and_says_so(
     assert not [key for key in found if "socket" in key or "domain" in key]
 
 
+def test_counters_that_cannot_be_read_are_told_and_power_is_modelled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tree = two_sockets(tmp_path / "powercap")
+    counter = tree.folder / "intel-rapl:1" / "energy_uj"
+    counter.unlink()
+    counter.mkdir()
+    with caplog.at_level(logging.WARNING):
+        page = Page(options(tmp_path))
+    assert page.value_source == "model_cpu_load"
+    assert "cannot be read" in caplog.text
+    assert "run the exporter as root" in caplog.text
+    with pytest.raises(RaplError, match="cannot be read"):
+        Page(replace(options(tmp_path), power="rapl"))
+
+
 def test_the_model_is_a_line_from_idle_to_full_load() -> None:
     work = Work()
     model = LoadModel(Watts(idle=20, full=100), 0.0, work)
