@@ -39,3 +39,28 @@ def test_an_interval_that_misses_grows_until_it_holds(made: Made) -> None:
     kept = made.service.memory.nodes["n-1"].correction
     assert kept is not None
     assert np.array_equal(kept, learned)
+
+
+def test_a_new_node_begins_with_what_its_window_tells(made: Made) -> None:
+    times = slots(290)
+    made.add("long", times[:270])
+    made.add("short", times[235:270])
+    made.service.look()
+    begun = made.service.memory.nodes["long"].correction
+    assert begun is not None
+    assert begun.shape == (8, 2)
+    # An untrained model's own intervals are far too narrow for a wave.
+    assert (begun[-1] > 0).all()
+    assert made.service.memory.nodes["short"].correction is None
+    (one,) = made.service.memory.nodes["long"].waiting
+    wider = (one.told[-1, :, -1] - one.told[-1, :, 0]) / (one.said[-1, :, -1] - one.said[-1, :, 0])
+    assert wider == pytest.approx(np.exp(begun[-1]))
+
+
+def test_what_lies_in_a_gap_of_the_window_is_left_out(made: Made) -> None:
+    times = slots(290)
+    made.add("n-1", np.delete(times, slice(100, 140)))
+    made.service.look()
+    begun = made.service.memory.nodes["n-1"].correction
+    assert begun is not None
+    assert np.isfinite(begun).all()

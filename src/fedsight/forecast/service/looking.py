@@ -125,7 +125,8 @@ class Look:
         begun = time.perf_counter()
         ahead = loaded.foretell([one for one, _ in ready], [scale for _, scale in ready])
         seconds = time.perf_counter() - begun
-        for (one, _), foretold in zip(ready, ahead, strict=True):
+        for (one, scale), foretold in zip(ready, ahead, strict=True):
+            self._memory.begin(one, loaded, scale)
             told = self._memory.told(one, foretold)
             seen[one.node] = Seen(one.node, one, None, told, now, loaded.version, foretold.personal)
         return dict(sorted(seen.items())), seconds

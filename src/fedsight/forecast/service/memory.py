@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
+from fedsight.forecast.scale import Scale
 from fedsight.forecast.service import drift, scoring
 from fedsight.forecast.service.correcting import Corrections
 from fedsight.forecast.service.drift import Drift
@@ -100,11 +101,17 @@ class Memory:
         found.count += len(score.actual)
         state.correction = self._corrections.learned(state.correction, score)
 
+    def begin(self, one: Known, loaded: Loaded, scale: Scale) -> None:
+        """Of a node that nothing is known of yet, begin with what its window tells."""
+        state = self.nodes.setdefault(one.node, NodeState())
+        if state.correction is None:
+            state.correction = self._corrections.begun(one, loaded, scale)
+
     def told(self, one: Known, foretold: Foretold) -> Array:
         """The forecast with its intervals corrected; it now waits for its rows."""
         state = self.nodes.setdefault(one.node, NodeState())
         corrected = self._corrections.told(state.correction, foretold.values)
-        values = np.maximum(corrected, self._least[:, None])
+        values: Array = np.maximum(corrected, self._least[:, None])
         at = self._steps - 1
         last, median = scoring.baselines(one.values)
         if state.waiting and state.waiting[-1].origin == one.times[-1]:

@@ -78,6 +78,10 @@ class Loaded:
                 found[at] = forecasts(model, rows[at : at + 1], [scales[at]])[0]
         return [Foretold(found[at], scales[at].sd, own[at] is not None) for at in range(len(known))]
 
+    def model_of(self, node: str) -> Forecaster:
+        """The node's own model, else the one of all."""
+        return self._own(node) or self.model
+
     def _own(self, node: str) -> Forecaster | None:
         kept = self.personal.get(node)
         return None if kept is None else kept.model
