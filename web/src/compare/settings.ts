@@ -58,10 +58,11 @@ const by = (format: (value: number) => string) => (value: number) =>
   (value < 0 ? '−' : '+') + format(Math.abs(value));
 
 const NO_EVALUATION = 'No round was evaluated';
+const NO_ACCURACY = 'No accuracy was measured';
 
 export const OUTCOMES: readonly Outcome[] = [
-  { name: 'accuracy', unit: '%', of: run => run.accuracy, format: percent, change: value => signed(1)(100 * value), better: 'more', why: NO_EVALUATION },
-  { name: 'best accuracy', unit: '%', of: run => run.best_accuracy, format: percent, change: value => signed(1)(100 * value), better: 'more', why: NO_EVALUATION },
+  { name: 'accuracy', unit: '%', of: run => run.accuracy, format: percent, change: value => signed(1)(100 * value), better: 'more', why: NO_ACCURACY },
+  { name: 'best accuracy', unit: '%', of: run => run.best_accuracy, format: percent, change: value => signed(1)(100 * value), better: 'more', why: NO_ACCURACY },
   { name: 'loss', of: run => run.loss, format: fixed(3), change: signed(3), better: 'less', why: NO_EVALUATION },
   { name: 'rounds done', of: run => run.round, format: String, change: signed(0), why: 'No round was recorded' },
   { name: 'seconds a round', of: perRound, format: three, change: by(three), better: 'less', why: 'Nothing was timed' },

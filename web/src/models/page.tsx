@@ -55,7 +55,7 @@ function Row({ model, mark, onPick, onAsk }: RowProps) {
       </td>
       <td class="right wide-only">{round}</td>
       <td class="right">
-        <Figure value={metrics.accuracy} format={percent} why={NO_EVALUATION} />
+        <Figure value={metrics.accuracy} format={percent} why="No accuracy was measured" />
       </td>
       <td class="right">
         <Figure value={metrics.loss} format={fixed(3)} why={NO_EVALUATION} />

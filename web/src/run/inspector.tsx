@@ -41,7 +41,7 @@ function Results({ table, round }: { table: RoundTable; round: number }) {
     <dl class="facts">
       <dt>Accuracy</dt>
       <dd>
-        <Figure value={at('accuracy')} format={percent} unit="%" why={evaluated} />
+        <Figure value={at('accuracy')} format={percent} unit="%" why="No accuracy was measured" />
         <Difference
           now={at('accuracy')}
           before={at('accuracy', round - 1)}

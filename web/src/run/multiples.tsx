@@ -88,7 +88,7 @@ function Accuracy({ store, shared }: MultipleProps) {
   const weight = Number(smoothing());
   const curves = useMemo(() => curvesOf('accuracy', line, 's1', weight), [line, weight]);
   const band = useBand(store, 'train_accuracy', 's1');
-  const told = { title: 'Accuracy', unit: '%', format: percent, why: 'Not evaluated' };
+  const told = { title: 'Accuracy', unit: '%', format: percent, why: 'Not measured' };
   return (
     <Cell {...told} line={line} table={table} banded={band !== null}>
       <Chart {...shared} label="Accuracy by round" curves={curves} band={band} high={1} tick={share} />

@@ -16,6 +16,7 @@ interface RowProps {
 }
 
 const NO_EVALUATION = 'No round was evaluated yet';
+const NO_ACCURACY = 'No accuracy was measured';
 
 const tone = ({ state }: Run) => (state === 'failed' ? 'bad' : state === 'training' ? 'live' : '');
 
@@ -95,7 +96,7 @@ export function RunRow({ run, index, current, onPick }: RowProps) {
       <span role="gridcell" class="row">
         <Spark values={run.accuracy_trend} width={84} height={20} tone={tone(run)} />
         <b>
-          <Figure value={run.accuracy} format={percent} why={NO_EVALUATION} />
+          <Figure value={run.accuracy} format={percent} why={NO_ACCURACY} />
         </b>
       </span>
       <span role="gridcell" class="right">
@@ -133,7 +134,7 @@ export const RunRowPhone = ({ run, index }: RowProps) => (
     </span>
     <span role="gridcell" class="right">
       <b>
-        <Figure value={run.accuracy} format={percent} unit="%" why={NO_EVALUATION} />
+        <Figure value={run.accuracy} format={percent} unit="%" why={NO_ACCURACY} />
       </b>
     </span>
   </div>
