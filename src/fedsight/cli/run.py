@@ -53,6 +53,11 @@ fedsight run --resume r-3fa9c01b: goes on from the last whole round of a run tha
 fedsight run --exit --json | jq .final.accuracy: one JSON object on stdout
 """
 
+PolicyFolder = Annotated[
+    Path | None, typer.Option("--policy", help="Govern it by this policy set.", metavar="DIR")
+]
+Observe = Annotated[bool, typer.Option("--observe", help="Only say what the policy would refuse.")]
+
 
 @with_plan_options
 def run(
@@ -89,6 +94,8 @@ def run(
         bool,
         typer.Option("--json", help="Print one JSON object on stdout, all else on stderr."),
     ] = False,
+    policy: PolicyFolder = None,
+    observe: Observe = False,
     config: Config = None,
     **given: Any,
 ) -> int:
@@ -102,6 +109,7 @@ def run(
         given.setdefault("engine", "deployment")
     reach = Reach(superlink, root_cert, token_file)
     job = _job(settings, given, resume, force, reach, path, sets or [], Screen(stderr=as_json))
+    _govern(job, policy, observe)
     port = settings.collector.port if port is None else port
     if not 0 <= port <= 65535:
         raise UsageError(f"port must be a port number from 0 (any free one) to 65535, got {port}")
@@ -109,6 +117,17 @@ def run(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     outcome = job.run(port, stay=not exit_, on_end=_print if as_json else lambda *_: None)
     return 0 if outcome.state in {"finished", "stopped"} else 1
+
+
+def _govern(job: Running | RunningApp, policy: Path | None, observe: bool) -> None:
+    """Let a policy set decide on the run, where one is named."""
+    if policy is None:
+        if observe:
+            raise UsageError("--observe says how a policy counts: it needs --policy DIR")
+    elif isinstance(job, Running):
+        job.governed(policy, observe)
+    else:
+        raise UsageError("--policy governs runs of a task: leave out PATH")
 
 
 def _job(

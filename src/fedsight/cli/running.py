@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsight.cli.attached import Collector, answers, complaints, log_file
@@ -67,6 +68,18 @@ class Running:
         self._asked = asked
         self._plan = asked.plan
         self._screen = screen
+        self._rules: Path | None = None
+        self._observe = False
+
+    def governed(self, rules: Path, observe: bool) -> None:
+        """Let the policy set in `rules` decide on the run. Raises PolicyError where it is wrong."""
+        from fedsight.policy import files
+
+        for warning in files.read(rules).warnings:
+            self._caution(warning)
+        if observe:
+            self._caution("the policy is only observed: nobody is refused")
+        self._rules, self._observe = rules, observe
 
     def run(self, port: int, *, stay: bool, on_end: Callable[[Plan, Outcome], None]) -> Outcome:
         """Train, tell `on_end`, and with `stay` keep the dashboard up until Ctrl-C."""
@@ -166,18 +179,27 @@ class Running:
         resume = self._asked.resume
         if resume is not None:
             models.go_on_from(resume.round)
-        outcome: Outcome = training.train(
-            self._plan,
-            journal,
-            run_id=run_id,
-            steering=steering,
-            models=models,
-            checkpoints=Checkpoints(self._settings.checkpoint_folder),
-            resume=None if resume is None else resumption(resume, journal),
-            link=link,
-            kept=self._settings.personal_folder,
-        )
+        with self._governing(journal) as govern:
+            outcome: Outcome = training.train(
+                self._plan,
+                journal,
+                run_id=run_id,
+                steering=replace(steering, govern=govern),
+                models=models,
+                checkpoints=Checkpoints(self._settings.checkpoint_folder),
+                resume=None if resume is None else resumption(resume, journal),
+                link=link,
+                kept=self._settings.personal_folder,
+            )
         return outcome
+
+    def _governing(self, journal: Journal) -> AbstractContextManager[Any]:
+        """What policy governs the run with, None where it does not."""
+        if self._rules is None:
+            return nullcontext()
+        from fedsight.federated.governing import governing
+
+        return governing(self._rules, self._settings.data, journal, observe=self._observe)
 
     def _steering(self, training: Any, on_round: Callable[..., None]) -> Steering:
         steering: Steering = training.Steering(
