@@ -141,3 +141,24 @@ def test_a_full_queue_drops_the_oldest_and_says_so(
 def test_a_node_has_a_name_without_a_path() -> None:
     with pytest.raises(SettingsError, match=r"agent\.node must be a name.*got '\.\./x'"):
         AgentOptions("../x", "h", (Named("t", "http://x/"),), NOWHERE, Path("unused"))
+
+
+def test_a_short_interval_begins_on_its_multiples(queue: Queue) -> None:
+    """So an agent that starts anew comes back to the slots of its node's window."""
+    interval = 0.5
+
+    async def some_of_them(scraper: Scraper) -> None:
+        async with outbound_client(timeout=2) as client:
+            running = asyncio.create_task(scraper.run(client))
+            await asyncio.sleep(3 * interval)
+            scraper.stop()
+            await running
+
+    with exposed(Target()) as page:
+        target = Named(NAME, page, interval)
+        told = AgentOptions("n", "h", (target,), NOWHERE, Path("unused"))
+        asyncio.run(some_of_them(Scraper(target, told, "1", queue, Figures())))
+    body = b"".join(each.body for each in queue.head(queue.last, 10_000_000))
+    times = {row[4] for row in rows_of(Request.FromString(body))}
+    assert len(times) >= 2
+    assert min(time / 1e9 % interval for time in times) < interval / 2

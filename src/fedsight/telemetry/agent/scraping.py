@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 KEEP_SECONDS = 60.0
 #: A sleep may end a little early: that share of an interval is no interval to wait again.
 GRAIN = 0.01
+#: Up to this interval, looks begin on its whole multiples of Unix time.
+ALIGNED_SECONDS = 10.0
 #: Of the same trouble, one line of log in so many seconds.
 TELL_SECONDS = 60.0
 
@@ -71,9 +73,15 @@ class Scraper:
 
     async def run(self, client: httpx.AsyncClient) -> None:
         """Until `stop`. The times of looks keep to a grid, whatever one of them takes; after
-        failures fewer of them are used."""
+        failures fewer of them are used.
+
+        Short intervals begin on their whole multiples of Unix time: an agent that starts anew then
+        goes on in the slots that its node's window has."""
         loop = asyncio.get_running_loop()
         began = loop.time()
+        if self.target.interval <= ALIGNED_SECONDS:
+            began += -self._now() / 1e9 % self.target.interval
+            await self._sleep_until(began)
         while not self._stopping.is_set():
             await self.look(client)
             wait = self.target.interval
@@ -81,9 +89,13 @@ class Scraper:
                 most = self._options.target_pause
                 wait = max(wait, pause(wait, most, self._failures, random.random()))
             looks = math.floor((loop.time() + wait - began) / self.target.interval + GRAIN)
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(began + looks * self.target.interval):
-                    await self._stopping.wait()
+            await self._sleep_until(began + looks * self.target.interval)
+
+    async def _sleep_until(self, when: float) -> None:
+        """Until the event loop's time is `when`, or until `stop`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(when):
+                await self._stopping.wait()
 
     def stop(self) -> None:
         """End `run` after the look that is under way."""
