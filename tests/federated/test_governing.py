@@ -15,8 +15,7 @@ from fedsight.policy.audit.exporting import records
 from fedsight.policy.files import init
 from fedsight.policy.trust import TrustRule
 from fedsight.signals import Batch, Event
-
-TOY = "tests.federated.toy:Toy"
+from tests.federated.toy import Toy
 
 
 class Notes:
@@ -96,3 +95,43 @@ def test_a_wrong_set_starts_nothing(tmp_path: Path) -> None:
         governing(tmp_path, tmp_path, Notes()),
     ):
         pass
+
+
+class FailsLate(Toy):
+    """The toy task, whose third node fails from its fifth round on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = 0
+
+    def train(self, model: Any, data: Any, recipe: Any, rng: Any) -> Any:
+        if len(data) == 3:
+            self.turns += 1
+            if self.turns >= 5:
+                raise RuntimeError("out of order")
+        return super().train(model, data, recipe, rng)
+
+
+def test_a_client_whose_trust_falls_in_round_5_takes_no_part_from_round_6_on(
+    tmp_path: Path,
+) -> None:
+    notes = Notes()
+    # A score of 0.9 at first; four good rounds make it more, one failure in the fifth 0.85.
+    outcome = governed(
+        tmp_path, {"min_trust": "0.89"}, notes, task=f"{__name__}:FailsLate", rounds=9
+    )
+    assert outcome.state == "finished"
+    fell = [one for one in notes.events("TRUST_CHANGED") if one.details["weight"] < 0]
+    assert [(one.round, one.node, one.details["cause"]) for one in fell] == [
+        (5, "client-2", "failed")
+    ]
+    refused = [(one.round, one.node) for one in notes.events("CLIENT_REFUSED")]
+    assert refused == [(round_, "client-2") for round_ in range(6, 10)]
+    chosen = {one.round: one.details for one in notes.events("NODES_SELECTED")}
+    assert set(chosen[5]["chosen"]) == {"client-0", "client-1", "client-2"}
+    assert set(chosen[6]["chosen"]) == {"client-0", "client-1"}
+    why = "refused by policy: its trust is below the federation's minimum"
+    assert chosen[6]["left_out"] == {"client-2": why}
+    kept = [one.body for one in records(tmp_path / "audit", kind="decision")]
+    low = [one for one in kept if one["rules"] == ["client.trust-too-low"]]
+    assert [one["request"]["round"] for one in low] == [6, 7, 8, 9]
