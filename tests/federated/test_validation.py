@@ -14,8 +14,10 @@ from fedsight.federated import validation
 from fedsight.federated.node.personal import MOST_KEPT
 from fedsight.federated.observation import Validation
 from fedsight.federated.plan import PersonalPlan, Plan, RoundPlan
+from fedsight.federated.runs.checkpoint import Checkpoints, resumption
 from fedsight.federated.training import Outcome, RoundReport, Steering, train
 from fedsight.federated.validation import mean, validation_of
+from fedsight.journal import Journal
 from fedsight.signals import samples_of
 from tests.federated import placed
 from tests.federated.test_training import Kept
@@ -196,3 +198,31 @@ def test_names_of_figures_are_checked() -> None:
     for name in ("", "Mase", "a b", "x" * 33):
         with pytest.raises(UsageError, match="figures must be called by small letters"):
             validation.checked_figures((name,))
+
+
+def test_a_run_that_was_cut_off_tunes_the_same_best_model(tmp_path: Path) -> None:
+    data = placed.folder(tmp_path / "data", only=2.0)
+    given = plan(data, 1, lr=1.0, rounds=4, tuned=PersonalPlan(personal=True, personal_lr=1.0))
+    whole, _, _ = run(given, tmp_path / "whole")
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+
+    def stop(report: RoundReport) -> None:
+        if report.round == 3:
+            raise KeyboardInterrupt
+
+    with Journal(tmp_path / "journals", "r-own") as journal:
+        steering = Steering(on_round=stop)
+        cut = train(given, journal, run_id="r-own", steering=steering, checkpoints=checkpoints)
+        assert (cut.state, cut.personal) == ("interrupted", None)
+        found = resumption(checkpoints.read("r-own"), journal)
+        resumed = train(
+            given,
+            journal,
+            run_id="r-own",
+            checkpoints=checkpoints,
+            resume=found,
+            kept=tmp_path / "kept",
+        )
+    assert resumed.state == "finished"
+    assert resumed.personal == whole.personal
+    assert resumed.best_round == whole.best_round

@@ -77,7 +77,7 @@ def up(
     tell = partial(screen.say, style="yellow")
     with launched(
         settings,
-        nodes,
+        _members(settings, wanted, nodes),
         task=wanted,
         port=superlink_port,
         apps=apps,
@@ -89,6 +89,21 @@ def up(
             return _run(settings, federation, task, port, screen)
         _stay_up(settings, federation, task, port, screen)
     return 0
+
+
+def _members(settings: Settings, task: str, nodes: int) -> int | dict[str, str]:
+    """So many nodes; of a task of ours whose nodes have data of their own, the first that have.
+
+    Raises UsageError where fewer have.
+    """
+    from fedsight.cli.placing import OWN, local_nodes
+    from fedsight.cli.plan_options import plan
+    from fedsight.tasks.task import DEFAULTS
+
+    if DEFAULTS.get(task, {}).get("partition") != OWN:
+        return nodes
+    given = {"task": task, "nodes": nodes, "engine": "deployment"}
+    return local_nodes(plan(settings.run, given, settings.windows_folder))
 
 
 def _stay_up(
@@ -125,7 +140,7 @@ def _run(
         importing.join()
     given = {"nodes": len(federation.names), "engine": "deployment"}
     given |= {} if task is None else {"task": task}
-    asked = plan(settings.run, given, settings.windows_folder, here=False)
+    asked = plan(settings.run, given, settings.windows_folder)
     running = Running(settings, Asked(asked, reach=Reach(federation.address)), screen)
     outcome = running.run(port, stay=True, on_end=lambda *_: None)
     return 0 if outcome.state in {"finished", "stopped"} else 1
