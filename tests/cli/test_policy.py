@@ -11,7 +11,7 @@ from fedsight.policy import Engine
 from fedsight.policy.audit import Anchor, SigningKey, Trail
 from fedsight.policy.files import default
 from fedsight.policy.overseer import Overseer
-from tests.cli.command import fedsight
+from tests.cli.command import TINY, fedsight
 from tests.policy.asked import asks, client
 
 pytestmark = pytest.mark.slow
@@ -82,3 +82,22 @@ def test_decisions_are_verified_exported_and_replayed(tmp_path: Path) -> None:
     wrong = fedsight(data, "policy", "audit", "verify", "--no-anchors")
     assert wrong.returncode == 1
     assert "record 5 was altered: it does not have the hash of what it says" in wrong.stderr
+
+
+def test_a_run_is_governed_recorded_and_anchored_at_the_collector(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert fedsight(data, "policy", "init").returncode == 0
+    numbers = data / "policy" / "federation.toml"
+    numbers.write_text(numbers.read_text().replace('["*"]', '["client-0", "client-1"]'))
+    rules = str(data / "policy")
+    done = fedsight(data, "run", *TINY, "--exit", "--policy", rules)
+    assert done.returncode == 0, done.stderr
+    assert "2/2" in done.stdout
+    right = fedsight(data, "policy", "audit", "verify")
+    assert right.returncode == 0, right.stderr
+    assert right.stderr == ""
+    assert "anchored up to 15" in right.stdout
+    assert fedsight(data, "run", *TINY, "--exit", "--observe").returncode == 2
+    wrong = fedsight(data, "run", *TINY, "--exit", "--policy", str(tmp_path / "nowhere"))
+    assert wrong.returncode == 1
+    assert "cannot be read" in wrong.stderr

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from fedsight.errors import UsageError
 from fedsight.federated.governing import governing
-from fedsight.federated.plan import Plan
+from fedsight.federated.plan import Plan, RoundPlan
 from fedsight.federated.training import Outcome, Steering, train
 from fedsight.policy.audit import Anchor, PublicKey, verify, witness
 from fedsight.policy.audit.exporting import records
@@ -87,6 +88,12 @@ def test_who_is_refused_is_left_out_with_the_reason(tmp_path: Path) -> None:
     assert set(chosen["chosen"]) == {"client-0", "client-2"}
     assert chosen["left_out"]["client-1"] == ("refused by policy: not a member of the federation")
     assert [one.node for one in notes.events("CLIENT_REFUSED")] == ["client-1"] * 6
+
+
+def test_an_asynchronous_run_is_not_governed_and_says_so(tmp_path: Path) -> None:
+    closing = RoundPlan(mode="async")
+    with pytest.raises(UsageError, match="leave out mode async"):
+        governed(tmp_path, {}, Notes(), task="digits", closing=closing)
 
 
 def test_a_wrong_set_starts_nothing(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_change_is_in_force_for_the_next_decision(tmp_path: Path) -> None:
     assert force.look()
     assert refusals(force.engine, asks()) == ("client.trust-too-low",)
     assert [one.kind for one in told] == ["POLICY_VERSION_UPDATED"]
+    assert [one.note for one in force.versions.all()] == ["found in the folder"] * 2
     assert force.engine.decide(asks(party=client(trust=0.96))).allowed
 
 

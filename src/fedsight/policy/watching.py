@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from fedsight.errors import FedsightError
 from fedsight.policy.engine import Engine
 from fedsight.policy.faults import PolicyError
 from fedsight.policy.files import belongs, texts
@@ -46,6 +48,7 @@ class InForce:
         try:
             self._texts = texts(folder)
             taken = ruleset(self._texts)
+            self._record(taken)
         except PolicyError as error:
             taken = self._recorded(error)
         self.engine = Engine(taken, observe=observe)
@@ -71,10 +74,16 @@ class InForce:
     def _take(self, taken: RuleSet) -> bool:
         before = self.engine.version
         self.engine = Engine(taken, observe=self._observe)
+        self._record(taken)
         details: dict[str, Json] = {"before": before, "version": taken.version}
         details |= {"rules": len(taken.rules), "warnings": list(taken.warnings)}
         self._tell(_event(CHANGED, details))
         return True
+
+    def _record(self, taken: RuleSet) -> None:
+        """Keep it as a version. A folder that cannot be written has none: the set counts anyway."""
+        with suppress(FedsightError, OSError):
+            self.versions.record(taken, _author(self.folder), "found in the folder")
 
     def _keep(self, error: PolicyError) -> None:
         fault = str(error)
@@ -118,6 +127,18 @@ class InForce:
             }
         except OSError:
             return None
+
+
+def _author(folder: Path) -> str:
+    """Who owns the file that was changed last. Raises OSError."""
+    newest = max(
+        (entry for entry in folder.iterdir() if belongs(entry.name)),
+        key=lambda entry: entry.stat().st_mtime_ns,
+    )
+    try:
+        return newest.owner()
+    except KeyError:
+        return str(newest.stat().st_uid)
 
 
 def _event(kind: str, details: dict[str, Json]) -> Event:

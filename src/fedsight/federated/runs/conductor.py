@@ -143,7 +143,13 @@ class Conductor:
             figures=figures,
         )
         checked = Checked(observed, self._unwanted)
-        return checked if govern is None else Governed(checked, govern(self._suspected))
+        if govern is None:
+            return checked
+        if self._plan.closing.mode == ASYNC:
+            raise UsageError(
+                "policy governs runs whose rounds close together: leave out mode async"
+            )
+        return Governed(checked, govern(self._suspected))
 
     def _chosen(self, round: int, choice: Choice) -> None:
         self._wanted = choice.wanted
