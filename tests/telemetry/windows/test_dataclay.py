@@ -13,7 +13,7 @@ import pytest
 from fedsight.config.windows import WindowSettings
 from fedsight.telemetry.windows import LocalWindows, WindowError
 from fedsight.telemetry.windows.dataclay_windows import DataClayWindows
-from fedsight.telemetry.windows.objects import PREFIX
+from fedsight.telemetry.windows.objects import PREFIX, LostError
 from fedsight.telemetry.windows.opening import opened
 from tests.cli.command import fedsight
 from tests.telemetry.windows.dataclay_servers import LOOPBACK, DataClay
@@ -108,6 +108,14 @@ def test_a_window_that_dataclay_lost_is_made_anew(
     dataclay.restart_backend()
     window.add_dataframe(rows(at(2), a=[2]))
     assert read_when_back(hasty, node, 3) == at(0, 1, 2)
+
+
+def test_a_window_that_dataclay_cannot_read_is_lost_to_us_too(
+    windows: DataClayWindows, node: str
+) -> None:
+    windows.window(node).add_dataframe(rows(at(0), a=[0]))
+    with pytest.raises(LostError, match="met a fault"):
+        windows.objects.call(node, "add", b"no rows", 10, INTERVAL, NOW)
 
 
 def test_a_bridge_that_starts_anew_brings_what_its_last_life_did_not(

@@ -161,6 +161,41 @@ def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
         assert list(window.get_dataframe().index) == at(5)
 
 
+#: Reads a file, and holds it for as long as standard input is open.
+HOLDER = """
+    import sqlite3, sys
+    db = sqlite3.connect(sys.argv[1])
+    print(db.execute("SELECT count(*) FROM row").fetchone()[0], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["moved", "removed"])
+def test_a_file_that_goes_while_another_process_reads_it_is_made_anew(
+    tmp_path: Path, how: str
+) -> None:
+    with opened(tmp_path) as writing:
+        window = writing.window("a")
+        window.add_dataframe(rows(at(0, 1), x=[1, 2]))
+        command = [sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path / FILE)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "2\n"
+            if how == "moved":
+                (tmp_path / FILE).rename(tmp_path / "elsewhere")
+            else:
+                (tmp_path / FILE).unlink()
+            window.add_dataframe(rows(at(5, 6), x=[1, 2]))
+            window.add_dataframe(rows(at(7), x=[3]))
+            with opened(tmp_path) as reading:
+                assert list(reading.window("a").get_dataframe().index) == at(5, 6, 7)
+        assert list(window.get_dataframe().index) == at(5, 6, 7)
+    with opened(tmp_path) as reading:
+        assert list(reading.window("a").get_dataframe().index) == at(5, 6, 7)
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"this is no database" * 100)
     with opened(tmp_path) as windows:

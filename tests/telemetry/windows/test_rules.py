@@ -51,8 +51,20 @@ def test_an_absent_attribute_never_holds(rule: Rule) -> None:
     assert not rule.holds(EDGE)
 
 
-def test_a_pattern_is_matched_against_the_beginning_of_a_long_attribute() -> None:
-    assert Rule("a", "regex", "x*").holds({"a": "x" * 1000 + "y"})
+@pytest.mark.parametrize(
+    ("pattern", "said", "holds"),
+    [
+        ("x*", "x" * 2000, True),
+        ("x*", "x" * 1000 + "/../y", False),
+        (".*", "two\nlines\0", True),
+        # A pattern that tries every way to part the letters would not end in our lives.
+        ("([a-z]+)+", "a" * 2000 + "!", False),
+    ],
+)
+def test_a_pattern_is_matched_against_all_of_an_attribute(
+    pattern: str, said: str, holds: bool
+) -> None:
+    assert Rule("a", "regex", pattern).holds({"a": said}) is holds
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,7 @@ def test_a_pattern_is_matched_against_the_beginning_of_a_long_attribute() -> Non
         ("a", "in", "b", "a rule with in needs a list of texts, got 'b'"),
         ("a", "eq", ("b",), "a rule with eq needs a text"),
         ("a", "regex", "(", "of a window's rule is wrong"),
+        ("a", "regex", "(?=a)", "of a window's rule is wrong"),
         ("a", "regex", "x" * 201, "at most 200 characters"),
     ],
 )

@@ -96,6 +96,21 @@ def test_a_unit_that_changes_is_left_out_and_told(caplog: pytest.LogCaptureFixtu
     assert len(sorter.sort(EDGE, SCOPE, [power(2, 1, unit="W")])["edge-1"]) == 1
 
 
+def test_a_unit_that_is_said_late_is_the_one_that_stays() -> None:
+    sorter = Sorter(scaphandre())
+    points = [power(1), power(2, 1, unit="W"), power(3, 2, unit="uW"), power(4, 3)]
+    assert sorter.sort(EDGE, SCOPE, points)["edge-1"][POWER].tolist() == [1, 2, 4]
+
+
+def test_units_of_labels_that_change_are_not_remembered_for_ever() -> None:
+    sorter = Sorter(scaphandre())
+    for number in range(3 * MAX_COLUMNS):
+        sorter.sort(EDGE, SCOPE, [power(1, number, unit="uW", pid=str(number)), load(1, number)])
+    units = sorter.remembered_units("edge-1")
+    assert len(units) == MAX_COLUMNS
+    assert LOAD in units  # what goes on coming is not forgotten for what came once
+
+
 def test_two_agents_are_told_and_a_restart_is_not(caplog: pytest.LogCaptureFixture) -> None:
     sorter = Sorter(scaphandre())
     for number, instance in enumerate(["first", "first", "second", "second", "third"]):

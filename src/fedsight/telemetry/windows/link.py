@@ -55,7 +55,8 @@ class Link:
     def ask(self, coroutine: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
         """The answer within the deadline; what takes longer is given up.
 
-        Raises AwayError where there is none; what dataClay itself refuses passes through.
+        Raises AwayError where there is none, WindowError for a fault of whoever answers; what
+        dataClay itself refuses passes through.
         """
         given = self.seconds if seconds is None else seconds
         context = self._session.copy()
@@ -70,7 +71,9 @@ class Link:
         except Exception as error:  # dataClay's own are of many kinds; those of the wire are told
             if _is_away(error):
                 raise AwayError(f"dataClay at {self.address} is away: {told(error)}") from error
-            raise
+            if _is_refusal(error):
+                raise
+            raise WindowError(f"dataClay at {self.address} met a fault: {told(error)}") from error
 
     def close(self) -> None:
         """End the session."""
@@ -105,6 +108,12 @@ def _is_away(error: Exception) -> bool:
         return True
     text = str(error)
     return any(each in text for each in ("failed to connect", "No backends available"))
+
+
+def _is_refusal(error: Exception) -> bool:
+    from dataclay.exceptions import DataClayException
+
+    return isinstance(error, DataClayException)
 
 
 def _client(host: str, port: int) -> Any:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from fedsight.journal.ownership import Ownership
 from fedsight.telemetry.windows import tables
 from fedsight.telemetry.windows.contract import (
     INTERVAL_NS,
@@ -170,16 +171,32 @@ class LocalWindows:
 
     def _made(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        db = self._connected("rwc")
-        db.execute("PRAGMA journal_mode=WAL")
-        with _transaction(db, "IMMEDIATE"):
-            for statement in tables.SCHEMA.split(";"):
-                db.execute(statement)
-            interval = self.extent.interval_ns
-            db.execute("INSERT OR IGNORE INTO setting VALUES ('interval_ns', ?)", (interval,))
-            db.execute(f"PRAGMA user_version={tables.FORMAT}")
+        with self._making():
+            db = self._connected("rwc")
+            db.execute("PRAGMA journal_mode=WAL")
+            with _transaction(db, "IMMEDIATE"):
+                for statement in tables.SCHEMA.split(";"):
+                    db.execute(statement)
+                interval = self.extent.interval_ns
+                db.execute("INSERT OR IGNORE INTO setting VALUES ('interval_ns', ?)", (interval,))
+                db.execute(f"PRAGMA user_version={tables.FORMAT}")
         self._db, self._file = db, os.stat(self.path)
         return db
+
+    @contextmanager
+    def _making(self) -> Iterator[None]:
+        """One process makes the file. What lies beside one that was moved away is not its own:
+        whoever still reads that one holds them, and SQLite would take them for the new file's."""
+        ownership = Ownership(self.path.with_name(f"{FILE}.lock"))
+        try:
+            if not ownership.acquire(BUSY_SECONDS):
+                raise WindowError(f"another process is making {self.path} for {BUSY_SECONDS:g} s")
+            if not self.path.exists():
+                for beside in ("-wal", "-shm"):
+                    self.path.with_name(f"{FILE}{beside}").unlink(missing_ok=True)
+            yield
+        finally:
+            ownership.release()
 
     def _connected(self, mode: str) -> sqlite3.Connection:
         address = f"file:{quote(str(self.path.absolute()))}?mode={mode}"

@@ -39,18 +39,18 @@ class Objects:
 
     def read(self, node: str) -> Holding | None:
         """The node's window; None where it has none. Raises WindowError."""
-        body = self._call(node, "read")
+        body = self.call(node, "read")
         return None if body is None else _unpacked(node, body)
 
     def version(self, node: str) -> int:
         """How often the node's window changed; 0 where there is none. Raises WindowError."""
-        return self._call(node, "news") or 0
+        return self.call(node, "news") or 0
 
     def add(self, node: str, rows: Rows, extent: Extent, now: int) -> None:
         """Put rows where they belong. Raises LostError where the window has to be made anew."""
         if self._object(node) is None:
             self._make(node)
-        self._call(node, "add", pack_rows(rows), extent.max_rows, extent.interval_ns, now)
+        self.call(node, "add", pack_rows(rows), extent.max_rows, extent.interval_ns, now)
 
     def remove(self, node: str) -> None:
         """Let an object go that is lost, so that it can be made anew."""
@@ -77,8 +77,11 @@ class Objects:
 
         return str(settings.client.dataset)
 
-    def _call(self, node: str, method: str, *arguments: Any) -> Any:
-        """What the object's method returns; None where there is no object."""
+    def call(self, node: str, method: str, *arguments: Any) -> Any:
+        """What the object's method returns; None where there is no object.
+
+        Raises AwayError, WindowError, and LostError where the window has to be made anew.
+        """
         from dataclay.exceptions import DataClayException
 
         try:
@@ -95,6 +98,10 @@ class Objects:
         except DataClayException as error:
             self._forget(node)
             raise LostError(f"dataClay lost the window of node {node}: {error}") from error
+        except WindowError as error:
+            if isinstance(error.__cause__, ValueError):  # its backend cannot read what it holds
+                raise LostError(str(error)) from error
+            raise
 
     def _find_backends(self) -> None:
         """After it was away, ask where the backends are now."""

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 
+from fedsight.errors import told
 from fedsight.telemetry.windows.contract import Added, WindowError
 from fedsight.telemetry.windows.frames import Rows, rows_of
 from fedsight.telemetry.windows.local import LocalWindows
@@ -46,8 +47,11 @@ class Pushing:
 
     def _catch_up(self) -> None:
         while not self._ending.wait(RETRY_SECONDS / 2):
-            if self._behind:
-                self._bring()
+            try:
+                if self._behind:
+                    self._bring()
+            except Exception as error:  # the loop must outlive a bug: nobody else tries again
+                log.error("bringing windows to dataClay met a fault: %s", told(error))
 
     def _bring(self) -> None:
         """Bring what is behind; one thread does, and others do not wait for long."""
@@ -68,6 +72,7 @@ class Pushing:
     def _bring_all(self) -> None:
         with self._noting:
             behind, self._behind = self._behind, {}
+        all_there = False
         try:
             for node, rows in behind.items():
                 self._bring_one(node, rows)
@@ -75,10 +80,11 @@ class Pushing:
             self._brought |= behind.keys()
             if behind:
                 self._objects.flush()
-        except WindowError:
-            with self._noting:
-                self._behind.update(dict.fromkeys(behind))
-            raise
+            all_there = True
+        finally:
+            if not all_there:
+                with self._noting:
+                    self._behind.update(dict.fromkeys(behind))
 
     def _let_go(self, new: set[str]) -> None:
         """Where new nodes came and there are too many: those whose place on disk they took."""

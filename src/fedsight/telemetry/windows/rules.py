@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Literal, get_args
 
 from fedsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 Operator = Literal["eq", "ne", "in", "regex", "exists"]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
@@ -38,8 +42,6 @@ SCAPHANDRE_METRICS = (
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,63}")
 _METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/\-]{0,254}")
 _LONGEST_PATTERN = 200
-#: Attributes are matched by their first characters, so that no pattern runs for long.
-_LONGEST_MATCHED = 1_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Rule:
             wanted = "a list of texts" if self.operator == "in" else "a text"
             raise UsageError(f"a rule with {self.operator} needs {wanted}, got {self.value!r}")
         if self.operator == "regex":
-            _compiled(str(self.value))
+            _check_pattern(str(self.value))
 
     def holds(self, attributes: Mapping[str, str]) -> bool:
         """Whether the attributes are so. An absent attribute is not."""
@@ -72,19 +74,35 @@ class Rule:
         return there is not None and _HOLDS[self.operator](there, self.value)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _check_pattern(pattern: str) -> None:
     if len(pattern) > _LONGEST_PATTERN:
         raise UsageError(
             f"the pattern of a window's rule must have at most {_LONGEST_PATTERN} characters"
         )
+    _matches("", pattern)
+
+
+def _matches(there: str, pattern: str | tuple[str, ...]) -> bool:
+    """Whether the pattern matches all of it. RE2 takes linear time, whatever a sender calls itself.
+
+    Raises UsageError for what is no RE2 pattern (https://github.com/google/re2/wiki/Syntax).
+    """
+    import duckdb  # RE2 comes with it; whoever has no rule with a pattern never loads it
+
+    query = "SELECT regexp_full_match(?, ?, 's')"
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"the pattern {pattern!r} of a window's rule is wrong: {error}") from error
+        found = _engine().cursor().execute(query, [there, pattern]).fetchone()
+    except duckdb.Error as error:
+        why = str(error).removeprefix("Invalid Input Error: ")
+        raise UsageError(f"the pattern {pattern!r} of a window's rule is wrong: {why}") from error
+    return found is not None and bool(found[0])
 
 
-def _matches(there: str, value: str | tuple[str, ...]) -> bool:
-    return re.fullmatch(str(value), there[:_LONGEST_MATCHED]) is not None
+@cache
+def _engine() -> DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(config={"threads": 1})
 
 
 _HOLDS: dict[str, Callable[[str, str | tuple[str, ...]], bool]] = {

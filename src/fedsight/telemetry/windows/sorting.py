@@ -45,9 +45,10 @@ class Destination(NamedTuple):
 
 @dataclass
 class _Known:
-    """What was seen of a node: units by column; its senders in the order in which they spoke."""
+    """What was seen of a node: units by column, of as many as a window has, those that came last;
+    its senders in the order in which they spoke."""
 
-    units: dict[str, str] = field(default_factory=dict)
+    units: OrderedDict[str, str] = field(default_factory=OrderedDict)
     senders: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -124,13 +125,23 @@ class Sorter:
 
     def _same_unit(self, node: str, name: str, unit: str) -> bool:
         """Whether the unit is the one it always was; numbers of two units make no series."""
-        before = self._of(node).units.setdefault(name, unit)
+        units = self._of(node).units
+        before = units.get(name, "")
         if before in ("", unit) or not unit:
+            units[name] = unit or before
+            units.move_to_end(name)
+            if len(units) > MAX_COLUMNS:
+                units.popitem(last=False)
             return True
         self.counted["unit"] += 1
         text = "node %s: %s came in %s and now in %s; it is left out until the bridge starts anew"
         self._notices.tell(node, "unit", text, node, name, before, unit[:40])
         return False
+
+    def remembered_units(self, node: str) -> Mapping[str, str]:
+        """By column of a node's window: the unit that its numbers have."""
+        known = self._known.get(node)
+        return dict(known.units) if known else {}
 
     def _note_sender(self, there: Destination, resource: Mapping[str, str]) -> None:
         """Two senders that take turns are two agents; one that follows another is a restart."""

@@ -180,6 +180,8 @@ def _rename(db: sqlite3.Connection, node: Node, columns: tuple[str, ...]) -> Nod
 def _narrowed(db: sqlite3.Connection, node: Node) -> Node:
     rows = window(db, node)
     used = measured_columns(rows)
+    if used == node.columns:
+        return node
     narrow = _rename(db, node, used)
     _put(db, narrow, rows.times, _under(used, rows))
     return narrow
