@@ -5,7 +5,8 @@ files. Its `ec2_cpu_utilization_*` are eight nodes, on whose like the design was
 `rds_*`, `ec2_network_in_*` and `ec2_disk_write_bytes_*` are six nodes that nothing was chosen on.
 Without a folder the series are made up. `--telemetry FILE` measures a machine's recorded telemetry
 instead, and is kept as a report of its own. The first 70 % of each series are trained on, the next
-10 % choose, and the last 20 % are foreseen, once. `--workers N` seeds run at the same time.
+10 % choose, and the last 20 % are foreseen, once. `--workers N` seeds run at the same time;
+`--rounds N` is how many rounds there are to choose from.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from fedsight.forecast.fan import forecasts
 from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.scale import Scale
 
-SEEDS, ROUNDS = 5, 10
+SEEDS, ROUNDS = 5, 30
 #: Horizons in steps, of which each figure is told, before the mean over all.
 HORIZONS = (1, 10, 100)
 #: Bootstrap over blocks of as many origins as a horizon has: neighbours share their targets.
@@ -60,10 +61,15 @@ NODES_AT_ONCE, TURNS, MOST_MILLISECONDS = 100, 30, 200.0
 
 
 def measure(
-    source: Path | None, sets: Sequence[str], workers: int, quick: bool, say: Say
+    source: Path | None,
+    sets: Sequence[str],
+    workers: int,
+    asked: int,
+    quick: bool,
+    say: Say,
 ) -> Findings:
-    """Every row on every set, over several seeds, so many of them at once."""
-    seeds, rounds = (1, 2) if quick else (SEEDS, ROUNDS)
+    """Every row on every set, over several seeds, `workers` of them at once; `asked` rounds."""
+    seeds, rounds = (1, 2) if quick else (SEEDS, asked)
     rows, over = {}, {which: nodes(which, source, quick) for which in sets}
     spawning = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, seeds), spawning) as pool:
@@ -204,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--data", type=Path, default=os.environ.get(VARIABLE))
     parser.add_argument("--telemetry", type=Path)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked, rest = parser.parse_known_args(arguments)
     source, sets, name = asked.telemetry, [TELEMETRY], "forecast_telemetry"
@@ -212,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sets, name = [CHOSEN, UNSEEN] if source else [MADE_UP], "forecast"
     if source is not None and not source.exists():
         raise UsageError(f"{source} is not there")
-    measured = partial(measure, source, sets, asked.workers)
+    measured = partial(measure, source, sets, asked.workers, asked.rounds)
     measured.__doc__ = __doc__
     return command.run(name, measured, rest)
 

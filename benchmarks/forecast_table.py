@@ -52,7 +52,10 @@ def placed(page: str, name: str, text: str) -> str:
 
 
 def _of_set(report: Mapping[str, Any], which: str) -> Iterator[str]:
-    figures = report["figures"][which]
+    figures, scale = report["figures"][which], report["scale"]
+    rows, origins = scale["rows"][which][0], scale["origins"][which][0]
+    yield f"{scale['seeds']} seeds, the best of {scale['rounds']} rounds."
+    yield f"The first node has {rows:,} rows, and {origins} origins in its test part.\n"
     yield "| MASE | 1 step | 10 | 100 | mean of 1 to 100 | sd over seeds | nodes, from to |"
     yield "|---|---|---|---|---|---|---|"
     best = min(each["mase"][-1] for each in figures["methods"].values())
