@@ -37,6 +37,25 @@ def test_scrapes_come_out_in_order_within_bytes(queue: Queue) -> None:
     queue.close()
 
 
+def test_a_request_stays_what_it_is_until_it_is_done(tmp_path: Path) -> None:
+    """Whoever took it and could not say so would count more of the same twice."""
+    queue = Queue(tmp_path, PLENTY)
+    put(queue, 1)
+    put(queue, 2)
+    assert numbers(queue.request(queue.last, PLENTY)) == [1, 2]
+    put(queue, 3)
+    assert numbers(queue.request(queue.last, PLENTY)) == [1, 2]
+    queue.close()
+    queue = Queue(tmp_path, PLENTY)
+    again = queue.request(queue.last, 1)
+    assert numbers(again) == [1, 2]
+    queue.done(again[:1])
+    assert numbers(queue.request(queue.last, PLENTY)) == [2]
+    queue.done(again)
+    assert numbers(queue.request(queue.last, PLENTY)) == [3]
+    queue.close()
+
+
 def test_another_process_finds_what_waits(tmp_path: Path) -> None:
     first = Queue(tmp_path, PLENTY)
     put(first, 1)

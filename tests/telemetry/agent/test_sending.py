@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from fedsight.telemetry.agent.options import AgentOptions, Target
 from fedsight.telemetry.agent.queue import Queue, Size
 from fedsight.telemetry.agent.sending import Sender
 from fedsight.telemetry.agent.starts import Starts
+from fedsight.telemetry.agent.verdict import Later, Taken, Verdict
 from tests.federated.link.certificates import certificate
 from tests.telemetry.agent.receiver import Answer, Receiver, receiving, rows_of
 from tests.telemetry.agent.test_otlp import SECOND, encoded
@@ -104,6 +105,38 @@ async def emptied(_: Sender, queue: Queue, __: Figures) -> None:
     async with asyncio.timeout(10):
         while queue.size != Size():
             await asyncio.sleep(0.01)
+
+
+def test_what_comes_meanwhile_is_no_part_of_what_is_sent_again(tmp_path: Path) -> None:
+    """A bridge of minutes knows a request that comes again by its bytes."""
+    asked: list[bytes] = []
+
+    class Forgetful:
+        """Takes what comes, and its first answer is lost."""
+
+        async def export(self, body: bytes, timeout: float) -> Verdict:
+            """As `Bridge.export`."""
+            asked.append(body)
+            if len(asked) > 1:
+                return Taken()
+            queue.put("t", 3, 1, b"third", None)
+            return Later("DEADLINE_EXCEEDED", "it did not answer")
+
+    with closing(Queue(tmp_path, 10_000)) as queue:
+        queue.put("t", 1, 1, b"first ", None)
+        queue.put("t", 2, 1, b"second", None)
+        endpoint, pace = Endpoint("http://127.0.0.1:1"), {"pause_first": 0.01, "batch": 60.0}
+        told = AgentOptions("n", "h", (Target("t", "http://x/"),), endpoint, tmp_path, **pace)
+
+        async def sent() -> None:
+            sender = Sender(queue, Forgetful(), told, Figures())
+            task = asyncio.create_task(sender.run())
+            await emptied(sender, queue, Figures())
+            sender.stop()
+            await asyncio.wait_for(task, 10)
+
+        asyncio.run(sent())
+    assert asked == [b"first second", b"first second", b"third"]
 
 
 def values(receiver: Receiver) -> list[float]:

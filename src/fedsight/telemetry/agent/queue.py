@@ -7,9 +7,10 @@ https://www.sqlite.org/wal.html
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ LOCK = "lock"
 LOCK_SECONDS = 1.0
 #: Of the bound, what is made free at once, so that not every scrape has to.
 ROOM_SHARE = 16
+#: In the place of a target's name, which is never empty.
+UNDER_WAY = ""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scrape (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -81,6 +84,8 @@ class Queue:
                 self._db.execute("PRAGMA synchronous=FULL")
                 self._db.executescript(SCHEMA)
                 self._size = self._measured("1")
+            #: The last scrape of the request that was sent and not answered; 0: there is none.
+            self._under_way = int(self.state(UNDER_WAY) or 0)
         except QueueError:
             self._ownership.release()
             raise
@@ -155,6 +160,17 @@ class Queue:
                 if found and room < 0:
                     break
                 found.append(Scrape(seq, points, body))
+        return found
+
+    def request(self, upto: int, most_bytes: int) -> list[Scrape]:
+        """What to send next: `head`, and until that is `done` the same again, for the next process
+        too. Whoever got it and could not say so knows by its bytes what comes again."""
+        found = self.head(self._under_way, sys.maxsize) if self._under_way else []
+        if not found:
+            found = self.head(upto, most_bytes)
+            self._under_way = found[-1].seq if found else 0
+            with suppress(QueueError):  # a full disk must not keep what waits from leaving it
+                self.keep(UNDER_WAY, str(self._under_way).encode())
         return found
 
     def done(self, scrapes: Sequence[Scrape]) -> None:

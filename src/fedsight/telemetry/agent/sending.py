@@ -91,7 +91,7 @@ class Sender:
         """All that waits now; what comes meanwhile is of the next batch."""
         upto = await asyncio.to_thread(lambda: self._queue.last)
         most = self._options.request_bytes
-        while scrapes := await asyncio.to_thread(self._queue.head, upto, most):
+        while scrapes := await asyncio.to_thread(self._queue.request, upto, most):
             later = await self._send(scrapes)
             if later is None:
                 self._succeed()
