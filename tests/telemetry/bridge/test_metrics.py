@@ -190,6 +190,15 @@ def test_memory_of_series_is_bounded() -> None:
         assert interned.count <= 100_600
 
 
+def test_memory_of_series_is_bounded_for_one_resource_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedsight.telemetry.bridge.series.REMEMBERED", 1000)
+    interned = Interned()
+    known = MetricsReader(interned, lambda _: frozenset())
+    for at in range(30):
+        known.read(gauge(points=100, pid=at))
+        assert interned.count <= 1102
+
+
 def test_a_request_like_one_before_is_read_the_same() -> None:
     wants = MetricsReader(Interned(), lambda _: frozenset({"load"}))
     bodies = [gauge(points=3, time=NOW + at, value=at, unit="W") for at in range(5)]

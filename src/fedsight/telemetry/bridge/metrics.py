@@ -109,6 +109,7 @@ class MetricsReader:
         return self._parsed(body, by_layout)
 
     def _parsed(self, body: bytes, by_layout: bool) -> Reading:
+        self._interned.make_room()
         try:
             message = wire.Metrics.FromString(body)
             request = _Request(by_layout)

@@ -215,14 +215,17 @@ class Interned:
         key = (resource, scope)
         found = self._origins.get(key)
         if found is None:
-            self._make_room()
+            self.make_room()
             found = self._origins[key] = origin_of(resource, scope, self._chosen)
             self._count += 1
             self._bytes += len(resource) + len(scope)
         return found
 
-    def _make_room(self) -> None:
-        """Only between requests' origins: what a request has looked up stays its own."""
+    def make_room(self) -> None:
+        """Forget all where it is too much: before a request, or before a new origin of it.
+
+        What a request has looked up stays its own.
+        """
         if self._count >= REMEMBERED or self._bytes >= REMEMBERED_BYTES:
             self._origins.clear()
             self._count = self._bytes = 0
