@@ -8,6 +8,7 @@ import pytest
 
 from fedsight.config import AgentSettings, load
 from fedsight.errors import SettingsError
+from fedsight.telemetry.agent.bridge import Endpoint
 
 WRONG = {
     '[agent]\nnode = "../etc"': r"agent\.node in .* must be a name of at most 64 letters",
@@ -37,3 +38,12 @@ def test_targets_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("a", "http://a:1/metrics"),
         ("b", "http://b/metrics?x=1"),
     ]
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:4317", "ftp://bridge", "http://me:secret@bridge:4317", "https://b/path", ""]
+)
+def test_an_endpoint_of_the_command_line_is_checked_too(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"agent\.endpoint must be an address") as refused:
+        Endpoint(url)
+    assert "secret" not in str(refused.value)

@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 STATUS_DETAILS = "grpc-status-details-bin"
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED.name
 GRPC_PORT = 4317
+#: As the settings have it: no user and password, no path.
+ADDRESS = re.compile(r"https?://[^\s/?#@]+/?")
 MOST_SAID = 300
 #: A bridge that comes back is met within seconds; the environment's proxies are not used.
 CHANNEL = (
@@ -54,6 +57,11 @@ class Endpoint:
     own_token: Callable[[], str] | None = None
 
     def __post_init__(self) -> None:
+        if not ADDRESS.fullmatch(self.url):
+            raise SettingsError(
+                "agent.endpoint must be an address without a path, such as http://127.0.0.1:4317,"
+                f" got {self.url.rpartition('@')[2]!r}"
+            )
         if self.authority is not None and not self.encrypted:
             raise SettingsError(
                 f"agent.tls_ca needs an agent.endpoint with https://, got {self.url!r}"
