@@ -69,6 +69,32 @@ def test_another_process_finds_what_waits(tmp_path: Path) -> None:
     second.close()
 
 
+def test_half_of_a_request_is_one_of_its_own(tmp_path: Path) -> None:
+    """In the next process too; what comes after it is chosen anew."""
+    queue = Queue(tmp_path, PLENTY)
+    for number in (1, 2, 3, 4):
+        put(queue, number)
+    assert queue.halve(queue.request(3, PLENTY)) == 1
+    queue.close()
+    queue = Queue(tmp_path, PLENTY)
+    half = queue.request(queue.last, PLENTY)
+    assert numbers(half) == [1]
+    queue.done(half)
+    assert numbers(queue.request(queue.last, PLENTY)) == [2, 3, 4]
+    queue.close()
+
+
+def test_a_request_is_dropped_whole_or_not_at_all(tmp_path: Path) -> None:
+    """What is left of one would be counted again by a bridge that took it."""
+    queue = Queue(tmp_path, max_bytes=320)
+    for number in range(8):
+        put(queue, number, size=40)
+    assert numbers(queue.request(queue.last, 160)) == [0, 1, 2, 3]
+    assert put(queue, 8, size=40) == Size(4, 8, 160)
+    assert numbers(queue.request(queue.last, PLENTY)) == [4, 5, 6, 7, 8]
+    queue.close()
+
+
 def test_numbers_are_never_given_again(tmp_path: Path) -> None:
     """What was sent by number must not take what came later with it."""
     first = Queue(tmp_path, PLENTY)

@@ -175,6 +175,44 @@ def test_no_answer_in_time_is_tried_again(tmp_path: Path) -> None:
     assert set(values(receiver)) == {1, 2, 3, 4}
 
 
+def test_the_next_agent_sends_a_request_as_it_was(tmp_path: Path) -> None:
+    """What was scraped meanwhile is of the next."""
+    asked: list[list[float]] = []
+
+    def answer(request: Request, context: Any) -> Response | None:
+        asked.append([row[5] for row in rows_of(request)])
+        return refusing(StatusCode.UNAVAILABLE, lambda _: away)(request, context)
+
+    async def failed(_: Sender, __: Queue, figures: Figures) -> None:
+        while not figures.send_failures:
+            await asyncio.sleep(0.01)
+
+    away = True
+    with receiving(Receiver(answer)) as bridge:
+        run(tmp_path, Endpoint(bridge), failed)
+        with closing(Queue(tmp_path / "queue", 10_000_000)) as queue:
+            queue.put("t", 9, 1, encoded("load 9\n", Starts(), 9 * SECOND), None)
+        away = False
+        run(tmp_path, Endpoint(bridge), emptied, scrapes=0)
+    assert asked[-2:] == [[1, 2, 3, 4], [9]]
+    assert all(each == [1, 2, 3, 4] for each in asked[:-1])
+
+
+def test_a_half_whose_answer_was_lost_is_sent_again_as_it_was(tmp_path: Path) -> None:
+    asked: list[list[float]] = []
+
+    def answer(request: Request, context: Any) -> Response | None:
+        asked.append([row[5] for row in rows_of(request)])
+        if 8 in asked[-1]:
+            return refusing(StatusCode.INVALID_ARGUMENT, lambda _: True)(request, context)
+        return refusing(StatusCode.UNAVAILABLE, lambda _: len(asked) == 2)(request, context)
+
+    with receiving(Receiver(answer)) as bridge:
+        figures = run(tmp_path, Endpoint(bridge), emptied, scrapes=8)
+    assert asked[:4] == [[*range(1, 9)], [1, 2, 3, 4], [1, 2, 3, 4], [5, 6, 7, 8]]
+    assert (figures.refused, figures.sent) == (1, 7)
+
+
 def test_a_full_bridge_is_left_alone_for_as_long_as_it_says(tmp_path: Path) -> None:
     status = Status(code=8)
     status.details.add().Pack(RetryInfo(retry_delay=Duration(nanos=600_000_000)))

@@ -7,7 +7,6 @@ https://www.sqlite.org/wal.html
 from __future__ import annotations
 
 import sqlite3
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -84,7 +83,7 @@ class Queue:
                 self._db.execute("PRAGMA synchronous=FULL")
                 self._db.executescript(SCHEMA)
                 self._size = self._measured("1")
-            #: The last scrape of the request that was sent and not answered; 0: there is none.
+            #: The last scrape of the request that was made last; 0: there was none.
             self._under_way = int(self.state(UNDER_WAY) or 0)
         except QueueError:
             self._ownership.release()
@@ -133,6 +132,8 @@ class Queue:
             upto, freed = seq, freed + size
             if freed >= excess:
                 break
+        # What is left of a request would be another one, and what was taken of it doubled.
+        upto = max(upto, self._under_way)
         gone = self._measured(f"seq <= {int(upto)}")
         self._db.execute("DELETE FROM scrape WHERE seq <= ?", (upto,))
         return gone
@@ -151,26 +152,44 @@ class Queue:
 
     def head(self, upto: int, most_bytes: int) -> list[Scrape]:
         """The oldest up to the number `upto`: at most `most_bytes`, or a single one."""
-        found: list[Scrape] = []
-        room = most_bytes
-        query = "SELECT seq, points, body FROM scrape WHERE seq <= ? ORDER BY seq"
         with self._using, self._named("read"):
-            for seq, points, body in self._db.execute(query, (upto,)):
-                room -= len(body)
-                if found and room < 0:
-                    break
-                found.append(Scrape(seq, points, body))
-        return found
+            return self._oldest(upto, most_bytes)
 
     def request(self, upto: int, most_bytes: int) -> list[Scrape]:
-        """What to send next: `head`, and until that is `done` the same again, for the next process
-        too. Whoever got it and could not say so knows by its bytes what comes again."""
-        found = self.head(self._under_way, sys.maxsize) if self._under_way else []
-        if not found:
-            found = self.head(upto, most_bytes)
-            self._under_way = found[-1].seq if found else 0
-            with suppress(QueueError):  # a full disk must not keep what waits from leaving it
-                self.keep(UNDER_WAY, str(self._under_way).encode())
+        """What to send next: `head`, and until that is done, halved or dropped the same again, for
+        the next process too. Whoever got it and could not say so knows by its bytes what comes
+        again."""
+        with self._using, self._named("read"):
+            found = self._oldest(self._under_way)
+            if not found:
+                found = self._oldest(upto, most_bytes)
+                self._note_under_way(found)
+        return found
+
+    def halve(self, scrapes: Sequence[Scrape]) -> int:
+        """The first half of these is what to send next; the number of its last."""
+        with self._using:
+            self._note_under_way(scrapes[: len(scrapes) // 2])
+            return self._under_way
+
+    def _note_under_way(self, scrapes: Sequence[Scrape]) -> None:
+        if not scrapes:
+            return
+        self._under_way = scrapes[-1].seq
+        # A full disk must not keep what waits from leaving it.
+        with suppress(QueueError), self._transaction():
+            query = "INSERT OR REPLACE INTO state VALUES (?, ?)"
+            self._db.execute(query, (UNDER_WAY, str(self._under_way).encode()))
+
+    def _oldest(self, upto: int, most_bytes: int | None = None) -> list[Scrape]:
+        found: list[Scrape] = []
+        taken = 0
+        query = "SELECT seq, points, body FROM scrape WHERE seq <= ? ORDER BY seq"
+        for seq, points, body in self._db.execute(query, (upto,)):
+            taken += len(body)
+            if found and most_bytes is not None and taken > most_bytes:
+                break
+            found.append(Scrape(seq, points, body))
         return found
 
     def done(self, scrapes: Sequence[Scrape]) -> None:

@@ -13,7 +13,7 @@ from fedsight.telemetry.agent.backoff import pause
 from fedsight.telemetry.agent.bridge import Bridge
 from fedsight.telemetry.agent.figures import Figures
 from fedsight.telemetry.agent.options import AgentOptions
-from fedsight.telemetry.agent.queue import Queue, QueueError, Scrape
+from fedsight.telemetry.agent.queue import ROOM_SHARE, Queue, QueueError, Scrape
 from fedsight.telemetry.agent.verdict import Later, Refused, Taken, Verdict
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ class Sender:
         self._bridge = bridge
         self._options = options
         self._figures = figures
+        # A full queue drops whole requests: none is more than what it makes free at once.
+        self._most = min(options.request_bytes, options.queue_bytes // ROOM_SHARE)
         self._stopping = asyncio.Event()
         self._failures = 0
         self._told = -TELL_SECONDS
@@ -68,7 +70,7 @@ class Sender:
             self._due += batch
         while not self._stopping.is_set():
             left = self._due - time.monotonic()
-            if left <= 0 or self._queue.size.bytes >= self._options.request_bytes:
+            if left <= 0 or self._queue.size.bytes >= self._most:
                 return
             await self._wait(min(left, LOOK_SECONDS))
 
@@ -88,29 +90,35 @@ class Sender:
             await self._wait(LOOK_SECONDS)
 
     async def _drain(self) -> None:
-        """All that waits now; what comes meanwhile is of the next batch."""
-        upto = await asyncio.to_thread(lambda: self._queue.last)
-        most = self._options.request_bytes
-        while scrapes := await asyncio.to_thread(self._queue.request, upto, most):
-            later = await self._send(scrapes)
-            if later is None:
-                self._succeed()
-                continue
-            wait = self._fail(later)
-            if self._stopping.is_set():
-                return
-            await self._wait(wait)
-            upto = await asyncio.to_thread(lambda: self._queue.last)
+        """All that waits now; what comes meanwhile is of the next batch.
 
-    async def _send(self, scrapes: list[Scrape]) -> Later | None:
-        """One request. What is refused for good is sent in halves, until the one scrape is found
-        that the bridge does not take; that one is dropped and told."""
-        verdict = await self._asked(scrapes)
-        if isinstance(verdict, Later):
-            return verdict
-        if isinstance(verdict, Refused) and len(scrapes) > 1:
-            middle = len(scrapes) // 2
-            return await self._send(scrapes[:middle]) or await self._send(scrapes[middle:])
+        A request is the same bytes each time that it is tried, by the next process too: a bridge
+        that took it, and whose answer was lost, knows it again. One that is refused for good goes
+        on in halves, until the one scrape is found that the bridge does not take; that one is
+        dropped and told."""
+        ends = [await self._last()]
+        while ends:
+            scrapes = await asyncio.to_thread(self._queue.request, ends[-1], self._most)
+            if not scrapes:
+                ends.pop()
+                continue
+            verdict = await self._asked(scrapes)
+            if isinstance(verdict, Later):
+                wait = self._fail(verdict)
+                if self._stopping.is_set():
+                    return
+                await self._wait(wait)
+                ends[0] = await self._last()
+            elif isinstance(verdict, Refused) and len(scrapes) > 1:
+                ends += [scrapes[-1].seq, await asyncio.to_thread(self._queue.halve, scrapes)]
+            else:
+                await self._settle(scrapes, verdict)
+
+    async def _last(self) -> int:
+        return await asyncio.to_thread(lambda: self._queue.last)
+
+    async def _settle(self, scrapes: list[Scrape], verdict: Taken | Refused) -> None:
+        """These are not sent again."""
         await asyncio.to_thread(self._queue.done, scrapes)
         points = sum(scrape.points for scrape in scrapes)
         if isinstance(verdict, Refused):
@@ -123,7 +131,7 @@ class Sender:
             )
         else:
             self._note_taken(verdict, points)
-        return None
+        self._succeed()
 
     async def _asked(self, scrapes: list[Scrape]) -> Verdict:
         body = b"".join(scrape.body for scrape in scrapes)
