@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fedsight.journal import Journal
-from fedsight.signals import Batch, Event, Sample, batch, samples_of
+from fedsight.journal.codec import Codec
+from fedsight.signals import Batch, Event, Sample, Span, batch, samples_of
 from fedsight.telemetry.bridge.minutes import MINUTE, Minutes
 from fedsight.telemetry.bridge.rows import Rows, SignalJournal
 from fedsight.telemetry.bridge.work import Work, merged
@@ -57,6 +58,57 @@ def test_merging_says_each_series_once() -> None:
     assert (found.index, found.value) == ([0, 0, 0, 0], [1.0, 2.0, 1.0, 2.0])
 
 
+def bodies(journal: Journal) -> list[int]:
+    """Bytes of the records."""
+    encode = Codec().encode
+    return [len(encode(record.batch)) for record in journal.read(0, 10_000, 2**30)]
+
+
+def many(of: str, count: int = 8_000) -> list[Sample]:
+    return [at(n, n / 3, "load", host=of, of=str(n % 4000)) for n in range(count)]
+
+
+def test_no_record_is_larger_than_any_collector_takes(journal: Journal) -> None:
+    rows = Rows(SignalJournal(journal))
+    requests = [many("a"), many("b"), many("c", 10), many("\u0001" * 250), many("d", 10)]
+    rows.keep([work(b"", *samples) for samples in requests])
+    assert len(bodies(journal)) > 4
+    assert max(bodies(journal)) < 2**20 - 1000
+    found = [s for record in journal.read(0, 100, 2**30) for s in samples_of(record.batch.samples)]
+    assert found == [sample for samples in requests for sample in samples]
+
+
+def test_the_same_series_are_said_once_in_a_piece(journal: Journal) -> None:
+    rows = Rows(SignalJournal(journal))
+    of_one = batch(at(n, 1.0, host="x") for n in range(500)).samples
+    rows.keep([Work(b"", samples=of_one) for _ in range(20)])
+    assert journal.last_seq == 1
+    assert len(journal.read(0, 1)[0].batch.samples.series) == 1
+
+
+def test_events_of_a_large_request_are_all_kept_and_once(tmp_path: Path) -> None:
+    alike = Event(NOW, "otlp", "OTLP_LOG", details={"body": "x" * 4000})
+    large = Batch(
+        events=[alike] * 900 + [Event(NOW, "otlp", f"K{at}") for at in range(9)],
+        spans=[Span("r", at, "n", "train", NOW, NOW) for at in range(20_000)],
+    )
+    for already in (0, 1):
+        with Journal(tmp_path, "otlp-1") as found:
+            rows = Rows(SignalJournal(found))
+            assert rows.keep([work(b"1", signals=large)]) == already
+            assert max(bodies(found)) < 2**20 - 1000
+            records = [record.batch for record in found.read(0, 100, 2**30)]
+            assert [event for record in records for event in record.events] == large.events
+            assert [span for record in records for span in record.spans] == large.spans
+
+
+def test_what_is_appended_counts_as_waiting_at_once(tmp_path: Path) -> None:
+    with Journal(tmp_path, "otlp-1", max_bytes=1_000_000) as found:
+        rows = Rows(SignalJournal(found))
+        rows.keep([work(b"", *many("a", 12_000))])
+        assert rows.full()
+
+
 def test_events_that_are_sent_again_are_kept_once_after_a_restart_too(tmp_path: Path) -> None:
     for already in (0, 2):
         with Journal(tmp_path, "otlp-1") as found:
@@ -83,6 +135,18 @@ def test_a_journal_that_fills_up_is_full_before_it_drops_anything(tmp_path: Path
 
 def minutes(tmp_path: Path, journal: Journal) -> Minutes:
     return Minutes(tmp_path / "minutes.sqlite", SignalJournal(journal), LATE)
+
+
+def test_minutes_of_long_labels_are_records_of_a_bounded_size(
+    tmp_path: Path, journal: Journal
+) -> None:
+    with closing(minutes(tmp_path, journal)) as found:
+        long = {f"l{n}": "x" * 250 for n in range(7)}
+        found.keep([work(b"1", *(at(0, 1.0, of=str(n), **long) for n in range(500)))])
+        found.tend(NOW + 10 * MINUTE)
+        assert len(bodies(journal)) > 3
+        assert max(bodies(journal)) < 2**20 - 1000
+        assert sum(len(record.batch.samples) for record in journal.read(0, 100, 2**30)) == 2000
 
 
 def test_a_minute_is_sent_when_it_is_over_and_late(tmp_path: Path, journal: Journal) -> None:

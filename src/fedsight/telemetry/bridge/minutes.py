@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from fedsight.errors import StoreError
-from fedsight.signals import Batch, Sample, SampleColumns, Series, batch
+from fedsight.signals import Sample, SampleColumns, Series, batch
 from fedsight.telemetry.bridge.rows import SignalJournal, keep_signals
 from fedsight.telemetry.bridge.series import LONGEST_NAME
 from fedsight.telemetry.bridge.work import Work
@@ -27,7 +27,7 @@ KEPT_NS = 86_400 * 10**9
 MOST_KEPT = 2_000_000
 #: Digests of requests that are remembered.
 REMEMBERED = 10_000
-#: Minutes that one record holds.
+#: Minutes that are sent at a time.
 TOGETHER = 2_000
 FIGURES = ("mean", "min", "max", "count")
 LONGEST_FIGURE = len("_minute_count")
@@ -163,7 +163,7 @@ class Minutes:
                 due = self._db.execute(DUE, (now, TOGETHER)).fetchall()
             if not due:
                 break
-            self._signals.journal.append(_record(due))
+            self._signals.samples([_figures(due)])
             with self._transaction():
                 self._db.executemany(
                     "UPDATE minute SET sent = 1 WHERE series = ? AND minute = ? AND round = ?",
@@ -221,7 +221,7 @@ def _sum(values: list[float]) -> float:
     return max(-LARGEST, min(LARGEST, sum(values)))
 
 
-def _record(due: list[tuple[str, int, int, int, float, float, float]]) -> Batch:
+def _figures(due: list[tuple[str, int, int, int, float, float, float]]) -> SampleColumns:
     samples: list[Sample] = []
     for text, minute, round_, count, total, low, high in due:
         series = _series(text)
@@ -230,4 +230,4 @@ def _record(due: list[tuple[str, int, int, int, float, float, float]]) -> Batch:
             name = f"{series.name}_minute_{figure}"
             of_round = None if round_ == NO_ROUND else round_
             samples.append(Sample(minute, name, value, of_round, series.labels))
-    return batch(samples)
+    return batch(samples).samples
