@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,16 @@ import pytest
 from fedsight.door.serving import PortInUseError
 from fedsight.journal import Journal, JournalInUseError
 from fedsight.signals import Event
+from fedsight.telemetry.bridge.bridge import Bounds, Bridge
+from fedsight.telemetry.bridge.committing import Committer
 from fedsight.telemetry.bridge.figures import health, page
 from fedsight.telemetry.bridge.grpc_door import Entrance, GrpcDoor
 from fedsight.telemetry.bridge.options import BridgeOptions
 from fedsight.telemetry.bridge.parts import Parts, made
 from fedsight.telemetry.bridge.refusing import CallRefusedError
 from fedsight.telemetry.bridge.verdict import Verdict
-from fedsight.telemetry.windows import MemoryWindows, WindowError
+from fedsight.telemetry.bridge.work import Nowhere, Work
+from fedsight.telemetry.windows import MemoryWindows, Sorter, WindowError
 from fedsight.telemetry.windows.rules import scaphandre
 from tests.telemetry.bridge.asked import gauge, log
 
@@ -139,6 +144,45 @@ def test_a_unit_that_changes_is_an_event(tmp_path: Path) -> None:
     assert event.kind == "UNIT_CHANGED"
     said = {"metric": "load", "before": "W", "after": "kW", "service": "shop"}
     assert event.details == said
+
+
+class Halting(Nowhere):
+    """A disk that is written once it may go on."""
+
+    keeps = True
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.written = 0
+
+    def keep(self, works: Sequence[Work]) -> int:
+        assert self.go_on.wait(10)
+        self.written += len(works)
+        return 0
+
+
+def test_what_callers_gave_up_waits_until_it_is_written() -> None:
+    disk, body = Halting(), gauge(points=100)
+
+    async def do(bridge: Bridge) -> list[Any]:
+        found = []
+        for _ in range(20):
+            try:
+                await asyncio.wait_for(bridge.take("metrics", body, "grpc"), 0.01)
+            except (TimeoutError, CallRefusedError) as error:
+                found.append(type(error))
+        assert bridge.waiting == 3 * len(body)
+        disk.go_on.set()
+        while bridge.waiting:
+            await asyncio.sleep(0.01)
+        assert bridge.counts.requests["metrics", "grpc", "ok"] == disk.written == 3
+        return found
+
+    committer = Committer(disk, lambda _: {}).start()
+    sorters = [Sorter(scaphandre()), Sorter(scaphandre())]
+    with closing(Bridge(disk, committer, sorters, {}, Bounds(3 * len(body)))) as bridge:
+        found = asyncio.run(do(bridge))
+    assert found == [TimeoutError] * 3 + [CallRefusedError] * 17
 
 
 def test_what_waits_is_bounded(tmp_path: Path) -> None:

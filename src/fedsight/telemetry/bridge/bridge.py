@@ -14,7 +14,12 @@ from fedsight.telemetry.bridge.committing import Committer
 from fedsight.telemetry.bridge.counts import Counts
 from fedsight.telemetry.bridge.metrics import MalformedError, MetricsReader, Reading
 from fedsight.telemetry.bridge.notices import Clocks, Notices, skew_of
-from fedsight.telemetry.bridge.refusing import INVALID_ARGUMENT, CallRefusedError, busy
+from fedsight.telemetry.bridge.refusing import (
+    INTERNAL,
+    INVALID_ARGUMENT,
+    CallRefusedError,
+    busy,
+)
 from fedsight.telemetry.bridge.series import LONGEST_NAME, Interned, Origin
 from fedsight.telemetry.bridge.verdict import Verdict
 from fedsight.telemetry.bridge.work import Forward, Work
@@ -66,6 +71,7 @@ class Bridge:
         self.counts = Counts()
         self.committer = committer
         self.waiting = 0
+        self._under_way: set[asyncio.Future[Verdict]] = set()
         self._forward = forward
         self._readers = readers
         self._notices = Notices()
@@ -79,31 +85,45 @@ class Bridge:
         return MetricsReader(Interned(self.bounds.labels, self.bounds.longest_name), wants)
 
     async def take(self, signal: str, body: bytes, protocol: str) -> Verdict:
-        """Have a request on disk and say what became of it; raises CallRefusedError."""
-        outcome = "ok"
+        """Have a request on disk and say what became of it; raises CallRefusedError.
+
+        A caller that gives up ends nothing: the request is written, and its bytes wait until it is.
+        """
+        try:
+            self._check_room(len(body))
+        except CallRefusedError as refused:
+            self.counts.request(signal, protocol, str(refused.code), len(body))
+            raise
+        taking = asyncio.ensure_future(self._counted(signal, body, protocol))
+        self._under_way.add(taking)
+        taking.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(taking)
+
+    def _check_room(self, size: int) -> None:
+        if self.waiting and self.waiting + size > self.bounds.waiting_bytes:
+            raise busy("too much waits to be written", WAIT_SECONDS)
+        if self._forward.full():
+            raise busy("too much waits to be sent to the collector", FULL_SECONDS)
+        self.waiting += size
+
+    async def _counted(self, signal: str, body: bytes, protocol: str) -> Verdict:
+        """For what `_check_room` let in; counts what came of it."""
+        outcome = str(INTERNAL)
         try:
             verdict = await self._take(signal, body)
-            if verdict.refused:
-                outcome = "partial"
+            outcome = "partial" if verdict.refused else "ok"
             return verdict
         except CallRefusedError as refused:
             outcome = str(refused.code)
             raise
         finally:
+            self.waiting -= len(body)
             self.counts.request(signal, protocol, outcome, len(body))
 
     async def _take(self, signal: str, body: bytes) -> Verdict:
-        if self.waiting and self.waiting + len(body) > self.bounds.waiting_bytes:
-            raise busy("too much waits to be written", WAIT_SECONDS)
-        if self._forward.full():
-            raise busy("too much waits to be sent to the collector", FULL_SECONDS)
-        self.waiting += len(body)
-        try:
-            work, verdict = await self._work(signal, body)
-            if self._forward.keeps or work.windows:
-                await self.committer.commit(work)
-        finally:
-            self.waiting -= len(body)
+        work, verdict = await self._work(signal, body)
+        if self._forward.keeps or work.windows:
+            await self.committer.commit(work)
         for points, why in work.refused:
             self._note_refused(verdict, points, why)
         for why, count in work.rejected.items():
