@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from fedsight.signals import Span
 from fedsight.telemetry.bridge.logs import LogsReader
 from fedsight.telemetry.bridge.metrics import MalformedError
+from fedsight.telemetry.bridge.series import CannotCarryError
+from fedsight.telemetry.bridge.told import BESIDE, Room, Sender, details_of
 from fedsight.telemetry.bridge.traces import TracesReader
-from tests.telemetry.bridge.asked import NOW, any_value, log, span
+from tests.telemetry.bridge.asked import NOW, any_value, log, put, span
 
 ROUND = {"fedsight.run": "r-1", "fedsight.round": 3, "fedsight.phase": "train"}
 
@@ -44,6 +49,28 @@ def test_records_of_little_weight_are_left_out_and_not_rejected() -> None:
     reader = LogsReader(9)
     assert reader.read(log(severity_number=5))[1].left_out == 1
     assert reader.read(log(severity_number=0))[1].taken == 1
+
+
+def test_what_a_request_comes_to_is_bounded() -> None:
+    room = Room(left=2 * BESIDE + 300)
+    sender = Sender.of(Resource(), InstrumentationScope(), room)
+    for _ in range(2):
+        details_of({}, sender, {"body": "x" * 100})
+    with pytest.raises(CannotCarryError, match="events of a request must come to at most"):
+        details_of({}, sender, {"body": "x" * 100})
+
+
+@pytest.mark.parametrize("named", ["service.name", "scope"])
+def test_a_name_that_every_event_repeats_is_as_short_as_a_label(named: str) -> None:
+    request = ExportLogsServiceRequest.FromString(log())
+    (of_resource,) = request.resource_logs
+    if named == "scope":
+        of_resource.scope_logs[0].scope.name = "x" * 257
+    else:
+        put(of_resource.resource.attributes, {named: "x" * 257})
+    batch, verdict = LogsReader(9).read(request.SerializeToString())
+    assert (batch.events, verdict.refused) == ([], 1)
+    assert "name must have at most 256 characters" in verdict.message("log records")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from fedsight.telemetry.bridge.attributes import by_key, json_value
 from fedsight.telemetry.bridge.found import bad_time
 from fedsight.telemetry.bridge.metrics import MalformedError
 from fedsight.telemetry.bridge.series import NODE, CannotCarryError
-from fedsight.telemetry.bridge.told import SOURCE, Sender, details_of, whose
+from fedsight.telemetry.bridge.told import SOURCE, Room, Sender, details_of, whose
 from fedsight.telemetry.bridge.verdict import Verdict
 
 KIND = "OTLP_LOG"
@@ -33,10 +33,10 @@ class LogsReader:
             request = ExportLogsServiceRequest.FromString(body)
         except DecodeError as error:
             raise MalformedError(f"the body is no logs request of OTLP: {error}") from None
-        events, verdict = list[Event](), Verdict()
+        events, verdict, room = list[Event](), Verdict(), Room()
         for of_resource in request.resource_logs:
             for of_scope in of_resource.scope_logs:
-                sender = Sender.of(of_resource.resource, of_scope.scope)
+                sender = Sender.of(of_resource.resource, of_scope.scope, room)
                 for record in of_scope.log_records:
                     self._record(record, sender, events, verdict)
         verdict.taken = len(events)

@@ -22,23 +22,45 @@ from fedsight.telemetry.bridge.series import (
 
 #: Of every event that is made of what was sent: never a name that the sender chose.
 SOURCE = "otlp"
-#: Bytes of an event's details, as JSON.
+#: Bytes of an event's details, as JSON, and of all that one request comes to: a record of a dozen
+#: bytes says the names of its service and scope once more.
 MOST_DETAILS = 16 * 1024
+MOST_OF_A_REQUEST = 64 * 2**20
+#: What an event takes beside its details.
+BESIDE = 256
+
+
+@dataclass(slots=True)
+class Room:
+    """How many bytes the events of one request may still come to."""
+
+    left: int = MOST_OF_A_REQUEST
+
+    def take(self, size: int) -> None:
+        """Raises CannotCarryError where there is no room left."""
+        if size > self.left:
+            raise CannotCarryError(
+                f"the events of a request must come to at most {MOST_OF_A_REQUEST} bytes; send"
+                " fewer at a time"
+            )
+        self.left -= size
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A resource and a scope, as an event's details name them."""
+    """A resource and a scope, as an event's details name them; `room` is the request's."""
 
     attributes: dict[str, AnyValue]
     service: str
     scope: str
+    room: Room
 
     @classmethod
-    def of(cls, resource: Any, scope: Any) -> Sender:
+    def of(cls, resource: Any, scope: Any, room: Room) -> Sender:
         """From OTLP's messages."""
         attributes = by_key(resource.attributes)
-        return cls(attributes, text(attributes.get("service.name", AnyValue())), scope.name)
+        service = text(attributes.get("service.name", AnyValue()))
+        return cls(attributes, service, scope.name, room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +92,13 @@ def details_of(
     """What is known of `found`, with the sender and the attributes; raises CannotCarryError."""
     attributes = {key: value for key, value in own.items() if key not in (RUN, ROUND, NODE)}
     found |= {
-        "service": sender.service,
-        "scope": sender.scope,
+        "service": checked_text(sender.service, "service.name"),
+        "scope": checked_text(sender.scope, "the scope's name"),
         "attributes": json_values(attributes),
     }
     details = {key: value for key, value in found.items() if value not in ("", None, {})}
     size = len(msgspec.json.encode(details))
     if size > MOST_DETAILS:
         raise CannotCarryError(f"its details must have at most {MOST_DETAILS} bytes")
+    sender.room.take(size + BESIDE)
     return details

@@ -15,7 +15,7 @@ from fedsight.telemetry.bridge.attributes import by_key, text
 from fedsight.telemetry.bridge.found import bad_time
 from fedsight.telemetry.bridge.metrics import MalformedError
 from fedsight.telemetry.bridge.series import NODE, PHASE, ROUND, RUN, CannotCarryError
-from fedsight.telemetry.bridge.told import SOURCE, Sender, details_of, whose
+from fedsight.telemetry.bridge.told import SOURCE, Room, Sender, details_of, whose
 from fedsight.telemetry.bridge.verdict import Verdict
 
 KIND = "OTLP_SPAN"
@@ -39,10 +39,10 @@ class TracesReader:
             request = ExportTraceServiceRequest.FromString(body)
         except DecodeError as error:
             raise MalformedError(f"the body is no traces request of OTLP: {error}") from None
-        found, verdict = Batch(), Verdict()
+        found, verdict, room = Batch(), Verdict(), Room()
         for of_resource in request.resource_spans:
             for of_scope in of_resource.scope_spans:
-                sender = Sender.of(of_resource.resource, of_scope.scope)
+                sender = Sender.of(of_resource.resource, of_scope.scope, room)
                 for span in of_scope.spans:
                     try:
                         self._span(span, sender, found)
