@@ -170,3 +170,13 @@ def test_settings_that_do_not_go_together_are_told(tmp_path: Path) -> None:
     done = fedsight(tmp_path / "data", "serve", "agent", FEDSIGHT_AGENT_TLS_CA="ca.pem")
     assert done.returncode == 2
     assert "agent.tls_ca needs an agent.endpoint with https://" in done.stderr
+
+
+def test_an_authority_that_is_none_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    command = ("serve", "agent", "--port", "0", "--endpoint", "https://127.0.0.1:1")
+    named = str(tmp_path / "ca.pem")
+    done = fedsight(tmp_path / "data", *command, FEDSIGHT_AGENT_TLS_CA=named)
+    assert done.returncode == 2
+    assert "ca.pem holds no certificate" in done.stderr
+    assert "Traceback" not in done.stderr

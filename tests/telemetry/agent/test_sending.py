@@ -27,7 +27,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse as Response,
 )
 
-from fedsight.errors import SettingsError
+from fedsight.errors import SettingsError, UsageError
 from fedsight.telemetry.agent.bridge import Endpoint, GrpcBridge
 from fedsight.telemetry.agent.figures import Figures
 from fedsight.telemetry.agent.options import AgentOptions, Target
@@ -125,7 +125,8 @@ def test_what_comes_meanwhile_is_no_part_of_what_is_sent_again(tmp_path: Path) -
     with closing(Queue(tmp_path, 10_000)) as queue:
         queue.put("t", 1, 1, b"first ", None)
         queue.put("t", 2, 1, b"second", None)
-        endpoint, pace = Endpoint("http://127.0.0.1:1"), {"pause_first": 0.01, "batch": 60.0}
+        endpoint = Endpoint("http://127.0.0.1:1")
+        pace: dict[str, Any] = {"pause_first": 0.01, "batch": 60.0}
         told = AgentOptions("n", "h", (Target("t", "http://x/"),), endpoint, tmp_path, **pace)
 
         async def sent() -> None:
@@ -294,6 +295,42 @@ def test_tls_by_the_authority_that_is_named(tmp_path: Path) -> None:
         run(tmp_path, Endpoint(bridge, authority=tls.certificate, token_file=token), emptied)
     assert values(receiver) == [1, 2, 3, 4]
     assert receiver.shown[0]["authorization"] == "Bearer secret"
+
+
+def test_tls_by_this_machines_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls, receiver = certificate(tmp_path), Receiver()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls.certificate))
+    with receiving(receiver, tls=(tls.certificate, tls.key)) as bridge:
+        run(tmp_path, Endpoint(bridge), emptied)
+    assert values(receiver) == [1, 2, 3, 4]
+
+
+def test_an_authority_that_is_none_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    endpoint = Endpoint("https://127.0.0.1:1", authority=tmp_path / "ca.pem")
+    with pytest.raises(UsageError, match=r"ca\.pem holds no certificate"):
+        run(tmp_path, endpoint, emptied)
+
+
+@pytest.mark.parametrize("held", ["", "one\ntwo", "sécret", "one two"])
+def test_a_file_that_holds_no_token_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, held: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(held)
+
+    async def mended(sender: Sender, queue: Queue, figures: Figures) -> None:
+        while not figures.send_failures:
+            await asyncio.sleep(0.01)
+        token.write_text("right\n")
+        await emptied(sender, queue, figures)
+
+    with receiving(Receiver(guarded)) as bridge, caplog.at_level(logging.WARNING):
+        figures = run(tmp_path, Endpoint(bridge, token_file=token), mended)
+    assert figures.send_failures["TOKEN"] >= 1
+    assert str(token) in caplog.text
+    assert "somebody has to mend that" in caplog.text
+    assert not held or held not in caplog.text
 
 
 def test_a_token_does_not_leave_this_machine_in_plain_text(tmp_path: Path) -> None:

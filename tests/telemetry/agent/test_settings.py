@@ -41,7 +41,12 @@ def test_targets_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:4317", "ftp://bridge", "http://me:secret@bridge:4317", "https://b/path", ""]
+    "url",
+    [
+        *("localhost:4317", "ftp://bridge", "http://me:secret@bridge:4317", "https://b/path", ""),
+        *("http://bridge:otlp", "http://bridge:99999", "http://bridge:0", "http://:4317"),
+        "http://[::1",
+    ],
 )
 def test_an_endpoint_of_the_command_line_is_checked_too(url: str) -> None:
     with pytest.raises(SettingsError, match=r"agent\.endpoint must be an address") as refused:

@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from fedsight.door.hosts import is_loopback
 from fedsight.door.listener import strangers
 from fedsight.errors import SettingsError, UsageError
+from fedsight.telemetry.agent.trusting import authorities, token_in
 from fedsight.telemetry.agent.verdict import Later, Taken, Verdict, verdict
 
 EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
@@ -57,10 +58,10 @@ class Endpoint:
     own_token: Callable[[], str] | None = None
 
     def __post_init__(self) -> None:
-        if not ADDRESS.fullmatch(self.url):
+        if not ADDRESS.fullmatch(self.url) or not _leads_somewhere(self.url):
             raise SettingsError(
-                "agent.endpoint must be an address without a path, such as http://127.0.0.1:4317,"
-                f" got {self.url.rpartition('@')[2]!r}"
+                "agent.endpoint must be an address without user, password and path, such as"
+                f" http://127.0.0.1:4317, got {self.url.rpartition('@')[2]!r}"
             )
         if self.authority is not None and not self.encrypted:
             raise SettingsError(
@@ -89,6 +90,10 @@ class Endpoint:
         host = parts.hostname or ""
         return f"{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    def roots(self) -> bytes | None:
+        """Whose certificates vouch for its own (PEM); None: gRPC's choice. Raises UsageError."""
+        return authorities(self.authority) if self.encrypted else None
+
     @property
     def port(self) -> int:
         """Its port."""
@@ -98,7 +103,7 @@ class Endpoint:
         """What it is shown, read anew each time; `asked`: it turned us away without one. Raises
         UsageError naming the file."""
         if self.token_file is not None:
-            return _read(self.token_file)
+            return token_in(self.token_file)
         # A program of somebody else's that took the port is not told.
         if asked and self.near and self.own_token is not None and not strangers(self.port):
             return self.own_token()
@@ -146,24 +151,22 @@ class GrpcBridge:
         await self._channel.close(None)
 
 
+def _leads_somewhere(url: str) -> bool:
+    """Whether it has a host, and a port that there is."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _channel(endpoint: Endpoint) -> grpc.aio.Channel:
     if not endpoint.encrypted:
         return grpc.aio.insecure_channel(endpoint.address, options=CHANNEL)
-    authority = None if endpoint.authority is None else _read(endpoint.authority).encode()
-    credentials = grpc.ssl_channel_credentials(root_certificates=authority)
+    credentials = grpc.ssl_channel_credentials(root_certificates=endpoint.roots())
     return grpc.aio.secure_channel(endpoint.address, credentials, options=CHANNEL)
 
 
 def _line(said: str) -> str:
     """What somebody else said, as one line of a log."""
     return " ".join(said.split())[:MOST_SAID]
-
-
-def _read(file: Path) -> str:
-    try:
-        found = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file}: {error}") from error
-    if not found:
-        raise UsageError(f"{file} is empty")
-    return found

@@ -27,7 +27,7 @@ LAST_LOOK_SECONDS = 1.0
 def run(where: Where, options: AgentOptions, version: str) -> None:
     """Serve its own figures as `run_page` does, and scrape and send as long.
 
-    Raises AnotherAgentError, QueueError or PortInUseError with one sentence where it cannot begin.
+    Raises AnotherAgentError, QueueError, UsageError or PortInUseError with one sentence where it cannot begin.
     """
     with Running(options, version) as running:
         run_page(where, lambda: Served(running.page, running.beside, "the agent", "The agent"))
@@ -38,6 +38,7 @@ class Running:
 
     def __init__(self, options: AgentOptions, version: str) -> None:
         self._options = options
+        options.endpoint.roots()  # a file that is wrong is told before anything begins
         self._queue = Queue(options.queue, options.queue_bytes)
         self._figures = Figures()
         self._scrapers = [
