@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsight.telemetry.windows import LocalWindows, MemoryWindows, WindowError
-from tests.telemetry.windows.frames import INTERVAL, NAN, NOW, at, rows, same
+from fedsight.telemetry.windows import LocalWindows, MemoryWindows, WindowError, with_gaps
+from tests.telemetry.windows.frames import INTERVAL, NAN, NOW, SECOND, at, rows, same
 from tests.telemetry.windows.keeping import WindowsContract
 
 
@@ -78,3 +78,10 @@ def test_a_store_in_memory_is_bounded_too() -> None:
 def test_an_extent_of_nothing_is_misuse(max_rows: int, interval: int) -> None:
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         MemoryWindows(max_rows, interval)
+
+
+def test_a_row_of_years_ago_does_not_become_millions_of_slots() -> None:
+    """A small computer without a clock of its own begins in the past."""
+    df = rows([NOW - 5 * 365 * 86_400 * SECOND, NOW], a=[1, 2])
+    with pytest.raises(WindowError, match="reaches over 52560001 slots"):
+        with_gaps(df, INTERVAL)

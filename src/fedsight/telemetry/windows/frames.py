@@ -15,6 +15,8 @@ Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 INDEX = "time"
+#: Rows that `with_gaps` makes at most: four for each of the largest window.
+MOST_SLOTS = 4_000_000
 #: As signals.Nanoseconds: between 1970 and 2200.
 LAST_TIME = 7_258_118_400_000_000_000
 
@@ -97,9 +99,19 @@ def gaps(df: pd.DataFrame, interval_ns: int) -> list[Gap]:
 
 
 def with_gaps(df: pd.DataFrame, interval_ns: int) -> pd.DataFrame:
-    """The window with a row of NaN in each slot that has none: rows at equal steps."""
+    """The window with a row of NaN in each slot that has none: rows at equal steps.
+
+    Raises WindowError where its ends lie too far apart: one row of a clock that was years behind
+    must not become millions.
+    """
     if len(df) < 2:
         return df
     times = df.index.to_numpy(dtype=np.int64)
+    count = int(times[-1] - times[0]) // interval_ns + 1
+    if count > MOST_SLOTS:
+        raise WindowError(
+            f"the window reaches over {count} slots, of which at most {MOST_SLOTS} are filled with"
+            " gaps; leave out what lies before its last long gap"
+        )
     slots = np.arange(times[0], times[-1] + 1, interval_ns, dtype=np.int64)
     return df.reindex(pd.Index(slots, name=INDEX))
