@@ -125,7 +125,7 @@ def _agent_options(settings: Settings, endpoint: str | None, node: str | None) -
 
     own, host = settings.agent, socket.gethostname()
     targets = (
-        Target(each.name, each.url, each.interval_seconds or own.interval_seconds)
+        Target(each.name, each.url, each.interval_seconds or own.interval_seconds, each.token_file)
         for each in own.targets
     )
     return AgentOptions(

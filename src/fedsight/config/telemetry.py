@@ -67,6 +67,7 @@ class ScrapeSettings(BaseModel):
     name: TargetName = SCAPHANDRE
     url: TargetUrl
     interval_seconds: float | None = Field(None, ge=0.1, le=86_400)
+    token_file: Path | None = None
 
 
 class AgentSettings(Section):
@@ -85,8 +86,8 @@ class AgentSettings(Section):
         ),
         min_length=1,
         max_length=64,
-        description="1 to 64 tables with name, url and interval_seconds, names apart, in the"
-        " environment NAME=URL parted by commas",
+        description="1 to 64 tables with name, url, interval_seconds and token_file, names apart,"
+        " in the environment NAME=URL parted by commas",
     )
     interval_seconds: float = Field(
         3.0, ge=0.1, le=86_400, description="a number from 0.1 to 86400"

@@ -12,13 +12,17 @@ PLAIN = "text/plain; version=0.0.4"
 
 class Target:
     """Answers with `page(n)`, n being the number of this scrape, from 1 on; while `status` is no
-    200, with that."""
+    200, with that, and with `elsewhere` as a redirect's address; without `token`, with 401. Keeps
+    what it was `shown`."""
 
     def __init__(self, page: Callable[[int], str] | None = None) -> None:
         self.page = page or counting
         self.kind = PLAIN
         self.status = 200
         self.scrapes = 0
+        self.elsewhere = ""
+        self.token = ""
+        self.shown: list[str | None] = []
 
 
 def counting(scrape: int) -> str:
@@ -38,10 +42,15 @@ def exposed(target: Target, port: int = 0) -> Iterator[str]:
     class Pages(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = b""
-            if target.status == 200:
+            target.shown.append(self.headers.get("Authorization"))
+            right = not target.token or target.shown[-1] == f"Bearer {target.token}"
+            status = target.status if right else 401
+            if status == 200:
                 target.scrapes += 1
                 body = target.page(target.scrapes).encode()
-            self.send_response(target.status)
+            self.send_response(status)
+            if target.elsewhere:
+                self.send_header("Location", target.elsewhere)
             self.send_header("Content-Type", target.kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -49,10 +49,15 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 
 
 def looked(
-    queue: Queue, url: str, looks: int, now: Times | None = None, **options: Any
+    queue: Queue,
+    url: str,
+    looks: int,
+    now: Times | None = None,
+    token: Path | None = None,
+    **options: Any,
 ) -> tuple[Figures, list[tuple[int, float]]]:
     """The figures after so many looks, and times with values of what was written."""
-    target, figures = Named(NAME, url), Figures()
+    target, figures = Named(NAME, url, token_file=token), Figures()
     told = AgentOptions("n", "h", (target,), NOWHERE, Path("unused"), **options)
     scraper = Scraper(target, told, "1", queue, figures, now or Times())
 
@@ -123,6 +128,46 @@ def test_a_target_that_nobody_serves_is_told(
     assert (found, figures.scrape_failures[NAME]) == ([], 1)
     assert "does not answer" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_a_target_that_asks_for_a_token_is_shown_it(
+    queue: Queue, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is read anew for each look, and never told."""
+    target, token = Target(), tmp_path / "token"
+    target.token = "right"
+    with exposed(target) as page, caplog.at_level(logging.WARNING):
+        for held, said in (
+            (None, "wants a token"),
+            ("wrong", "wants another token"),
+            ("sec\nret", "holds no token"),
+            ("sécret", "holds no token"),
+        ):
+            token.write_text(held or "unused")
+            assert looked(queue, page, 1, token=token if held else None)[1] == []
+            assert said in caplog.text
+            assert held is None or held not in caplog.text
+        token.unlink()
+        assert looked(queue, page, 1, token=token)[1] == []
+        assert f"cannot read {token}" in caplog.text
+        token.write_text("right\n")
+        assert looked(queue, page, 1, token=token)[1] == [(10**9, 1.0)]
+    assert target.shown == [None, "Bearer wrong", "Bearer right"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_with_the_token(
+    queue: Queue, tmp_path: Path, status: int
+) -> None:
+    (tmp_path / "token").write_text("secret")
+    target, other = Target(), Target()
+    target.status = status
+    with exposed(other) as elsewhere, exposed(target) as page:
+        target.elsewhere = elsewhere
+        figures, found = looked(queue, page, 2, token=tmp_path / "token")
+    assert (found, figures.scrape_failures[NAME]) == ([], 2)
+    assert target.shown == ["Bearer secret"] * 2
+    assert other.shown == []
 
 
 def test_a_full_queue_drops_the_oldest_and_says_so(

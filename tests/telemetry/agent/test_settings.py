@@ -9,6 +9,7 @@ import pytest
 from fedsight.config import AgentSettings, load
 from fedsight.errors import SettingsError
 from fedsight.telemetry.agent.bridge import Endpoint
+from fedsight.telemetry.agent.options import Target
 
 WRONG = {
     '[agent]\nnode = "../etc"': r"agent\.node in .* must be a name of at most 64 letters",
@@ -52,3 +53,17 @@ def test_an_endpoint_of_the_command_line_is_checked_too(url: str) -> None:
     with pytest.raises(SettingsError, match=r"agent\.endpoint must be an address") as refused:
         Endpoint(url)
     assert "secret" not in str(refused.value)
+
+
+def test_a_targets_token_is_a_setting(tmp_path: Path) -> None:
+    file = tmp_path / "fedsight.toml"
+    file.write_text('[[agent.targets]]\nurl = "https://a/"\ntoken_file = "/etc/token"\n')
+    (target,) = load(file).agent.targets
+    assert target.token_file == Path("/etc/token")
+
+
+def test_a_targets_token_does_not_leave_this_machine_in_plain_text() -> None:
+    for url in ("https://meter.example/", "http://127.0.0.1:1/", "http://[::1]/"):
+        Target("meter", url, token_file=Path("token"))
+    with pytest.raises(SettingsError, match=r"target meter would be sent.*https://"):
+        Target("meter", "http://meter.example/metrics", token_file=Path("token"))

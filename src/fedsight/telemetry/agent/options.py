@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fedsight.config.telemetry import NODE_PATTERN
+from fedsight.door.hosts import is_loopback
 from fedsight.errors import SettingsError
 from fedsight.telemetry.agent.bridge import Endpoint
 from fedsight.telemetry.agent.exposition import Bounds
@@ -14,11 +16,23 @@ from fedsight.telemetry.agent.exposition import Bounds
 
 @dataclass(frozen=True)
 class Target:
-    """One Prometheus target: its name downstream, its whole URL, how often it is scraped (s)."""
+    """One Prometheus target: its name downstream, its whole URL, how often it is scraped (s), and
+    the file with the bearer token that it asks for. Raises SettingsError where that would be sent
+    for others to read."""
 
     name: str
     url: str
     interval: float = 3.0
+    token_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        heard = parts.scheme != "https" and not is_loopback(parts.hostname or "")
+        if self.token_file is not None and heard:
+            raise SettingsError(
+                f"token_file of the agent's target {self.name} would be sent to {parts.hostname}"
+                " without encryption; give its url with https://, or leave the token out"
+            )
 
 
 @dataclass(frozen=True)

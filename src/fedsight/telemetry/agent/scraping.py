@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import httpx
 
-from fedsight.errors import told
+from fedsight.errors import UsageError, told
 from fedsight.telemetry.agent.backoff import pause
 from fedsight.telemetry.agent.exposition import (
     ACCEPT,
@@ -26,6 +26,7 @@ from fedsight.telemetry.agent.options import AgentOptions, Target
 from fedsight.telemetry.agent.otlp import Origin, request
 from fedsight.telemetry.agent.queue import Queue, QueueError, Size
 from fedsight.telemetry.agent.starts import Starts
+from fedsight.telemetry.agent.trusting import token_in
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ GRAIN = 0.01
 ALIGNED_SECONDS = 10.0
 #: Of the same trouble, one line of log in so many seconds.
 TELL_SECONDS = 60.0
+
+TOKEN_WANTED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 
 WallClock = Callable[[], int]
 
@@ -108,9 +111,9 @@ class Scraper:
         self._note_clock(now)
         try:
             async with asyncio.timeout(self._options.scrape_timeout):
-                body, open_metrics = await fetched(client, self.target.url, self._options.bounds)
+                body, open_metrics = await fetched(client, self.target, self._options.bounds)
             await asyncio.to_thread(self._take, body, open_metrics, now)
-        except (AwayError, PageError, TimeoutError) as error:
+        except (AwayError, PageError, UsageError, TimeoutError) as error:
             self._figures.scrape_failures[name] += 1
             self._fail(str(error) or "no answer in time")
         except QueueError as error:
@@ -175,12 +178,24 @@ class Scraper:
         self._failures = 0
 
 
-async def fetched(client: httpx.AsyncClient, url: str, bounds: Bounds) -> tuple[bytes, bool]:
-    """A target's page, and whether it is OpenMetrics. Raises AwayError, or PageError for one that
-    is too long."""
+async def fetched(client: httpx.AsyncClient, target: Target, bounds: Bounds) -> tuple[bytes, bool]:
+    """A target's page, and whether it is OpenMetrics. Its token is read anew each time, and sent to
+    its own address alone: redirects are not followed. Raises AwayError, PageError for a page that
+    is too long, or UsageError for a file without a token."""
     headers = {"Accept": ACCEPT, "Accept-Encoding": "identity"}
+    if target.token_file is not None:
+        token = await asyncio.to_thread(token_in, target.token_file)
+        headers["Authorization"] = f"Bearer {token}"
     try:
-        async with client.stream("GET", url, headers=headers) as answer:
+        async with client.stream(
+            "GET", target.url, headers=headers, follow_redirects=False
+        ) as answer:
+            if answer.status_code in TOKEN_WANTED:
+                which = "a" if target.token_file is None else "another"
+                raise AwayError(
+                    f"it answers with status {answer.status_code}: it wants {which} token"
+                    " (token_file of the target)"
+                )
             if answer.status_code != httpx.codes.OK:
                 raise AwayError(f"it answers with status {answer.status_code}")
             if answer.headers.get("content-encoding", "identity") != "identity":

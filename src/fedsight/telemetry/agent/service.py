@@ -27,7 +27,8 @@ LAST_LOOK_SECONDS = 1.0
 def run(where: Where, options: AgentOptions, version: str) -> None:
     """Serve its own figures as `run_page` does, and scrape and send as long.
 
-    Raises AnotherAgentError, QueueError, UsageError or PortInUseError with one sentence where it cannot begin.
+    Raises AnotherAgentError, QueueError, UsageError or PortInUseError with one sentence where it
+    cannot begin.
     """
     with Running(options, version) as running:
         run_page(where, lambda: Served(running.page, running.beside, "the agent", "The agent"))
