@@ -28,7 +28,7 @@ from fedsight.telemetry.bridge.verdict import Verdict
 from fedsight.telemetry.bridge.work import Nowhere, Work
 from fedsight.telemetry.windows import MemoryWindows, Sorter, WindowError
 from fedsight.telemetry.windows.rules import scaphandre
-from tests.telemetry.bridge.asked import gauge, log
+from tests.telemetry.bridge.asked import gauge, log, metrics
 
 LOAD = "scaph_host_load_avg_one"
 SCAPHANDRE = {"service.name": "scaphandre-metrics", "fedsight.node": "n-1"}
@@ -171,7 +171,7 @@ def test_what_callers_gave_up_waits_until_it_is_written() -> None:
                 await asyncio.wait_for(bridge.take("metrics", body, "grpc"), 0.01)
             except (TimeoutError, CallRefusedError) as error:
                 found.append(type(error))
-        assert bridge.waiting == 3 * len(body)
+        assert 3 * len(body) <= bridge.waiting <= 60_000
         disk.go_on.set()
         while bridge.waiting:
             await asyncio.sleep(0.01)
@@ -180,9 +180,40 @@ def test_what_callers_gave_up_waits_until_it_is_written() -> None:
 
     committer = Committer(disk, lambda _: {}).start()
     sorters = [Sorter(scaphandre()), Sorter(scaphandre())]
-    with closing(Bridge(disk, committer, sorters, {}, Bounds(3 * len(body)))) as bridge:
+    with closing(Bridge(disk, committer, sorters, {}, Bounds(60_000))) as bridge:
         found = asyncio.run(do(bridge))
     assert found == [TimeoutError] * 3 + [CallRefusedError] * 17
+
+
+def test_what_requests_come_to_waits_too() -> None:
+    disk, body = Halting(), gauge(points=900, resource={"service.name": "s" * 250})
+
+    async def do(bridge: Bridge) -> None:
+        calls = [asyncio.ensure_future(bridge.take("metrics", body, "grpc")) for _ in range(6)]
+        await asyncio.sleep(0.1)
+        assert bridge.waiting > 2 * 900 * 250
+        disk.go_on.set()
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert [getattr(each, "code", 0) for each in found] == [0, 0, 8, 8, 8, 8]
+        assert bridge.waiting == 0
+
+    committer = Committer(disk, lambda _: {}).start()
+    sorters = [Sorter(scaphandre()), Sorter(scaphandre())]
+    with closing(Bridge(disk, committer, sorters, {}, Bounds(1_000_000))) as bridge:
+        asyncio.run(do(bridge))
+
+
+def test_units_of_one_request_are_told_within_bounds(tmp_path: Path) -> None:
+    async def do(parts: Parts) -> None:
+        for unit in ("W", "kW"):
+            request, found = metrics()
+            for at in range(200):
+                found.add(name=f"m{at}", unit=unit)
+            await parts.bridge.take("metrics", request.SerializeToString(), "grpc")
+        assert parts.bridge.counts.unit_changes == 200
+
+    with_bridge(tmp_path, do)
+    assert len(events(tmp_path)) == 64
 
 
 def test_what_waits_is_bounded(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fedsight.journal.codec import Codec
 from fedsight.signals import Batch
 from fedsight.telemetry.bridge.metrics import MalformedError, MetricsReader
+from fedsight.telemetry.bridge.room import Room
 from fedsight.telemetry.bridge.series import Interned
 from tests.telemetry.bridge.asked import NOW, figures, gauge, metrics, put, read, reader
 
@@ -180,6 +181,48 @@ def test_windows_are_given_what_they_want_with_the_points_own_labels() -> None:
 def test_what_is_no_request_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedError):
         read(body)
+
+
+LONG = dict.fromkeys(
+    ("service.name", "host.name", "fedsight.run", "service.instance.id"), "s" * 250
+)
+
+
+def test_what_a_request_comes_to_is_bounded() -> None:
+    body = gauge(points=3000, resource=LONG)
+    most = Room(len(body)).most
+    wants = MetricsReader(Interned(), lambda _: frozenset({"load"}))
+    for by_layout in (True, True, True, False):
+        reading = wants.read(body, by_layout=by_layout)
+        size = len(Codec().encode(Batch(reading.samples)))
+        assert 0.7 * most < size < most
+        assert len(reading.samples) == reading.verdict.taken == len(reading.windows[0][1])
+        assert reading.verdict.taken + reading.verdict.refused == 3000
+        assert size <= reading.verdict.size <= most
+        assert f"a request must come to at most {most} bytes" in reading.verdict.message("points")
+
+
+def test_a_histogram_beyond_what_a_request_comes_to_is_rejected_whole() -> None:
+    request, found = metrics(LONG)
+    for at in range(100):
+        point = found.add(name=f"h{at}").histogram.data_points.add(time_unix_nano=NOW, count=29)
+        point.explicit_bounds.extend(map(float, range(28)))
+        point.bucket_counts.extend([1] * 29)
+    found.add(name="load").gauge.data_points.add(time_unix_nano=NOW, as_double=1.0)
+    reading = read(request)
+    assert 0 < reading.verdict.taken < 100
+    assert len(reading.samples) == 30 * reading.verdict.taken
+    assert reading.verdict.taken + reading.verdict.refused == 101
+
+
+def test_many_points_of_few_series_are_taken() -> None:
+    request, found = metrics()
+    points = found.add(name="x" * 120).gauge.data_points
+    for at in range(20_000):
+        points.add(time_unix_nano=NOW + at, as_double=1 / (at + 3))
+    reading = read(request)
+    assert (reading.verdict.taken, reading.verdict.refused) == (20_000, 0)
+    assert reading.verdict.size > len(Codec().encode(Batch(reading.samples)))
 
 
 def test_memory_of_series_is_bounded() -> None:

@@ -30,13 +30,16 @@ SMALL_BODY = 256 * 1024
 #: What a request's parts are called in an answer.
 PARTS = {"metrics": "data points", "logs": "log records", "traces": "spans"}
 NOT_KEPT = "nothing leaves this node (bridge.forward): logs and spans are left out"
+#: Metrics whose unit changed that are told of one request.
+MOST_UNITS = 64
 WAIT_SECONDS = 1.0
 FULL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """`waiting_bytes`: of requests that are not on disk yet; `labels`: resource attributes that
+    """`waiting_bytes`: of requests that are not on disk yet, or of what they come to where that is
+    more; `labels`: resource attributes that
     become labels too."""
 
     waiting_bytes: int = 64 * 2**20
@@ -122,8 +125,15 @@ class Bridge:
 
     async def _take(self, signal: str, body: bytes) -> Verdict:
         work, verdict = await self._work(signal, body)
-        if self._forward.keeps or work.windows:
-            await self.committer.commit(work)
+        more = max(0, verdict.size - len(body)) if self._forward.keeps else 0
+        if self.waiting > len(body) and self.waiting + more > self.bounds.waiting_bytes:
+            raise busy("too much waits to be written", WAIT_SECONDS)
+        self.waiting += more
+        try:
+            if self._forward.keeps or work.windows:
+                await self.committer.commit(work)
+        finally:
+            self.waiting -= more
         for points, why in work.refused:
             self._note_refused(verdict, points, why)
         for why, count in work.rejected.items():
@@ -175,8 +185,8 @@ class Bridge:
 
     def _events(self, reading: Reading, now: int) -> list[Event]:
         found: list[Event | None] = []
-        for change in reading.units:
-            self.counts.unit_changes += 1
+        self.counts.unit_changes += len(reading.units)
+        for change in reading.units[:MOST_UNITS]:
             found.append(self._notices.unit(change, now))
         skew = skew_of(reading, now, self.bounds.clocks)
         if skew is not None:

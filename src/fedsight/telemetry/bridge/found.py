@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -81,11 +81,25 @@ class Gathered:
     places: list[Place | None] = field(default_factory=list)
     wanted: list[Wanted] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
+    #: Where points begin and end that came to several numbers, or to none.
+    groups: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, place: Place | None, time: int, value: float) -> None:
         """One number that was read field by field."""
         self.heads.append(PACK(START, 0, TIME, time, DOUBLE, value))
         self.places.append(place)
+
+    def cut(self, at: int, why: str) -> None:
+        """Reject all points from the number `at` on, and the whole of the point that it is of."""
+        beyond = [group for group in self.groups if group[1] > at]
+        if beyond:
+            at = min(at, beyond[0][0])
+        numbers = sum(last - first for first, last in beyond)
+        self.verdict.reject(why, len(self.places) - at - numbers + len(beyond))
+        del self.heads[at:], self.places[at:]
+        self.wanted = [
+            replace(each, last=min(each.last, at)) for each in self.wanted if each.first < at
+        ]
 
     def columns(self) -> Columns:
         """All of them as arrays; raises IrregularError where a head is not laid out so."""

@@ -23,6 +23,7 @@ from fedsight.telemetry.bridge.found import (
     bad_time,
 )
 from fedsight.telemetry.bridge.patterns import Pattern, Patterns
+from fedsight.telemetry.bridge.room import Room
 from fedsight.telemetry.bridge.series import CannotCarryError, Interned, Origin, Place, place_of
 from fedsight.telemetry.bridge.verdict import Verdict
 from fedsight.telemetry.windows.sorting import Point
@@ -71,6 +72,7 @@ class _Request:
     """What is gathered while a request is read. `by_layout`: whether the short way is open."""
 
     by_layout: bool
+    room: Room
     #: All its points in their order; None once one was not laid out as usual.
     raw: list[bytes] | None = field(default_factory=list)
     gathered: Gathered = field(default_factory=Gathered)
@@ -85,6 +87,7 @@ class _Known:
 
     wanted: list[Wanted]
     unmatched: dict[str, int]
+    size: int
 
 
 class MetricsReader:
@@ -112,10 +115,12 @@ class MetricsReader:
         self._interned.make_room()
         try:
             message = wire.Metrics.FromString(body)
-            request = _Request(by_layout)
+            request = _Request(by_layout, Room(len(body)))
             self._gather(message, request)
         except DecodeError as error:
             raise MalformedError(f"the body is no metrics request of OTLP: {error}") from None
+        if request.room.fit(request.gathered):
+            request.raw = None
         try:
             columns = request.gathered.columns()
         except IrregularError:
@@ -124,7 +129,7 @@ class MetricsReader:
         if request.units:
             self._patterns.forget()
         elif by_layout and request.raw and columns.at is None and self._patterns.wanted(body):
-            known = _Known(request.gathered.wanted, request.unmatched)
+            known = _Known(request.gathered.wanted, request.unmatched, request.room.size)
             self._patterns.learn(body, request.raw, reading.samples, columns, known)
         return reading
 
@@ -133,7 +138,10 @@ class MetricsReader:
             for of_scope in of_resource.scope_metrics:
                 origin = self._origin(of_resource.resource, of_scope.scope)
                 for metric in of_scope.metrics:
+                    before = len(request.gathered.places)
                     self._metric(origin, metric, request)
+                    count = len(request.gathered.places) - before
+                    request.room.points(count, metric.name, origin.size)
 
     def _origin(self, resource: bytes, scope: bytes) -> Origin:
         origin = self._interned.origin(resource, scope)
@@ -299,15 +307,17 @@ class MetricsReader:
         except CannotCarryError as error:
             gathered.verdict.reject(str(error))
             return
+        first = len(gathered.places)
         for place, value in places:
             gathered.add(place, point.time, value)
+        gathered.groups.append((first, len(gathered.places)))
 
 
 def _alike(pattern: Pattern, samples: SampleColumns, columns: Columns) -> Reading:
     """What a request comes to that is like one before."""
     known = pattern.made
     assert isinstance(known, _Known)
-    verdict = Verdict(taken=len(columns.time))
+    verdict = Verdict(taken=len(columns.time), size=known.size)
     times = int(columns.time.min()), int(columns.time.max())
     return Reading(samples, verdict, _of_windows(known.wanted, columns), [], known.unmatched, times)
 
@@ -322,6 +332,7 @@ def _of_windows(wanted: list[Wanted], columns: Columns) -> list[tuple[Origin, li
 def _reading(request: _Request, columns: Columns) -> Reading:
     verdict = request.gathered.verdict
     verdict.taken = request.points - verdict.refused - verdict.absent
+    verdict.size = request.room.size
     windows = _of_windows(request.gathered.wanted, columns)
     samples, times = columns.samples()
     return Reading(samples, verdict, windows, request.units, request.unmatched, times)

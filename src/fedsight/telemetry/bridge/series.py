@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from fedsight.signals import NAME_PATTERN, Series
@@ -78,6 +79,8 @@ class Origin:
     families: dict[str, dict[Any, Any]] = field(default_factory=dict)
     #: By name: the unit that was said last.
     units: dict[str, str] = field(default_factory=dict)
+    #: Bytes of its labels as text.
+    size: int = 0
     #: Metrics that go into windows; None: not asked yet.
     wanted: frozenset[str] | None = None
 
@@ -125,7 +128,7 @@ def origin_of(resource: bytes, scope: bytes, chosen: Iterable[str] = ()) -> Orig
     except CannotCarryError as error:
         labels, round_, why = {}, None, str(error)
     said = {key: text(value) for key, value in attributes.items()}
-    return Origin(said, named, labels, round_, why)
+    return Origin(said, named, labels, round_, why, size=len(msgspec.json.encode(labels)))
 
 
 def _origin_labels(

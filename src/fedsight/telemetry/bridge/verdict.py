@@ -18,7 +18,7 @@ class Verdict:
 
     `absent`: points that say that nothing was measured, or a value that is no number. `left_out`:
     what the settings leave out. `rejected`: by reason, what signals cannot carry. `warnings`: what
-    else the sender is told.
+    else the sender is told. `size`: bytes that what was taken comes to, at most.
     """
 
     taken: int = 0
@@ -27,6 +27,7 @@ class Verdict:
     left_out: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    size: int = field(default=0, compare=False)
 
     def reject(self, why: str, count: int = 1) -> None:
         """So many cannot be carried, for this reason."""
