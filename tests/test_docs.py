@@ -17,8 +17,9 @@ from fedsight.collector.http.endpoints import ENDPOINTS as OF_COLLECTOR
 from fedsight.config import PORTS, SECTIONS, Section
 from fedsight.federated.api.endpoints import ENDPOINTS as OF_FEDERATION
 from fedsight.forecast.service.endpoints import ENDPOINTS as OF_FORECASTER
+from fedsight.policy.service.endpoints import ENDPOINTS as OF_POLICY
 
-ENDPOINTS = (*OF_COLLECTOR, *OF_FEDERATION, *OF_FORECASTER)
+ENDPOINTS = (*OF_COLLECTOR, *OF_FEDERATION, *OF_FORECASTER, *OF_POLICY)
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]

@@ -15,6 +15,8 @@ from fedsight.cli.federation import federation
 from fedsight.cli.forecast import EXAMPLES as OF_FORECAST
 from fedsight.cli.forecast import forecast
 from fedsight.cli.options import Config, log_to_stderr
+from fedsight.cli.policy_service import EXAMPLES as OF_POLICY
+from fedsight.cli.policy_service import policy
 from fedsight.cli.superlink import EXAMPLES as OF_SUPERLINK
 from fedsight.cli.superlink import superlink
 from fedsight.cli.telemetry import OF_AGENT, OF_EXPORTER, agent, exporter
@@ -77,3 +79,4 @@ app.command(epilog=OF_FORECAST)(forecast)
 app.command(epilog=OF_EXPORTER)(exporter)
 app.command(epilog=OF_AGENT)(agent)
 app.command(epilog=OF_BRIDGE)(bridge)
+app.command(epilog=OF_POLICY)(policy)

@@ -19,6 +19,7 @@ from fedsight.config.exports import ElasticsearchSettings, ExportSettings
 from fedsight.config.forecast import ForecastSettings
 from fedsight.config.ingest import IngestSettings
 from fedsight.config.monitors import MonitorSettings
+from fedsight.config.policy import PolicySettings
 from fedsight.config.run import RunSettings
 from fedsight.config.section import Section
 from fedsight.config.services import (
@@ -67,6 +68,7 @@ SECTIONS: tuple[type[Section], ...] = (
     BridgeSettings,
     WindowSettings,
     ForecastSettings,
+    PolicySettings,
 )
 _TABLES = {section.table: section for section in SECTIONS if section.table}
 
@@ -99,6 +101,7 @@ class Settings:
     windows: WindowSettings
     bridge: BridgeSettings
     forecast: ForecastSettings
+    policy: PolicySettings
 
     @property
     def journals(self) -> Path:

@@ -1,0 +1,140 @@
+"""Who asks: tokens, the names behind them and their roles. What a role may, Cedar decides.
+
+The file holds the SHA-256 of tokens, not tokens. It is read again when it changes, so that a token
+that was taken out of it opens nothing any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from fedsight.errors import SettingsError
+from fedsight.policy.request import Party, Ref
+
+Role = Literal["viewer", "operator", "auditor", "admin"]
+_MOST_BYTES = 2**20
+HOW = (
+    "this needs the header 'Authorization: Bearer TOKEN' with the token of the data directory (its"
+    " file `token`) or one that the file of tokens names"
+)
+
+
+class Entry(Struct, frozen=True, forbid_unknown_fields=True):
+    """One token: whose, with which roles, until when."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    roles: Annotated[list[Role], Meta(max_length=4)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    expires: datetime | None = None
+
+    def party(self) -> Party:
+        """The operator."""
+        return operator(self.name, self.roles)
+
+    def holds(self, now: float) -> bool:
+        """Whether it has not expired at `now` (Unix seconds)."""
+        if self.expires is None:
+            return True
+        ends = self.expires if self.expires.tzinfo else self.expires.replace(tzinfo=UTC)
+        return now < ends.timestamp()
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    token: Annotated[list[Entry], Meta(max_length=10_000)] = msgspec.field(default_factory=list)
+
+
+def operator(name: str, roles: tuple[str, ...] | list[Role]) -> Party:
+    """An operator with these roles."""
+    return Party("Operator", name, groups=tuple(Ref("Role", role) for role in roles))
+
+
+def digest(token: str) -> str:
+    """What the file has instead of the token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Tokens:
+    """The token of the data directory, an administrator's, and those of the file.
+
+    A file that cannot be read or is wrong opens nothing: `fault` says why. Raises SettingsError
+    where it is so at the start.
+    """
+
+    how = HOW
+
+    def __init__(self, own: str, file: Path, now: Callable[[], float] = time.time) -> None:
+        self._own = operator("data directory", ("admin",))
+        self._own_digest = digest(own)
+        self._file = file
+        self._now = now
+        self._lock = threading.Lock()
+        self._seen: object = None
+        self._entries: Mapping[str, Entry] = {}
+        self.fault: str | None = None
+        self._look()
+        if self.fault is not None:
+            raise SettingsError(self.fault)
+
+    def who(self, authorization: str) -> Party | None:
+        """Whose token an Authorization header shows; None for nobody's."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        shown = digest(token.strip())
+        if hmac.compare_digest(shown, self._own_digest):
+            return self._own
+        self._look()
+        found = self._entries.get(shown)
+        return found.party() if found is not None and found.holds(self._now()) else None
+
+    def knows_token(self, authorization: str) -> bool:
+        """Whether an Authorization header shows a token that counts."""
+        return self.who(authorization) is not None
+
+    def knows_cookie(self, cookies: str, now: float) -> bool:
+        """Never."""
+        return False
+
+    def knows_page(self, cookies: str, key: str, now: float) -> bool:
+        """Never."""
+        return False
+
+    def _look(self) -> None:
+        with self._lock:
+            signature = self._signature()
+            if signature == self._seen:
+                return
+            self._entries, self.fault = {}, None
+            try:
+                if signature is not None:
+                    self._entries = _read(self._file)
+            except (OSError, ValueError) as error:
+                self.fault = f"the file of tokens {self._file} is not taken: {error}"
+            self._seen = signature
+
+    def _signature(self) -> object:
+        try:
+            stat = self._file.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _read(file: Path) -> Mapping[str, Entry]:
+    with file.open("rb") as opened:
+        content = opened.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES} bytes")
+    found = msgspec.convert(tomllib.loads(content.decode()), _File)
+    return {one.sha256: one for one in found.token}

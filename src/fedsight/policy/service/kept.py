@@ -1,0 +1,181 @@
+"""The newest decisions and events, by their numbers: those of their records in the trail."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from fedsight.door.times import rfc3339
+from fedsight.policy.audit import Anchor, AuditError, SigningKey, canonical, segments
+from fedsight.policy.audit.record import HEAD, Record, read, signed_text
+from fedsight.policy.audit.witness import AUDIT_ANCHOR
+from fedsight.policy.overseer import DECISION
+
+EVENT = "event"
+SOURCE = "policy"
+
+
+class DecisionRow(Struct, frozen=True):
+    """One decision, with what was asked."""
+
+    decision_id: int
+    timestamp: str
+    action: str
+    principal: str
+    client_id: str | None
+    allowed: bool
+    observed: bool
+    reason: str
+    rules: list[str]
+    errors: list[str]
+    policy_version: str
+    inputs: str
+    run: str | None
+    round: int | None
+    request: dict[str, Any]
+
+
+class EventRow(Struct, frozen=True):
+    """One event."""
+
+    event_id: int
+    timestamp: str
+    source_component: str
+    event_type: str
+    details: dict[str, Any]
+    client_id: str | None = None
+    run: str | None = None
+    round: int | None = None
+
+
+Row = TypeVar("Row", DecisionRow, EventRow)
+
+
+class Kept(Generic[Row]):
+    """Rows with ascending numbers; the oldest go first."""
+
+    def __init__(self, most: int) -> None:
+        self._rows: deque[Row] = deque(maxlen=most)
+        self._numbers: deque[int] = deque(maxlen=most)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, number: int, row: Row) -> None:
+        """Keep one more."""
+        self._rows.append(row)
+        self._numbers.append(number)
+
+    def after(self, number: int) -> Iterable[Row]:
+        """Rows with higher numbers, oldest first."""
+        numbers = list(self._numbers)
+        return list(islice(self._rows, bisect_right(numbers, number), None))
+
+    def newest(self) -> list[Row]:
+        """All rows, newest first."""
+        return list(reversed(self._rows))
+
+    @property
+    def last(self) -> int:
+        """The highest number, 0 where there is none."""
+        return self._numbers[-1] if self._numbers else 0
+
+    @property
+    def oldest(self) -> int | None:
+        """The lowest number that is kept."""
+        return self._numbers[0] if self._numbers else None
+
+
+def decision_row(number: int, body: dict[str, Any]) -> DecisionRow:
+    """A decision as its record has it (`overseer.body`, in plain JSON)."""
+    request = body["request"]
+    principal = request["principal"]
+    is_client = principal["type"] == "Client"
+    time = canonical.restored(request["time"])
+    return DecisionRow(
+        number,
+        rfc3339(time if isinstance(time, int) else 0),
+        request["action"],
+        f"{principal['type']}::{principal['id']}",
+        principal["id"] if is_client else None,
+        body["allowed"],
+        body["observed"],
+        body["reason"],
+        body["rules"],
+        body["errors"],
+        body["version"],
+        body["inputs"],
+        request.get("run"),
+        request.get("round"),
+        request,
+    )
+
+
+def event_row(number: int, body: dict[str, Any]) -> EventRow:
+    """An event as its record has it."""
+    return EventRow(
+        number,
+        body["timestamp"],
+        body["source"],
+        body["event_type"],
+        body["details"],
+        body.get("client_id"),
+        body.get("run"),
+        body.get("round"),
+    )
+
+
+def anchor_row(anchor: Anchor, time: int) -> EventRow:
+    """A signed head as the event that a collector keeps as its witness."""
+    details = msgspec.to_builtins(anchor)
+    return EventRow(anchor.seq, rfc3339(time), SOURCE, AUDIT_ANCHOR, details)
+
+
+def load(
+    folder: Path,
+    key: SigningKey,
+    decisions: Kept[DecisionRow],
+    events: Kept[EventRow],
+    keys: dict[str, tuple[str, int]],
+) -> None:
+    """Take the newest records of a trail in. What is none of ours is left to `verify`.
+
+    Raises AuditError where it cannot be read.
+    """
+    try:
+        for segment in segments.segments(folder)[-3:]:
+            for text in segment.path.read_bytes().splitlines():
+                found, wrong = read(text)
+                if found is not None and not wrong:
+                    _take(found, key, decisions, events, keys)
+    except OSError as error:
+        raise AuditError(f"cannot read the audit trail {folder}: {error}") from error
+
+
+def _take(
+    found: Record,
+    key: SigningKey,
+    decisions: Kept[DecisionRow],
+    events: Kept[EventRow],
+    keys: dict[str, tuple[str, int]],
+) -> None:
+    try:
+        if found.kind == DECISION:
+            decisions.add(found.seq, decision_row(found.seq, found.body))
+        elif found.kind == EVENT:
+            events.add(found.seq, event_row(found.seq, found.body))
+            if found.body.get("key"):
+                keys[found.body["key"]] = (found.body["digest"], found.seq)
+        elif found.kind == HEAD:
+            signature = key.sign(signed_text(found.log, found.seq, found.hash))
+            anchor = Anchor(found.log, found.seq, found.hash, signature)
+            events.add(found.seq, anchor_row(anchor, int(found.time)))
+    except (KeyError, TypeError, AttributeError):
+        return

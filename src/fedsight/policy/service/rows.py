@@ -1,0 +1,256 @@
+"""What is asked and answered over HTTP, as types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from fedsight.policy.replay import Replayed
+from fedsight.policy.service.kept import DecisionRow, EventRow
+from fedsight.policy.trust import Change
+
+Level = Literal["healthy", "degraded"]
+Text = Annotated[str, Meta(min_length=1, max_length=256)]
+Limit = Annotated[int, Meta(ge=1, le=1000)]
+Number = Annotated[int, Meta(ge=0, le=2**53)]
+MOST_CHECKS = 1000
+
+
+class PolicyAbout(Struct, frozen=True):
+    """Name and version."""
+
+    name: str
+    version: str
+
+
+class PolicyPart(Struct, frozen=True, omit_defaults=True):
+    """Whether a part works."""
+
+    status: Level
+    error: str | None = None
+
+
+class PolicyHealth(Struct, frozen=True):
+    """How the service is."""
+
+    status: Level
+    service: str
+    timestamp: str
+    version: str
+    policy_version: str
+    parts: dict[str, PolicyPart]
+
+
+class Facts(Struct, frozen=True):
+    """What is known of a client, a model or a run, in whatever fields the caller has."""
+
+
+class Check(Struct, frozen=True, forbid_unknown_fields=True):
+    """One question of a policy type."""
+
+    policy_type: Text
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+class Checks(Struct, frozen=True, forbid_unknown_fields=True):
+    """Many."""
+
+    checks: Annotated[list[Check], Meta(max_length=MOST_CHECKS)]
+
+
+class RuleRow(Struct, frozen=True):
+    """A rule that decided."""
+
+    id: str
+    reason: str
+    effect: str
+
+
+class Checked(Struct, frozen=True):
+    """A decision. `decision_id` is its number in the audit trail; null where it is in none."""
+
+    allowed: bool
+    reason: str
+    decision_id: int | None
+    rules: list[RuleRow]
+    violations: list[str]
+    errors: list[str]
+    policy_version: str
+    obligations: list[str]
+    observed: bool
+
+
+class CheckedMany(Struct, frozen=True):
+    """Decisions, in the order of the questions."""
+
+    decisions: list[Checked]
+
+
+class TrainingEvent(Struct, frozen=True, forbid_unknown_fields=True):
+    """What happened in a federation. With an `event_id` it is recorded once."""
+
+    event_type: Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,127}$")]
+    details: dict[str, Any] = field(default_factory=dict)
+    event_id: Text | None = None
+    client_id: Text | None = None
+    run: Text | None = None
+    round: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    source: Text = "fl-server"
+
+
+class Logged(Struct, frozen=True):
+    """Its number, and whether it was recorded before."""
+
+    event_id: int
+    duplicate: bool
+
+
+class EventQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Events after a number."""
+
+    since_event_id: Number = 0
+    limit: Limit = 100
+
+
+class EventList(Struct, frozen=True):
+    """Events, oldest first."""
+
+    events: list[EventRow]
+    last_event_id: int
+
+
+class DecisionQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which decisions. With `since_decision_id` the oldest first, else the newest first."""
+
+    since_decision_id: Number | None = None
+    client: Text | None = None
+    action: Text | None = None
+    rule: Text | None = None
+    run: Text | None = None
+    allowed: bool | None = None
+    limit: Limit = 100
+    offset: Number = 0
+
+
+class DecisionList(Struct, frozen=True):
+    """Decisions; `total` of those kept fit, `oldest_decision_id` is the first that is kept."""
+
+    decisions: list[DecisionRow]
+    total: int
+    last_decision_id: int
+    oldest_decision_id: int | None
+
+
+class PolicyRow(Struct, frozen=True):
+    """A rule in force."""
+
+    id: str
+    effect: str
+    reason: str
+    file: str
+    line: int
+    text: str
+    active: bool = True
+
+
+class PolicySet(Struct, frozen=True):
+    """The set in force. `fault` says why the folder's is another."""
+
+    version: str
+    policies: list[PolicyRow]
+    files: dict[str, str]
+    warnings: list[str]
+    fault: str | None
+    observe: bool
+
+
+class NewSet(Struct, frozen=True, forbid_unknown_fields=True):
+    """All files of a set. `expected_version` is the one that it is meant to replace."""
+
+    files: Annotated[dict[str, str], Meta(max_length=1000)]
+    note: Annotated[str, Meta(max_length=1000)] = ""
+    expected_version: Text | None = None
+
+
+class Taken(Struct, frozen=True):
+    """The set that is in force now; `number` is its version's."""
+
+    version: str
+    number: int
+
+
+class Candidate(Struct, frozen=True, forbid_unknown_fields=True):
+    """A set to look at."""
+
+    files: Annotated[dict[str, str], Meta(max_length=1000)]
+
+
+class FaultRow(Struct, frozen=True):
+    """What is wrong, and where."""
+
+    file: str
+    line: int | None
+    column: int | None
+    message: str
+
+
+class Validated(Struct, frozen=True):
+    """Whether a set would be taken."""
+
+    ok: bool
+    version: str | None
+    rules: int
+    faults: list[FaultRow]
+    warnings: list[str]
+
+
+class ReplayOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """A set, and which recorded decisions to judge by it (RFC 3339)."""
+
+    files: Annotated[dict[str, str], Meta(max_length=1000)]
+    since: Text | None = None
+    until: Text | None = None
+
+
+class ReplayAnswer(Struct, frozen=True):
+    """What would have changed."""
+
+    version: str
+    seconds: float
+    found: Replayed
+
+
+class TrustQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """All clients, or one with its history."""
+
+    client: Text | None = None
+    limit: Limit = 100
+    offset: Number = 0
+
+
+class TrustRow(Struct, frozen=True):
+    """A client's score."""
+
+    client: str
+    score: float
+
+
+class TrustList(Struct, frozen=True):
+    """Scores, the lowest first; `history` is the asked client's, oldest first."""
+
+    clients: list[TrustRow]
+    total: int
+    history: list[Change]
+
+
+class AuditAnswer(Struct, frozen=True):
+    """What verifying found; the command with the collector's anchors sees a cut end, too."""
+
+    ok: bool
+    records: int
+    first: int
+    last: int
+    signed: int
+    seq: int | None
+    what: str | None

@@ -1,0 +1,58 @@
+"""Runs a policy service as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvloop
+
+from fedsight.door.hosts import PLAINTEXT
+from fedsight.door.serving import listening, serve, url_of
+from fedsight.door.token import TOKEN, token_of
+from fedsight.errors import StoreError
+from fedsight.policy.service.application import create_app
+from fedsight.policy.service.options import PolicyOptions
+from fedsight.policy.service.serving import Serving
+
+
+def run(options: PolicyOptions) -> None:
+    """Serve until SIGINT, SIGTERM or, where asked, the end of standard input.
+
+    Prints `listening on URL` and nothing else to standard output. Raises PortInUseError,
+    PolicyError, AuditError, StoreError, SettingsError or UsageError with one sentence where it
+    cannot begin.
+    """
+    tls = None if options.tls is None else options.tls.context()
+    with listening(options.host, options.port) as listener:
+        service = Serving(options, _token(options))
+        name = options.host if options.loopback or not options.hosts else options.hosts[0]
+        address = url_of(name, listener, options.scheme)
+
+        def announce() -> None:
+            if not options.loopback:
+                _warn_beyond(options)
+            print(f"listening on {address}", flush=True)
+
+        app = create_app(service, on_ready=announce)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(app, listener, tls=tls, until_stdin_closes=options.until_stdin_closes))
+
+
+def _token(options: PolicyOptions) -> str:
+    data = options.data
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return token_of(data)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to the data directory {data}: {error.strerror or error};"
+            " choose another with FEDSIGHT_DATA"
+        ) from error
+
+
+def _warn_beyond(options: PolicyOptions) -> None:
+    print(f"requests need a token: {options.data / TOKEN}, {options.tokens}", file=sys.stderr)
+    if options.tls is None:
+        mend = "name a certificate with --tls-cert and --tls-key"
+        print(PLAINTEXT.format(mend=mend), file=sys.stderr, flush=True)

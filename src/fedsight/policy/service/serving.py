@@ -1,0 +1,48 @@
+"""A policy service: what decides, who may ask, and the look at the files while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+
+from fedsight.errors import FedsightError
+from fedsight.policy.service.callers import Tokens
+from fedsight.policy.service.deciding import Deciding
+from fedsight.policy.service.options import PolicyOptions
+
+log = logging.getLogger(__name__)
+
+
+class Serving:
+    """Everything that the routes are given. `busy` is held by the one long question at a time."""
+
+    def __init__(self, options: PolicyOptions, token: str) -> None:
+        self.options = options
+        self.tokens = Tokens(token, options.tokens)
+        self.deciding = Deciding(options)
+        self.busy = threading.Lock()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to look at the files now and then."""
+        await asyncio.to_thread(self.deciding.standings.look)
+        self._looking = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        """Stop looking, and sign the trail."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+        await asyncio.to_thread(self.deciding.close)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(self.options.look_seconds)
+            try:
+                await asyncio.to_thread(self.deciding.force.look)
+                await asyncio.to_thread(self.deciding.standings.look)
+            except (FedsightError, OSError) as error:
+                log.warning("the policy files cannot be looked at: %s", error)
