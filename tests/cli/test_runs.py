@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
+from fedsight.cli.doctor import packages
 from tests.cli.command import TINY, fedsight
 
 pytestmark = pytest.mark.slow
@@ -51,7 +53,7 @@ def test_a_run_that_is_not_there_is_usage(trained: tuple[Path, str]) -> None:
 def test_doctor_finds_all_that_a_run_needs(trained: tuple[Path, str]) -> None:
     done = fedsight(trained[0], "doctor", COLLECTOR_PORT="0")
     assert (done.returncode, done.stderr) == (0, "")
-    found = {line[8:26].strip(): line[:8].strip() for line in done.stdout.splitlines()}
+    found = {line[8:30].strip(): line[:8].strip() for line in done.stdout.splitlines()}
     assert set(found) >= {"python", "flwr", "torch", "data directory", "disk space", "journals"}
     assert "missing" not in found.values()
     assert "runs: 1, " in done.stdout
@@ -63,6 +65,27 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "missing data directory" in " ".join(done.stdout.split())
     assert "choose another with FEDSIGHT_DATA" in done.stdout
+
+
+def test_doctor_notes_extras_that_a_run_can_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {each.what: each for each in packages()}
+    assert {"grpcio", "opentelemetry-proto", "pandas", "protobuf", "dataclay"} <= set(found)
+    assert {each.verdict for each in found.values()} == {"ok"}
+    there = importlib.util.find_spec
+
+    def find(module: str) -> object:
+        if module.startswith("opentelemetry"):
+            raise ModuleNotFoundError(module)
+        return None if module in ("grpc", "dataclay", "flwr") else there(module)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    found = {each.what: each for each in packages()}
+    assert found["flwr"].verdict == "missing"
+    for package, extra in (("grpcio", "telemetry"), ("opentelemetry-proto", "telemetry")):
+        assert found[package].verdict == "note"
+        assert "agent, bridge, windows" in found[package].found
+        assert found[package].mend == f"pip install 'fedsight[{extra}]'"
+    assert found["dataclay"].mend == "pip install 'fedsight[dataclay]'"
 
 
 def test_an_empty_store_file_holds_nothing_yet(tmp_path: Path) -> None:

@@ -29,10 +29,25 @@ EXAMPLES = "fedsight doctor && fedsight run: it exits with 1 where a run could n
 
 OLDEST, NEWEST = (3, 11), (3, 12)
 FREE_BYTES = 2**30
-#: What each extra brings, by the module that is imported and the package that has it.
+#: What each extra brings, by the module that is imported and the package that has it. A run needs
+#: the first; without one of the others only its own part cannot work.
 EXTRAS = {
     "federated": {"flwr": "flwr", "safetensors": "safetensors"},
     "torch": {"torch": "torch", "mlxtend": "mlxtend", "sklearn": "scikit-learn"},
+}
+OWN_PART = {
+    "telemetry": {
+        "grpc": "grpcio",
+        "opentelemetry.proto": "opentelemetry-proto",
+        "pandas": "pandas",
+        "google.protobuf": "protobuf",
+    },
+    "dataclay": {"dataclay": "dataclay"},
+}
+#: What does not work without that extra.
+PARTS = {
+    "telemetry": "agent, bridge, windows and forecasts cannot work without it",
+    "dataclay": "only windows in dataClay need it",
 }
 
 Verdict = Literal["ok", "note", "missing"]
@@ -57,7 +72,7 @@ def doctor(config: Config = None) -> int:
     for finding in findings:
         mark = f"[{style[finding.verdict]}]{finding.verdict:<8}[/]"
         mend = f"; {finding.mend}" if finding.mend else ""
-        console.print(f"{mark}{finding.what:<18}{escape(finding.found + mend)}")
+        console.print(f"{mark}{finding.what:<22}{escape(finding.found + mend)}")
     return 1 if any(finding.verdict == "missing" for finding in findings) else 0
 
 
@@ -66,17 +81,22 @@ def examined(settings: Settings) -> list[Finding]:
     return [
         Finding("fedsight", "ok", __version__),
         _python(),
-        *(
-            _package(extra, module, package)
-            for extra, modules in EXTRAS.items()
-            for module, package in modules.items()
-        ),
+        *packages(),
         _dashboard(),
         _data(settings.data),
         _space(settings.data),
         _store(settings.data),
         _journals(settings.journals),
         _port(settings),
+    ]
+
+
+def packages() -> list[Finding]:
+    """What the extras bring."""
+    return [
+        _package(extra, module, package)
+        for extra, modules in {**EXTRAS, **OWN_PART}.items()
+        for module, package in modules.items()
     ]
 
 
@@ -88,9 +108,19 @@ def _python() -> Finding:
 
 
 def _package(extra: str, module: str, package: str) -> Finding:
-    if importlib.util.find_spec(module) is None:
-        return Finding(package, "missing", "not installed", f"pip install 'fedsight[{extra}]'")
-    return Finding(package, "ok", importlib.metadata.version(package))
+    if _is_there(module):
+        return Finding(package, "ok", importlib.metadata.version(package))
+    mend = f"pip install 'fedsight[{extra}]'"
+    if extra in PARTS:
+        return Finding(package, "note", f"not installed; {PARTS[extra]}", mend)
+    return Finding(package, "missing", "not installed", mend)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
 
 
 def _dashboard() -> Finding:
