@@ -64,9 +64,9 @@ def test_a_round_between_two_looks_is_not_missed(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "powercap")
     tree.zone("intel-rapl:0", "package-0", 0)
     rapl = Rapl(tree.folder, now=0.0)
-    for value in (RANGE // 2, 10, RANGE // 2, 20):
+    for minute, value in enumerate((RANGE // 2, 10, RANGE // 2, 20), 1):
         tree.set("intel-rapl:0", value)
-        rapl.keep_up()
+        rapl.keep_up(now=600.0 * minute)
     assert by_part(rapl.look(10_000.0))[Part(0)][0] == 2 * RANGE + 20
 
 
@@ -79,6 +79,32 @@ def test_a_counter_that_began_anew_gives_no_power(tmp_path: Path) -> None:
     assert by_part(rapl.look(3.0))[HOST] == (100_000_000_000, None)
     tree.set("intel-rapl:0", 5 + 30_000_000)
     assert by_part(rapl.look(6.0))[HOST] == (100_030_000_000, 10_000_000.0)
+
+
+@pytest.mark.parametrize("last", [50_000_000_000, 250_000_000_000])
+def test_a_counter_that_began_anew_within_a_minute_gives_no_power(
+    tmp_path: Path, last: int
+) -> None:
+    """Taken for one that went round, it would be 3.5 kW here, and 200 W where 10 W were seen."""
+    tree = Tree(tmp_path / "powercap")
+    tree.zone("intel-rapl:0", "package-0", last)
+    rapl = Rapl(tree.folder, now=0.0)
+    tree.set("intel-rapl:0", last + 600_000_000)
+    assert by_part(rapl.look(60.0))[HOST] == (last + 600_000_000, 10_000_000.0)
+    tree.set("intel-rapl:0", 5)
+    assert by_part(rapl.look(120.0))[HOST] == (last + 600_000_000, None)
+    tree.set("intel-rapl:0", 5 + 600_000_000)
+    assert by_part(rapl.look(180.0))[HOST] == (last + 1_200_000_000, 10_000_000.0)
+
+
+def test_a_counter_that_began_anew_between_looks_is_known_from_there(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "powercap")
+    tree.zone("intel-rapl:0", "package-0", 50_000_000_000)
+    rapl = Rapl(tree.folder, now=0.0)
+    tree.set("intel-rapl:0", 0)
+    rapl.keep_up(now=60.0)
+    tree.set("intel-rapl:0", 30_000_000)
+    assert by_part(rapl.look(63.0))[HOST] == (50_030_000_000, 10_000_000.0)
 
 
 def test_a_zone_that_goes_away_leaves_the_host_unknown(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class LoadModel:
         self._before = (now, *self._processors.times())
         self._microjoules = 0.0
 
-    def keep_up(self) -> None:
+    def keep_up(self, now: float) -> None:
         """Nothing goes round here."""
 
     def look(self, now: float) -> list[Power]:

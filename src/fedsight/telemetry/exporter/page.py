@@ -53,7 +53,7 @@ class Page:
         """Read counters that go round, so that no round is missed while nobody asks."""
         with self._looking:
             if self._source is not None:
-                self._source.keep_up()
+                self._source.keep_up(self._clock())
 
     def _look(self, now: float) -> Iterator[Family]:
         found = self._source.look(now) if self._source else []

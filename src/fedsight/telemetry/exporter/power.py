@@ -57,7 +57,7 @@ class PowerSource(Protocol):
     def look(self, now: float) -> list[Power]:
         """Every part at `now` (s, monotonic); mean power is since the call before."""
 
-    def keep_up(self) -> None:
+    def keep_up(self, now: float) -> None:
         """Take note of counters before they can wrap around twice."""
 
 

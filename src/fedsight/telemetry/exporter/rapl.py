@@ -21,8 +21,13 @@ DOMAIN_ZONE = re.compile(r"intel-rapl:(\d+):(\d+)$")
 PACKAGE_NAME = re.compile(r"package-(\d+)")
 PLATFORM = "psys"
 MEMORY = "dram"
-#: No zone draws that much: such a step is a counter that began anew (after a suspend, say).
-MOST_WATTS = 5_000
+#: No socket or platform draws that much: such a step is a counter that began anew (after a suspend,
+#: say).
+MOST_WATTS, MOST_PLATFORM_WATTS = 1_500, 5_000
+#: Nor is one taken for a round that would be so many times the most that was seen, and so many
+#: watts: a gap is told rather than power that nobody drew.
+ROUND_FACTOR, ROUND_WATTS = 4, 100
+MICRO = 1e6
 
 
 class RaplError(FedsightError):
@@ -54,11 +59,14 @@ class Counter:
     def __init__(self, zone: Zone, now: float) -> None:
         self.zone = zone
         self._last = zone.microjoules()
+        self._read_at = now
         self._range = zone.wraps_at()
+        self._most = (MOST_PLATFORM_WATTS if zone.part == HOST else MOST_WATTS) * MICRO
+        self._seen = 0.0
         self.total = self._last
         self._at_look: tuple[float, int] | None = (now, self.total)
 
-    def read(self) -> bool:
+    def read(self, now: float) -> bool:
         """Take up what came since; False where it cannot be read or began anew, and then the power
         since the last look is not known."""
         try:
@@ -66,28 +74,29 @@ class Counter:
         except (OSError, ValueError):
             self._at_look = None
             return False
-        step = value - self._last
+        step, seconds = value - self._last, max(now - self._read_at, LEAST_SECONDS)
+        most = self._most
         if step < 0 and self._last <= self._range:
             step += self._range
-        self._last = value
-        if step < 0:
-            self._at_look = None
+            if self._seen:
+                most = min(most, max(ROUND_FACTOR * self._seen, ROUND_WATTS * MICRO))
+        self._last, self._read_at = value, now
+        if not 0 <= step <= most * seconds:
+            self._at_look = (now, self.total)
             return False
+        self._seen = max(self._seen, step / seconds)
         self.total += step
         return True
 
     def microwatts(self, now: float) -> float | None:
         """Mean power since the last look, which this one becomes."""
-        known = self.read()
-        before, self._at_look = self._at_look, (now, self.total) if known else None
-        if before is None or not known or now - before[0] < LEAST_SECONDS:
+        known, before = self.read(now), self._at_look
+        if not known:
             return None
-        found = (self.total - before[1]) / (now - before[0])
-        if found > MOST_WATTS * 1e6:
-            self.total = before[1]
-            self._at_look = (now, self.total)
+        self._at_look = (now, self.total)
+        if before is None or now - before[0] < LEAST_SECONDS:
             return None
-        return found
+        return (self.total - before[1]) / (now - before[0])
 
 
 class Rapl:
@@ -108,10 +117,10 @@ class Rapl:
                 " exporter.power to model"
             ) from error
 
-    def keep_up(self) -> None:
+    def keep_up(self, now: float) -> None:
         """As `PowerSource.keep_up`."""
         for counter in self._counters:
-            counter.read()
+            counter.read(now)
 
     def look(self, now: float) -> list[Power]:
         """As `PowerSource.look`. The host is the platform's zone where there is one, else all
