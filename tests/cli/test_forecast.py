@@ -105,17 +105,29 @@ def test_what_nodes_keep_for_themselves_is_found_even_later(tmp_path: Path) -> N
     assert stored.newest(found.version) is None
 
 
-@pytest.mark.parametrize("way", ["damaged", "scale", "shape"])
-def test_what_does_not_fit_is_named(tmp_path: Path, way: str) -> None:
+def test_a_damaged_version_is_named(tmp_path: Path) -> None:
     keep(tmp_path)
+    (tmp_path / "models" / RUN / "1.safetensors").write_bytes(b"x")
+    with pytest.raises(ModelError, match=RUN):
+        versions(tmp_path).newest(None)
+
+
+@pytest.mark.parametrize("way", ["damaged", "scale", "shape"])
+def test_a_model_of_a_nodes_own_that_does_not_fit_spoils_no_other(
+    tmp_path: Path, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(tmp_path)
+    keep_own(tmp_path, "edge-2")
     if way == "damaged":
-        (tmp_path / "models" / RUN / "1.safetensors").write_bytes(b"x")
+        keep_own(tmp_path, "edge-1")
+        (tmp_path / "personal" / "edge-1" / f"{RUN}.safetensors").write_bytes(b"x")
     elif way == "scale":
         keep_own(tmp_path, "edge-1", sd=0.0)
     else:
         (tmp_path / "personal" / "edge-1").mkdir(parents=True)
         arrays = {"head.weight": np.zeros((2, 2), np.float32)}
         save_file(arrays, tmp_path / "personal" / "edge-1" / f"{RUN}.safetensors")
-    wanted = {"damaged": RUN, "scale": "node edge-1", "shape": "node edge-1"}[way]
-    with pytest.raises(ModelError, match=wanted):
-        versions(tmp_path).newest(None)
+    found = versions(tmp_path).newest(None)
+    assert found is not None
+    assert list(found.personal) == ["edge-2"]
+    assert "edge-1" in caplog.text

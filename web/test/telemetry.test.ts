@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MetricForecast, Samples } from '../src/telemetry/contract';
-import { joules, lately, machinesOf, meters, perPoint, sends, together, type Meter } from '../src/telemetry/energy';
+import { joules, lately, machinesOf, meters, perPoint, sends, together, wholly, type Meter } from '../src/telemetry/energy';
 import { fanOf } from '../src/telemetry/fan-data';
 import { ahead, energy, metricName, withUnit } from '../src/telemetry/words';
 
@@ -98,6 +98,26 @@ const forecast: MetricForecast = {
   observed: { times: ['1970-01-01T00:00:54Z', '1970-01-01T00:00:57Z', '1970-01-01T00:01:00Z'], values: [7, null, 8] },
   calibration: { target: 0.8, coverage: null, scored: 0 },
 };
+
+test('a meter that ended gives way to what came later', () => {
+  const series = (times: number[], source: string) => ({
+    name: 'x',
+    labels: { node: 'n', value_source: source },
+    times: times.map(time => time * 1e9),
+    values: times.map(() => 1e6),
+  });
+  const ended = { series: [series([0, 3], 'rapl')] };
+  const [now] = meters(ended, { series: [series([0, 60, 120], 'model')] });
+  assert.deepEqual([now!.kind, now!.modelled], ['minutes', true]);
+  const [changed] = meters({ series: [series([60, 63], 'model'), series([0, 3], 'rapl')] }, { series: [] });
+  assert.equal(changed!.modelled, true);
+});
+
+test('a round that fewer machines metered than others is not known', () => {
+  const rounds = [{ joules: 30, metered: 2 }, { joules: 10, metered: 1 }, { joules: null, metered: 0 }];
+  assert.deepEqual(wholly(rounds), [30, null, null]);
+  assert.deepEqual(wholly([{ joules: null, metered: 0 }]), [null]);
+});
 
 test('the fan begins where the line ends', () => {
   const { x, observed, median, low, high } = fanOf(forecast, 1);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from fedsight.telemetry.windows import is_node
 if TYPE_CHECKING:
     from fedsight.forecast.service.loading import Arrays
     from fedsight.forecast.service.predictor import Loaded
+
+logger = logging.getLogger(__name__)
 
 TASK = "telemetry"
 SUFFIX = ".safetensors"
@@ -92,8 +95,17 @@ class StoredVersions:
         if fault is not None:
             raise ModelError(f"model {chosen.version} is damaged: {fault}")
         arrays = _read(self._store.model_file(chosen.name))
-        personal = {node: _read(path) for node, path in own.items()}
+        personal = {node: found for node, path in own.items() if (found := _own_of(path))}
         return loaded(chosen.version, chosen.created, chosen.model, arrays, personal)
+
+
+def _own_of(path: Path) -> Arrays | None:
+    """A node's own model; None, with a warning, where its file is damaged: others are foreseen."""
+    try:
+        return _read(path)
+    except ModelError as error:
+        logger.warning("%s; the shared model is used", error)
+        return None
 
 
 def _read(path: Path) -> Arrays:

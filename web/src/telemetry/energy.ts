@@ -27,7 +27,7 @@ export interface Meter {
   values: number[];
 }
 
-/** The meters of all nodes: rows where they come, else minutes. */
+/** The meters of all nodes: what came last of each, and rows where both do. */
 export function meters(rows: Samples, minutes: Samples): Meter[] {
   const found = new Map<string, Meter>();
   for (const [kind, { series }] of [['minutes', minutes], ['rows', rows]] as const) {
@@ -35,6 +35,8 @@ export function meters(rows: Samples, minutes: Samples): Meter[] {
       const node = labels.node ?? labels.instance;
       if (!node || !times.length) continue;
       const kept = values.flatMap((value, at) => (value === null ? [] : [[times[at]! / 1e9, value] as const]));
+      const last = times.at(-1)! / 1e9;
+      if (last < (found.get(node)?.times.at(-1) ?? -Infinity)) continue;
       found.set(node, {
         node,
         kind,
@@ -108,6 +110,12 @@ export function together(machines: readonly Meter[], from: number, to: number): 
   const known = machines.map(one => joules(one, from, to)).filter(value => value !== null);
   const sum = known.reduce((a, b) => a + b, 0);
   return { joules: known.length ? sum : null, metered: known.length };
+}
+
+/** Joules of each round: where fewer machines were metered than in others, the sum is not known. */
+export function wholly(rounds: readonly RoundEnergy[]): Maybe<number>[] {
+  const most = rounds.reduce((a, { metered }) => Math.max(a, metered), 0);
+  return rounds.map(({ joules, metered }) => (metered === most ? joules : null));
 }
 
 /** Those that are nodes of the run by their name; else all, as the nodes share these machines. */

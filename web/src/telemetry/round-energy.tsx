@@ -5,7 +5,7 @@ import { useEffect } from 'preact/hooks';
 import { Chart } from '../chart/chart';
 import { digits } from '../chart/ticks';
 import { ApiError, getRounds } from '../data/api';
-import { suspect } from '../data/collector';
+import { serverNow, suspect } from '../data/collector';
 import type { Run } from '../data/contract';
 import { fixed, plural } from '../format';
 import { Figure, Panel } from '../parts';
@@ -14,7 +14,7 @@ import { isLive } from '../runs/filter';
 import { runs } from '../runs/store';
 import { tipFor } from '../tip';
 import { runHref, setQuery } from '../view';
-import { machinesOf, perPoint, together, type Meter } from './energy';
+import { machinesOf, perPoint, together, wholly, type Meter } from './energy';
 import { readMeters } from './store';
 import { energy } from './words';
 
@@ -49,7 +49,7 @@ function usedIn(run: Run, rounds: RoundTable, all: readonly Meter[]): Used {
     rounds,
     machines,
     named,
-    joules: found.map(({ joules }) => joules),
+    joules: wholly(found),
     metered: found.map(({ metered }) => metered),
   };
 }
@@ -57,7 +57,7 @@ function usedIn(run: Run, rounds: RoundTable, all: readonly Meter[]): Used {
 async function read(run: Run): Promise<void> {
   const from = Date.parse(run.started!) / 1000;
   const end = run.ended ?? (isLive(run) ? null : run.last_seen);
-  const to = end === null ? Date.now() / 1000 : Date.parse(end) / 1000;
+  const to = end === null ? serverNow() / 1000 : Date.parse(end) / 1000;
   try {
     // A counter is read between two samples: one before the first round, and one after the last.
     const [rows, all] = await Promise.all([getRounds(run.id, null), readMeters(from - 60, to + 60)]);
@@ -106,7 +106,7 @@ function Figures({ found, run }: { found: Used; run: Run }) {
   const point = perPoint(found.joules, accuracy);
   const why = accuracy.every(value => value === null)
     ? 'This run has no accuracy'
-    : 'Accuracy did not grow, or a round between was not metered';
+    : 'Accuracy did not grow, or a round between was not metered by all';
   return (
     <dl class="facts telemetry-facts">
       <dt>This run</dt>

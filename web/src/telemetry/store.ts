@@ -2,7 +2,7 @@
 // collector, and nodes' energy from the collector itself.
 import { signal } from '@preact/signals';
 import { ApiError, get } from '../data/api';
-import { suspect } from '../data/collector';
+import { serverNow, suspect } from '../data/collector';
 import type { Maybe } from '../data/contract';
 import type { Service } from '../fl/contract';
 import type { NodeForecast, NodeList, Quality, Samples } from './contract';
@@ -110,7 +110,7 @@ async function look(): Promise<void> {
     failed(error);
   }
   try {
-    const now = Date.now() / 1000;
+    const now = serverNow() / 1000;
     if (slow) recent.value = await readMeters(now - HOUR, now);
   } catch (error) {
     failed(error);

@@ -6,6 +6,9 @@ import logging
 import threading
 from dataclasses import dataclass
 
+import msgspec
+from msgspec import Struct
+
 from fedsight.door.times import now_ns
 from fedsight.errors import FedsightError
 from fedsight.forecast.service import telling
@@ -23,6 +26,16 @@ logger = logging.getLogger(__name__)
 
 JOURNAL = "forecast"
 STOP_SECONDS = 10.0
+#: Runs that are begun for the drift of one version, at the most: what none of them mended, no other
+#: will (a version that is told, or was promoted, stays).
+MOST_RUNS = 3
+
+
+class Begun(Struct, frozen=True):
+    """How many runs were begun since `version` drifts."""
+
+    version: str = ""
+    runs: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,8 @@ class Forecasting:
     ) -> None:
         self.options = options
         self.standing = Standing()
+        #: What looks use; it stands once one look with it has gone well.
+        self._loaded: Loaded | None = None
         self._versions = versions
         self._trainer = trainer
         self.journal = Journal(options.journals, JOURNAL, max_bytes=options.journal_bytes)
@@ -69,6 +84,8 @@ class Forecasting:
         self._thread = threading.Thread(target=self._loop, name="forecaster", daemon=True)
         kept = self._state.fact("retrained")
         self._next_training = 0 if kept is None else int(kept)
+        begun = self._state.fact("begun")
+        self._begun = Begun() if begun is None else msgspec.json.decode(begun, type=Begun)
 
     def start(self) -> None:
         """Begin to look, and to send what is journaled."""
@@ -111,7 +128,8 @@ class Forecasting:
         Raises FedsightError where the windows or the disk fail.
         """
         before = self.standing
-        loaded, no_model = self._version(before.loaded)
+        loaded, no_model = self._version(self._loaded)
+        self._loaded = loaded
         if loaded is None:
             self.standing = Standing(None, before.looked, no_model)
             return
@@ -138,14 +156,22 @@ class Forecasting:
         now = now_ns()
         if self.options.retrain != "run" or now < self._next_training:
             return
+        begun = self._begun if self._begun.version == version else Begun(version)
+        if begun.runs >= MOST_RUNS:
+            return
         event: Event
         try:
             event = telling.started(now, version, self._trainer.begin())
             pause = self.options.cool_down
+            self._begun = Begun(version, begun.runs + 1)
         except RetrainError as error:
             logger.warning("training again could not begin: %s", error)
             event = telling.refused(now, version, str(error))
             pause = min(AGAIN_SECONDS, self.options.cool_down)
         self._next_training = now + int(pause * 1e9)
+        facts = {
+            "retrained": str(self._next_training).encode(),
+            "begun": msgspec.json.encode(self._begun),
+        }
+        self._state.write({}, (), facts, 0)
         self._append(batch(events=[event]))
-        self._state.write({}, (), {"retrained": str(self._next_training).encode()}, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from fedsight.errors import ModelError, UsageError
 from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.scale import Scale
 from fedsight.forecast.service.predictor import Loaded, Personal
+
+logger = logging.getLogger(__name__)
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -29,21 +32,29 @@ def loaded(
 ) -> Loaded:
     """The model `version` of the shape that `described` gives, made at `made` (RFC 3339).
 
-    `personal` holds what nodes keep for themselves, by node. Raises ModelError, naming what does
-    not fit.
+    `personal` holds what nodes keep for themselves, by node; what is none of it is left out with a
+    warning, so that no node spoils the others' forecasts. Raises ModelError, naming what does not
+    fit.
     """
     try:
         shape = ModelShape.read(described)
     except UsageError as error:
         raise ModelError(f"model {version}: {error}") from error
     model = _model(f"model {version}", shape, arrays)
-    own = {node: _personal(node, shape, found) for node, found in personal.items()}
+    own: dict[str, Personal] = {}
+    for node, found in personal.items():
+        try:
+            own[node] = _personal(node, shape, found)
+        except ModelError as error:
+            logger.warning("%s; the shared one is used", error)
     return Loaded(version, made, model, own)
 
 
 def _model(what: str, shape: ModelShape, arrays: Arrays) -> Forecaster:
     model = Forecaster(shape, torch.Generator())
     state = {name: torch.from_numpy(np.array(one)) for name, one in arrays.items()}
+    if not all(bool(one.isfinite().all()) for one in state.values()):
+        raise ModelError(f"{what} holds NaN or infinity")
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -59,6 +70,7 @@ def _personal(node: str, shape: ModelShape, arrays: Arrays) -> Personal:
         return Personal(_model(what, shape, weights), None)
     mean, sd = arrays[MEAN].astype(float), arrays[SD].astype(float)
     wanted = (len(shape.metrics),)
-    if mean.shape != wanted or sd.shape != wanted or not (sd > 0).all():
+    known = np.isfinite(mean).all() and np.isfinite(sd).all() and (sd > 0).all()
+    if mean.shape != wanted or sd.shape != wanted or not known:
         raise ModelError(f"{what} has a scale that is none")
     return Personal(_model(what, shape, weights), Scale(mean, sd))

@@ -18,6 +18,9 @@ from fedsight.forecast.service.scoring import Array
 from fedsight.signals import Batch, Event, Sample, batch
 from fedsight.telemetry.windows import WindowError, Windows
 
+#: Errors that wait for a journal that cannot be written, at the most; the oldest are given up.
+MOST_UNTOLD = 100_000
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -60,23 +63,32 @@ class Look:
         self._windows = windows
         self._memory = memory
         self._append = append
+        #: What was scored, or began, and is not journaled yet; sums that are not on disk yet.
+        self._untold: list[Sample] = []
+        self._events: list[Event] = []
+        self._changed: set[tuple[str, int]] = set()
 
     def look(self, loaded: Loaded, before: dict[str, Seen]) -> Looked:
         """One pass. What is told is journaled before it is remembered, so that a crash between
-        tells it again, to the same places, and loses nothing. Raises FedsightError."""
+        tells it again, to the same places, and loses nothing; after a fault the next pass tells it.
+        Raises FedsightError."""
         begun, now = time.perf_counter(), now_ns()
         found = {node: self._known(node, loaded) for node in self._windows.nodes()}
         scored = Scored()
-        samples = self._scored(found.values(), now, scored, loaded)
+        self._untold += self._scored(found.values(), now, scored, loaded)
+        del self._untold[:-MOST_UNTOLD]
+        self._changed |= scored.changed
+        began = self._memory.drifts(scored)
+        if began and self._options.retrain != "never":
+            self._events.append(self._drift(now, loaded))
         seen, seconds = self._foresee(now, found, before, loaded)
         told = [one for one in seen.values() if one.made == now]
-        samples += [sample for one in told for sample in self._samples(one, loaded)]
-        began = self._memory.drifts(scored)
-        wanted = began and self._options.retrain != "never"
-        events = [self._drift(now, loaded)] if wanted else []
-        if samples or events:
-            self._append(batch(samples, events))
-        self._memory.keep(now, scored.changed)
+        samples = [*self._untold, *(each for one in told for each in self._samples(one, loaded))]
+        if samples or self._events:
+            self._append(batch(samples, self._events))
+        self._untold, self._events = [], []
+        self._memory.keep(now, self._changed)
+        self._changed = set()
         return Looked(seen, time.perf_counter() - begun, seconds, began)
 
     def _known(self, node: str, loaded: Loaded) -> Known | Lacks:
@@ -127,7 +139,7 @@ class Look:
         seconds = time.perf_counter() - begun
         for (one, scale), foretold in zip(ready, ahead, strict=True):
             self._memory.begin(one, loaded, scale)
-            told = self._memory.told(one, foretold)
+            told = self._memory.told(one, foretold, loaded.version)
             seen[one.node] = Seen(one.node, one, None, told, now, loaded.version, foretold.personal)
         return dict(sorted(seen.items())), seconds
 

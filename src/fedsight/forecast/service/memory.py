@@ -27,7 +27,8 @@ MOST_WAITING = 500
 
 @dataclass
 class Scored:
-    """What one pass scored: `loss` is summed over `count` scores; `changed` sums by node, start."""
+    """What one pass scored: `loss` is summed over `count` scores of the version at work; `changed`
+    sums by node, start."""
 
     loss: float = 0.0
     count: int = 0
@@ -84,6 +85,8 @@ class Memory:
             scores = list(scoring.scored(each, self._steps, self._middle, one.times, one.values))
             for score in scores:
                 self._count(one.node, state, score, found)
+                if each.version == self.drift.version:
+                    self._judge(score, found)
                 yield self.horizons[score.at], score
             left = scoring.after(each, self._steps, scores, oldest)
             if left is not None:
@@ -94,12 +97,15 @@ class Memory:
         start = score.time // BUCKET_NS * BUCKET_NS
         if start not in state.sums:
             state.sums[start] = np.zeros((len(self.horizons), len(score.actual), SUMS))
-        lost = scoring.losses(score, self._levels)
-        scoring.add(state.sums[start], score, lost)
+        scoring.add(state.sums[start], score, scoring.losses(score, self._levels))
         found.changed.add((node, start))
-        found.loss += float(lost.sum())
-        found.count += len(score.actual)
         state.correction = self._corrections.learned(state.correction, score)
+
+    def _judge(self, score: Score, found: Scored) -> None:
+        """Count the loss of a forecast of the version at work: those of the one before, which are
+        scored for a while yet, tell nothing of this one."""
+        found.loss += float(scoring.losses(score, self._levels).sum())
+        found.count += len(score.actual)
 
     def begin(self, one: Known, loaded: Loaded, scale: Scale) -> None:
         """Of a node that nothing is known of yet, begin with what its window tells."""
@@ -107,8 +113,8 @@ class Memory:
         if state.correction is None:
             state.correction = self._corrections.begun(one, loaded, scale)
 
-    def told(self, one: Known, foretold: Foretold) -> Array:
-        """The forecast with its intervals corrected; it now waits for its rows."""
+    def told(self, one: Known, foretold: Foretold, version: str) -> Array:
+        """That version's forecast with its intervals corrected; it now waits for its rows."""
         state = self.nodes.setdefault(one.node, NodeState())
         corrected = self._corrections.told(state.correction, foretold.values)
         values: Array = np.maximum(corrected, self._least[:, None])
@@ -126,6 +132,7 @@ class Memory:
                 median,
                 foretold.sd,
                 np.ones(len(at), bool),
+                version,
             )
         )
         return values
@@ -142,7 +149,9 @@ class Memory:
         with self.lock:
             for node in self.nodes.values():
                 node.sums = {at: sums for at, sums in node.sums.items() if at >= oldest}
-        changed = {(node, at) for node, at in changed if at in self.nodes[node].sums}
+        changed = {
+            (node, at) for node, at in changed if node in self.nodes and at in self.nodes[node].sums
+        }
         facts = {"signature": self._signature or b"", "drift": msgspec.json.encode(self.drift)}
         self._state.write(self.nodes, changed, facts, oldest)
 

@@ -16,6 +16,9 @@ from fedsight.telemetry.windows import with_gaps
 
 Standing = Literal["unreadable", "no_metric", "few_rows", "gap", "constant"]
 
+#: Slots back from the last row that are looked at, besides two for each row.
+MOST_SLOTS = 1000
+
 
 class Lacks(Struct, frozen=True):
     """Why nothing is foreseen of a node: `rows` without a gap up to the last one, of `wanted`."""
@@ -29,12 +32,19 @@ class Lacks(Struct, frozen=True):
 def known(
     node: str, window: pd.DataFrame, metrics: tuple[str, ...], step: int, wanted: int
 ) -> Known | Lacks:
-    """The rows of these metrics at equal steps up to the last whole one, a gap as NaN."""
+    """The rows of these metrics at equal steps up to the last whole one, a gap as NaN.
+
+    What lies further back than `MOST_SLOTS` and twice the window's rows is left out: a gap of
+    weeks, or one row of a wrong clock, must not become millions of slots.
+    """
     try:
         columns = chosen(window, metrics)
     except SeriesError as error:
         return Lacks("no_metric", f"{node}: {error}", 0, wanted)
-    whole = with_gaps(columns.dropna(), step)
+    whole = columns.dropna()
+    if len(whole):
+        oldest = int(whole.index[-1]) - (MOST_SLOTS + 2 * len(whole)) * step
+        whole = with_gaps(whole[whole.index > oldest], step)
     return Known(node, whole.index.to_numpy(np.int64), whole.to_numpy(float), step)
 
 

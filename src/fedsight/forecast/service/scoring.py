@@ -38,7 +38,7 @@ class Foreseen:
     `origin` is the time of the last row that it knew, rows are `step` apart (ns). `said` and `told`
     (scored horizons, metrics, quantiles) are the model's quantiles and the corrected ones; `last`,
     `median`, `sd` (metrics,) the baselines' forecasts and the node's spread. `waits` (scored
-    horizons,) marks those not scored yet.
+    horizons,) marks those not scored yet. `version` is the model's; "": not known.
     """
 
     origin: int
@@ -49,6 +49,7 @@ class Foreseen:
     median: Array
     sd: Array
     waits: NDArray[np.bool_]
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class _Waiting(Struct, array_like=True):
     step: int
     arrays: tuple[_Packed, ...]
     waits: list[bool]
+    version: str = ""
 
 
 class _Node(Struct, array_like=True):
@@ -112,9 +113,10 @@ class StateFile:
             self._db.execute("DELETE FROM sums WHERE start < ?", (oldest,))
 
     def forget(self) -> None:
-        """Begin anew: what is remembered belongs to a model of another shape."""
+        """Begin anew: what is remembered of nodes belongs to a model of another shape. Facts stay:
+        what no longer holds is overwritten."""
         with self._named(), self._transaction():
-            for table in ("node", "sums", "fact"):
+            for table in ("node", "sums"):
                 self._db.execute(f"DELETE FROM {table}")
 
     @contextmanager
@@ -152,6 +154,7 @@ def _packed_node(one: NodeState) -> bytes:
             each.step,
             tuple(map(_packed, (each.said, each.told, each.last, each.median, each.sd))),
             each.waits.tolist(),
+            each.version,
         )
         for each in one.waiting
     ]
@@ -162,4 +165,4 @@ def _packed_node(one: NodeState) -> bytes:
 def _unpacked_waiting(one: _Waiting) -> Foreseen:
     said, told, last, median, sd = map(_unpacked, one.arrays)
     waits = np.array(one.waits, bool)
-    return Foreseen(one.origin, one.step, said, told, last, median, sd, waits)
+    return Foreseen(one.origin, one.step, said, told, last, median, sd, waits, one.version)
