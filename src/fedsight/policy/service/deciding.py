@@ -93,7 +93,7 @@ class Deciding:
         """Judge, record, and give back the answers in order."""
         begun = time.perf_counter()
         with self.lock:
-            self.trail.written = []
+            self.trail.begin()
             decisions = self.overseer.decide_all(requests)
             written = [one for one in self.trail.written if one[1] == DECISION]
             for number, _, body in written:
@@ -160,6 +160,7 @@ class Deciding:
     def _record(self, body: dict[str, Any]) -> int:
         # A head that is signed in between has the next number: it is told of after this.
         self._held = held = list[EventRow]()
+        self.trail.begin()
         try:
             self.trail.append(EVENT, body)
         finally:

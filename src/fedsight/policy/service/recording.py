@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fedsight.policy.audit import Trail, canonical
+from fedsight.policy.audit import Trail
 
 
 class Clock:
@@ -21,19 +20,19 @@ class Clock:
 
 
 class NumberedTrail(Trail):
-    """A trail that remembers what was written last: `written` has number, kind and plain body.
+    """A trail that remembers what was written: number, kind and plain body of each record.
 
-    For one thread at a time, which the service sees to.
+    Whoever asks says `begin` before; one thread at a time, which the service sees to.
     """
 
-    written: list[tuple[int, str, dict[str, Any]]]
+    written: tuple[tuple[int, str, dict[str, Any]], ...] = ()
 
-    def append_all(self, records: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
-        """As `Trail.append_all`."""
-        self.written = []
-        plain = [(kind, canonical.plain(body)) for kind, body in records]
-        with self._mutex:
-            first = self.seq + 1
-            last = super().append_all(plain)
-        self.written = [(first + at, *one) for at, one in enumerate(plain)]
+    def begin(self) -> None:
+        """Forget what was written before."""
+        self.written = ()
+
+    def _write(self, records: list[tuple[str, Any]]) -> int:
+        first = self.seq + 1
+        last = super()._write(records)
+        self.written += tuple((first + at, *one) for at, one in enumerate(records))
         return last
