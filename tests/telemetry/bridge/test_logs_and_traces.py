@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from fedsight.journal.codec import Codec
 from fedsight.signals import Span
 from fedsight.telemetry.bridge.logs import LogsReader
 from fedsight.telemetry.bridge.metrics import MalformedError
-from fedsight.telemetry.bridge.series import CannotCarryError
-from fedsight.telemetry.bridge.told import BESIDE, Room, Sender, details_of
+from fedsight.telemetry.bridge.room import Room
 from fedsight.telemetry.bridge.traces import TracesReader
 from tests.telemetry.bridge.asked import NOW, any_value, log, put, span
 
@@ -51,13 +50,48 @@ def test_records_of_little_weight_are_left_out_and_not_rejected() -> None:
     assert reader.read(log(severity_number=0))[1].taken == 1
 
 
-def test_what_a_request_comes_to_is_bounded() -> None:
-    room = Room(left=2 * BESIDE + 300)
-    sender = Sender.of(Resource(), InstrumentationScope(), room)
-    for _ in range(2):
-        details_of({}, sender, {"body": "x" * 100})
-    with pytest.raises(CannotCarryError, match="events of a request must come to at most"):
-        details_of({}, sender, {"body": "x" * 100})
+LONG = {"fedsight.run": "r" * 250, "fedsight.node": "n" * 250, "fedsight.round": 1}
+
+
+def logs(times: int) -> bytes:
+    """One log record so often, of a resource and scope with long names."""
+    request = ExportLogsServiceRequest.FromString(log())
+    put(request.resource_logs[0].resource.attributes, LONG)
+    (of_scope,) = request.resource_logs[0].scope_logs
+    of_scope.scope.name = "s" * 250
+    of_scope.log_records.extend([of_scope.log_records[0]] * (times - 1))
+    return bytes(request.SerializeToString())
+
+
+def spans(times: int, attributes: dict[str, Any]) -> bytes:
+    """One span so often."""
+    request = ExportTraceServiceRequest.FromString(span(attributes))
+    put(request.resource_spans[0].resource.attributes, LONG)
+    (of_scope,) = request.resource_spans[0].scope_spans
+    of_scope.scope.name = "s" * 250
+    of_scope.spans.extend([of_scope.spans[0]] * (times - 1))
+    return bytes(request.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("reader", "body"),
+    [
+        (LogsReader(9), logs(5000)),
+        (
+            TracesReader(True),
+            spans(10_000, {"fedsight.phase": "train"}),
+        ),
+        (TracesReader(True), spans(5000, {})),
+    ],
+)
+def test_what_a_request_comes_to_is_bounded(reader: Any, body: bytes) -> None:
+    batch, verdict = reader.read(body)
+    size, most = len(Codec().encode(batch)), Room(len(body)).most
+    assert most / 2 < size < verdict.size <= most
+    assert verdict.taken == len(batch.events) + len(batch.spans)
+    assert verdict.refused > 0
+    assert verdict.taken + verdict.refused in (5000, 10_000)
+    assert f"a request must come to at most {most} bytes" in verdict.message("records")
 
 
 @pytest.mark.parametrize("named", ["service.name", "scope"])

@@ -14,8 +14,9 @@ from fedsight.signals import Batch, Event
 from fedsight.telemetry.bridge.attributes import by_key, json_value
 from fedsight.telemetry.bridge.found import bad_time
 from fedsight.telemetry.bridge.metrics import MalformedError
+from fedsight.telemetry.bridge.room import Room
 from fedsight.telemetry.bridge.series import NODE, CannotCarryError
-from fedsight.telemetry.bridge.told import SOURCE, Room, Sender, details_of, whose
+from fedsight.telemetry.bridge.told import SOURCE, Sender, details_of, whose
 from fedsight.telemetry.bridge.verdict import Verdict
 
 KIND = "OTLP_LOG"
@@ -33,21 +34,25 @@ class LogsReader:
             request = ExportLogsServiceRequest.FromString(body)
         except DecodeError as error:
             raise MalformedError(f"the body is no logs request of OTLP: {error}") from None
-        events, verdict, room = list[Event](), Verdict(), Room()
+        events, verdict, room = list[Event](), Verdict(), Room(len(body))
         for of_resource in request.resource_logs:
             for of_scope in of_resource.scope_logs:
-                sender = Sender.of(of_resource.resource, of_scope.scope, room)
+                sender = Sender.of(of_resource.resource, of_scope.scope)
                 for record in of_scope.log_records:
-                    self._record(record, sender, events, verdict)
-        verdict.taken = len(events)
+                    self._record(record, sender, room, events, verdict)
+        verdict.taken, verdict.size = len(events), room.size
         return Batch(events=events), verdict
 
-    def _record(self, record: Any, sender: Sender, events: list[Event], verdict: Verdict) -> None:
+    def _record(
+        self, record: Any, sender: Sender, room: Room, events: list[Event], verdict: Verdict
+    ) -> None:
         if 0 < record.severity_number < self._severity:
             verdict.left_out += 1
             return
         try:
-            events.append(_event(record, sender))
+            event = _event(record, sender)
+            room.take(event)
+            events.append(event)
         except CannotCarryError as error:
             verdict.reject(str(error))
 

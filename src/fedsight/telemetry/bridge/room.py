@@ -6,8 +6,9 @@ a request and with every series and event in a record: without a bound 66 kB wou
 
 from __future__ import annotations
 
+from fedsight.signals import Event, Span
 from fedsight.telemetry.bridge.found import Gathered
-from fedsight.telemetry.bridge.pieces import SAMPLE_BYTES, Sizes
+from fedsight.telemetry.bridge.pieces import SAMPLE_BYTES, Sizes, size_of
 from fedsight.telemetry.bridge.series import CannotCarryError, Placed, Refused
 
 #: Bytes that every request may come to, and how many more for each of its own.
@@ -16,6 +17,8 @@ TIMES = 8
 #: What the text of a series has besides its name and labels, and what a figure of a distribution
 #: adds to them.
 SERIES_BYTES = 64
+#: What an event or span counts besides its text: it takes memory, too.
+BESIDE = 128
 
 
 class Room:
@@ -34,8 +37,9 @@ class Room:
             f"a request must come to at most {self.most} bytes ({LEAST} and {TIMES} times its own)"
         )
 
-    def take(self, size: int) -> None:
-        """So much more; raises CannotCarryError where it has no room."""
+    def take(self, signal: Event | Span) -> None:
+        """An event or span; raises CannotCarryError where it has no room."""
+        size = size_of(signal) + BESIDE
         if self.size + size > self.most:
             raise CannotCarryError(self.why)
         self.size += size

@@ -22,45 +22,24 @@ from fedsight.telemetry.bridge.series import (
 
 #: Of every event that is made of what was sent: never a name that the sender chose.
 SOURCE = "otlp"
-#: Bytes of an event's details, as JSON, and of all that one request comes to: a record of a dozen
-#: bytes says the names of its service and scope once more.
+#: Bytes of an event's details, as JSON.
 MOST_DETAILS = 16 * 1024
-MOST_OF_A_REQUEST = 64 * 2**20
-#: What an event takes beside its details.
-BESIDE = 256
-
-
-@dataclass(slots=True)
-class Room:
-    """How many bytes the events of one request may still come to."""
-
-    left: int = MOST_OF_A_REQUEST
-
-    def take(self, size: int) -> None:
-        """Raises CannotCarryError where there is no room left."""
-        if size > self.left:
-            raise CannotCarryError(
-                f"the events of a request must come to at most {MOST_OF_A_REQUEST} bytes; send"
-                " fewer at a time"
-            )
-        self.left -= size
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A resource and a scope, as an event's details name them; `room` is the request's."""
+    """A resource and a scope, as an event's details name them."""
 
     attributes: dict[str, AnyValue]
     service: str
     scope: str
-    room: Room
 
     @classmethod
-    def of(cls, resource: Any, scope: Any, room: Room) -> Sender:
+    def of(cls, resource: Any, scope: Any) -> Sender:
         """From OTLP's messages."""
         attributes = by_key(resource.attributes)
         service = text(attributes.get("service.name", AnyValue()))
-        return cls(attributes, service, scope.name, room)
+        return cls(attributes, service, scope.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,5 +79,4 @@ def details_of(
     size = len(msgspec.json.encode(details))
     if size > MOST_DETAILS:
         raise CannotCarryError(f"its details must have at most {MOST_DETAILS} bytes")
-    sender.room.take(size + BESIDE)
     return details

@@ -14,8 +14,9 @@ from fedsight.signals import Batch, Event, Phase, Span
 from fedsight.telemetry.bridge.attributes import by_key, text
 from fedsight.telemetry.bridge.found import bad_time
 from fedsight.telemetry.bridge.metrics import MalformedError
+from fedsight.telemetry.bridge.room import Room
 from fedsight.telemetry.bridge.series import NODE, PHASE, ROUND, RUN, CannotCarryError
-from fedsight.telemetry.bridge.told import SOURCE, Room, Sender, details_of, whose
+from fedsight.telemetry.bridge.told import SOURCE, Sender, details_of, whose
 from fedsight.telemetry.bridge.verdict import Verdict
 
 KIND = "OTLP_SPAN"
@@ -39,19 +40,19 @@ class TracesReader:
             request = ExportTraceServiceRequest.FromString(body)
         except DecodeError as error:
             raise MalformedError(f"the body is no traces request of OTLP: {error}") from None
-        found, verdict, room = Batch(), Verdict(), Room()
+        found, verdict, room = Batch(), Verdict(), Room(len(body))
         for of_resource in request.resource_spans:
             for of_scope in of_resource.scope_spans:
-                sender = Sender.of(of_resource.resource, of_scope.scope, room)
+                sender = Sender.of(of_resource.resource, of_scope.scope)
                 for span in of_scope.spans:
                     try:
-                        self._span(span, sender, found)
+                        self._span(span, sender, room, found)
                     except CannotCarryError as error:
                         verdict.reject(str(error))
-        verdict.taken = len(found.spans) + len(found.events)
+        verdict.taken, verdict.size = len(found.spans) + len(found.events), room.size
         return found, verdict
 
-    def _span(self, span: Any, sender: Sender, found: Batch) -> None:
+    def _span(self, span: Any, sender: Sender, room: Room, found: Batch) -> None:
         start, end = span.start_time_unix_nano, span.end_time_unix_nano
         why = bad_time(start) or bad_time(end)
         if why is not None:
@@ -60,9 +61,13 @@ class TracesReader:
             raise CannotCarryError("a span must not end before it starts")
         own = by_key(span.attributes)
         if PHASE in own:
-            found.spans.append(_of_a_round(span, own, sender))
+            of_a_round = _of_a_round(span, own, sender)
+            room.take(of_a_round)
+            found.spans.append(of_a_round)
         elif self._all:
-            found.events.append(_event(span, own, sender))
+            event = _event(span, own, sender)
+            room.take(event)
+            found.events.append(event)
         else:
             raise CannotCarryError(OF_NO_ROUND)
 
