@@ -8,6 +8,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE, Metric
 
 from fedsight.telemetry.agent.exposition import Bounds, parsed
+from fedsight.telemetry.agent.families import Number
 from fedsight.telemetry.agent.otlp import Origin, request
 from fedsight.telemetry.agent.starts import Starts
 from tests.telemetry.agent.test_exposition import HISTOGRAM
@@ -116,3 +117,16 @@ def test_requests_put_together_are_one() -> None:
         for point in of_resource.scope_metrics[0].metrics[0].gauge.data_points
     ]
     assert values == [1.0, 2.0, 3.0]
+
+
+def test_counters_whose_labels_change_are_not_remembered_for_ever() -> None:
+    """The ones that were told longest ago are forgotten, those of each look are not."""
+    starts = Starts()
+    for look in range(60):
+        starts.of("steady", Number((), float(look)), look * SECOND)
+        for pid in range(1000):
+            starts.of("work", Number((("pid", f"{look}.{pid}"),), 1.0), look * SECOND)
+    assert starts.of("steady", Number((), 0.0), 60 * SECOND) == 59 * SECOND
+    assert len(Starts(starts.kept(60 * SECOND)).kept(60 * SECOND)) < 2_000_000
+    assert starts.of("work", Number((("pid", "0.0"),), 0.5), 60 * SECOND) == 0, "as if new"
+    assert starts.of("work", Number((("pid", "59.0"),), 0.5), 60 * SECOND) == 59 * SECOND

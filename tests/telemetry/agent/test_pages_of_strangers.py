@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -82,3 +84,11 @@ def test_numbers_that_no_whole_number_holds(page: str) -> None:
 
 def test_a_start_that_cannot_be_is_none() -> None:
     taken(OPEN.replace("created 1 ", "created 1e30 ").encode(), open_metrics=True)
+
+
+def test_a_line_without_end_costs_no_minutes() -> None:
+    labels = ",".join(f'l{number}="x"' for number in range(300_000))
+    began = time.process_time()
+    with pytest.raises(PageError, match="a line of more than 65536 bytes"):
+        parsed(f"a{{{labels}}} 1\n".encode(), open_metrics=False, bounds=Bounds())
+    assert time.process_time() - began < 1

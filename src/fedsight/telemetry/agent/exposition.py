@@ -43,16 +43,20 @@ class PageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most that one page may have: bytes, and points. Above that nothing of it is taken."""
+    """The most that one page may have: bytes, points, and bytes of a line (to parse one takes the
+    square of its labels). Above that nothing of it is taken."""
 
     bytes: int = 4 * 2**20
     points: int = 20_000
+    line: int = 2**16
 
 
 def parsed(body: bytes, *, open_metrics: bool, bounds: Bounds) -> Scraped:
     """The page's families, their names as the target has them. Raises PageError."""
     if not body.endswith(b"\n") and body:
         raise PageError("the page ends in the middle of a line")
+    if max(map(len, body.split(b"\n"))) > bounds.line:
+        raise PageError(f"the page has a line of more than {bounds.line} bytes")
     page = _Page(bounds)
     try:
         for family, left_out in _families(body.decode("utf-8"), open_metrics):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import msgspec
 from msgspec import Struct
 
@@ -10,6 +12,8 @@ from fedsight.telemetry.agent.families import Labels, Point
 UNKNOWN = 0
 #: What was not told for so long is forgotten.
 FORGOTTEN_NS = 24 * 3600 * 10**9
+#: Labels may change with each look; a page has at most half as many points.
+MOST_COUNTERS = 40_000
 
 Key = tuple[str, Labels]
 
@@ -31,7 +35,8 @@ class Starts:
     """
 
     def __init__(self, kept: bytes | None = None) -> None:
-        self._counts: dict[Key, Count] = dict(_DECODER.decode(kept)) if kept else {}
+        #: Those that were told last come last.
+        self._counts: OrderedDict[Key, Count] = OrderedDict(_DECODER.decode(kept) if kept else ())
         self.resets = 0
         #: Whether a start was found since `kept` was asked for.
         self.news = False
@@ -44,6 +49,9 @@ class Starts:
         if before is None or before.start != start:
             self.news = True
         self._counts[key] = Count(point.value, time, start)
+        self._counts.move_to_end(key)
+        if len(self._counts) > MOST_COUNTERS:
+            self._counts.popitem(last=False)
         return start if start < time else UNKNOWN
 
     def _start(self, point: Point, before: Count | None) -> int:
@@ -57,11 +65,11 @@ class Starts:
 
     def kept(self, now: int) -> bytes:
         """What another process goes on with; forgets what was not told for a day before `now`."""
-        self._counts = {
-            key: count
+        self._counts = OrderedDict(
+            (key, count)
             for key, count in self._counts.items()
             if abs(now - count.time) < FORGOTTEN_NS
-        }
+        )
         self.news = False
         return _ENCODER.encode(list(self._counts.items()))
 
