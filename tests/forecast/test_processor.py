@@ -120,3 +120,19 @@ def test_a_processor_gives_loaders_as_icos_fl_has_them() -> None:
 def test_a_split_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(UsageError, match="training=80, validation=30"):
         Split(80, 30)
+
+
+def test_a_column_goes_by_its_whole_name_where_its_ending_does_not_tell() -> None:
+    table = series(noise()).rename(columns={"load": "cpu.user"})
+    table["disk.user"] = -table["cpu.user"]
+    found = chosen(table, ("disk.user", "cpu.user"))
+    assert list(found.columns) == ["disk.user", "cpu.user"]
+    assert (found["disk.user"] == -found["cpu.user"]).all()
+    assert "user" not in derived(table)
+    with pytest.raises(SeriesError, match=r"no column user; there are cpu\.user, disk\.user"):
+        chosen(table, ("user",))
+
+
+def test_differences_too_small_to_square_are_named() -> None:
+    with pytest.raises(SeriesError, match="a constant cannot be learned"):
+        prepared(series(1e-200 * noise()), SHAPE)

@@ -34,9 +34,13 @@ def derived(window: pd.DataFrame) -> pd.DataFrame:
     A window's columns are `{configuration}.{metric}`; power in microwatts becomes W, the load of
     one minute stays, memory in use is total less available, in MB (10^6 bytes). What was not
     measured stays NaN. A frame that names `UNITS` or other columns itself, such as a recorded
-    series, keeps them.
+    series, keeps them. Where several configurations have one metric, none of them stands for it.
     """
-    measured = {str(name).rsplit(".", 1)[-1]: window[name] for name in window.columns}
+    endings = [str(name).rsplit(".", 1)[-1] for name in window.columns]
+    measured = {
+        ending if endings.count(ending) == 1 else str(name): window[name]
+        for name, ending in zip(window.columns, endings, strict=True)
+    }
     found = {"timestamp": pd.Series(window.index / SECOND, window.index)}
     found |= {column_name(name): column for name, column in measured.items()}
     if POWER in measured:
@@ -50,11 +54,13 @@ def derived(window: pd.DataFrame) -> pd.DataFrame:
 
 
 def chosen(window: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
-    """The columns called `metrics`, aliases too, under the names asked for.
+    """The columns called `metrics`, by aliases or by whole names too, under the names asked for.
 
     Raises SeriesError where there is no such column, naming those that there are.
     """
     columns = derived(window)
+    whole = [name for name in metrics if name in window and column_name(name) not in columns]
+    columns = columns.assign(**{name: window[name] for name in whole})
     missing = [metric for metric in metrics if column_name(metric) not in columns]
     if missing:
         there = ", ".join(str(name) for name in columns.columns if name != "timestamp")

@@ -45,7 +45,7 @@ class Scale:
             seen = rows[:, at][np.isfinite(rows[:, at])]
             if not len(seen):
                 raise SeriesError(f"{metric} has no measured value in the training part")
-            if np.ptp(seen) == 0:
+            if np.ptp(seen) == 0 or np.std(seen) == 0:  # differences may be too small to square
                 raise SeriesError(
                     f"{metric} is {seen[0]:g} in all {len(seen)} rows of the training part; "
                     "a constant cannot be learned"

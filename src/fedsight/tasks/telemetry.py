@@ -54,7 +54,8 @@ class Telemetry:
 
     `mase` is the median's mean absolute error over all steps ahead, over `Held.naive`, the mean of
     all metrics (Hyndman, Koehler 2006, "Another look at measures of forecast accuracy"); `coverage`
-    the share of values between the outer quantiles.
+    the share of values between the outer quantiles. Neither has a unit: an error in the node's own
+    beside them would tell the node's scale.
     """
 
     shape: ModelShape = LIVE
@@ -65,9 +66,8 @@ class Telemetry:
         return places.columns(source)
 
     def looking_at(self, columns: Sequence[str]) -> Telemetry:
-        """See `Columned`; of one metric there is its `mae` in its own unit, too."""
-        figures = ("mase", "mae", "coverage") if len(columns) == 1 else ("mase", "coverage")
-        return replace(self, shape=replace(self.shape, metrics=tuple(columns)), figures=figures)
+        """See `Columned`."""
+        return replace(self, shape=replace(self.shape, metrics=tuple(columns)))
 
     def described(self) -> Mapping[str, Any]:
         """See `Described`."""
@@ -152,7 +152,7 @@ class Telemetry:
         mae = error / len(data) * data.unit
         found = {"loss": loss / len(data), "coverage": inside / len(data)}
         found["mase"] = float(np.mean(mae / data.naive)) if (data.naive > 0).all() else math.nan
-        return found | ({"mae": float(mae[0])} if "mae" in self.figures else {})
+        return found
 
     def split(self, rows: int) -> Split:
         """How so many rows are shared between training and validation; no test part is left."""
