@@ -42,17 +42,20 @@ class Sizes:
         """The samples of several requests in their order, put together and cut where they have to
         be: each piece with its bytes."""
         together: list[SampleColumns] = []
-        size, last = 0, list[Series]()
+        size = named = 0
+        last: list[Series] | None = None
         for part in parts:
-            own = SAMPLE_BYTES * len(part)
-            named = sum(map(self.of, part.series))
-            more = own if part.series == last else own + named
+            own = more = SAMPLE_BYTES * len(part)
+            # What one producer sends has the same series each time: what they say is known.
+            if part.series != last:
+                named = sum(map(self.of, part.series))
+                more = own + named
             if together and size + more > PIECE_BYTES:
                 yield merged(together), size
                 together, size, more = [], 0, own + named
             if more > PIECE_BYTES:
                 yield from self._cut(part)
-                last = []
+                last = None
                 continue
             together.append(part)
             size, last = size + more, part.series
