@@ -223,7 +223,7 @@ class MetricsReader:
             raise IrregularError
         place = None
         if not point.flags & wire.NO_RECORDED_VALUE:
-            place = place_of(origin, name, point.attributes, {}, self._interned.longest_name)
+            place = self._place(origin, name, family, tuple(point.attributes), {})
         family[rest] = place
         self._interned.note(rest)
         return place
