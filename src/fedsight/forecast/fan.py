@@ -53,10 +53,12 @@ def forecast(model: Forecaster, rows: pd.DataFrame, scale: Scale) -> Fan:
 
 def forecasts(model: Forecaster, rows: Array, scales: Sequence[Scale]) -> Array:
     """Many nodes at once: rows (nodes, shape.rows, metrics) in real units, one scale a node, to
-    values (nodes, horizon, metrics, quantiles) in real units."""
+    values (nodes, horizon, metrics, quantiles) in real units. A metric that a scale knows as
+    constant is zeros to the model, and stays what it is."""
     mean = np.stack([scale.mean for scale in scales])[:, None]
     sd = np.stack([scale.sd for scale in scales])[:, None]
-    windows = normalised((rows - mean) / sd, model.shape.time_step)
+    unit = np.stack([scale.unit for scale in scales])[:, None]
+    windows = normalised((rows - mean) / unit, model.shape.time_step)
     with torch.inference_mode():
         outputs = model(torch.from_numpy(windows.inputs).float()).numpy().astype(float)
     return windows.back(outputs) * sd[..., None] + mean[..., None]

@@ -28,7 +28,8 @@ FLOOR = 0.04
 class Scale:
     """Mean and standard deviation of each metric over a node's training rows, in real units.
 
-    Both have shape (metrics,); `sd` is positive.
+    Both have shape (metrics,); `sd` is positive, or 0 where a metric never changes and that is
+    allowed (`allowing`).
     """
 
     mean: Array
@@ -45,12 +46,42 @@ class Scale:
             seen = rows[:, at][np.isfinite(rows[:, at])]
             if not len(seen):
                 raise SeriesError(f"{metric} has no measured value in the training part")
-            if np.ptp(seen) == 0 or np.std(seen) == 0:  # differences may be too small to square
+            if _is_constant(seen):
                 raise SeriesError(
                     f"{metric} is {seen[0]:g} in all {len(seen)} rows of the training part; "
                     "a constant cannot be learned"
                 )
         return cls(np.nanmean(rows, axis=0), np.nanstd(rows, axis=0))
+
+    @classmethod
+    def allowing(cls, rows: Array, metrics: tuple[str, ...]) -> Scale:
+        """As `of`, but a metric that never changes has an sd of 0, unless all are so.
+
+        Raises SeriesError then, and where a metric was never measured.
+        """
+        seen = [one[np.isfinite(one)] for one in rows.T]
+        varies = np.array([len(one) == 0 or not _is_constant(one) for one in seen])
+        if not varies.any():
+            said = ", ".join(
+                f"{name} is {one[0]:g}" for name, one in zip(metrics, seen, strict=True)
+            )
+            raise SeriesError(f"{said} throughout the window; a constant is not foreseen")
+        changing = tuple(name for name, one in zip(metrics, varies, strict=True) if one)
+        found = cls.of(rows[:, varies], changing)
+        mean = np.array([one[0] if len(one) else np.nan for one in seen])
+        sd = np.zeros(len(metrics))
+        mean[varies], sd[varies] = found.mean, found.sd
+        return cls(mean, sd)
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """(metrics,): which of them change."""
+        return self.sd > 0
+
+    @property
+    def unit(self) -> Array:
+        """(metrics,): what a z-score of 1 is; a constant's z-scores are 0 in any unit."""
+        return np.where(self.varies, self.sd, 1.0)
 
     def unitless(self, rows: Array) -> Array:
         """Rows (..., metrics) in real units as the node's z-scores."""
@@ -59,6 +90,11 @@ class Scale:
     def real(self, scores: Array) -> Array:
         """The inverse of `unitless`."""
         return scores * self.sd + self.mean
+
+
+def _is_constant(seen: Array) -> bool:
+    # Differences may be too small to square.
+    return bool(np.ptp(seen) == 0 or np.std(seen) == 0)
 
 
 @dataclass(frozen=True)

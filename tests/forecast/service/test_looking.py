@@ -107,7 +107,7 @@ def test_a_gap_is_not_bridged(made: Made) -> None:
 
 def test_a_constant_and_a_node_without_the_metrics_are_named(made: Made) -> None:
     times = slots(60)
-    flat = rows(times).assign(load=1.0)
+    flat = rows(times).assign(load=1.0, power=2.0)
     made.windows.window("flat").add_dataframe(flat)
     made.windows.window("other").add_dataframe(rows(times)[["power"]])
     made.add("good", times)

@@ -40,8 +40,18 @@ def node(one: Seen, loaded: Loaded) -> rows.NodeStanding:
     count = len(known.values)
     outlook = _outlook(one, loaded)
     return rows.NodeStanding(
-        one.node, "ready", None, count, wanted, last, made, one.personal, outlook
+        one.node, "ready", _constant(one, loaded), count, wanted, last, made, one.personal, outlook
     )
+
+
+def _constant(one: Seen, loaded: Loaded) -> str | None:
+    """Which metrics are not foreseen since they never change; None where there is none."""
+    scale = one.scale
+    if scale is None or scale.varies.all():
+        return None
+    known = zip(loaded.shape.metrics, scale.mean.tolist(), scale.varies.tolist(), strict=True)
+    said = ", ".join(f"{metric} is {value:g}" for metric, value, varies in known if not varies)
+    return f"{one.node}: {said} throughout its window; a constant is not foreseen"
 
 
 def _outlook(one: Seen, loaded: Loaded) -> list[rows.Outlook]:
@@ -50,7 +60,7 @@ def _outlook(one: Seen, loaded: Loaded) -> list[rows.Outlook]:
         return []
     median = told[:, :, loaded.shape.quantiles.index(0.5)]
     peaks = median.argmax(axis=0).tolist()
-    last = int(known.times[-1])
+    last, there = int(known.times[-1]), one.foreseen(loaded.shape.metrics)
     return [
         rows.Outlook(
             metric,
@@ -59,6 +69,7 @@ def _outlook(one: Seen, loaded: Loaded) -> list[rows.Outlook]:
             rfc3339(last + (peak + 1) * known.step),
         )
         for at, (metric, peak) in enumerate(zip(loaded.shape.metrics, peaks, strict=True))
+        if metric in there
     ]
 
 
@@ -78,15 +89,19 @@ def forecast(
 ) -> rows.NodeForecast:
     """What is foreseen of a node; `sums` (scored horizons, metrics, SUMS) are its own.
 
-    Raises RefusedError 409 where nothing is, saying how many rows there are and are wanted, and
-    BadFieldError for a metric or a horizon that the model does not foresee.
+    A metric that never changes there is left out. Raises RefusedError 409 where nothing is left,
+    saying how many rows there are and are wanted or what is constant, and BadFieldError for a
+    metric or a horizon that the model does not foresee.
     """
     if one.told is None or one.known is None:
         message = "nothing was foreseen yet" if one.lacks is None else one.lacks.message
         code = "not_enough_rows" if one.lacks is None else one.lacks.standing
         raise RefusedError(409, code, message)
     shape = loaded.shape
-    wanted = _metrics(shape.metrics, query.metric)
+    there = one.foreseen(shape.metrics)
+    wanted = [each for each in _metrics(shape.metrics, query.metric) if each in there]
+    if not wanted:
+        raise RefusedError(409, "constant", _constant(one, loaded) or "it never changes")
     horizon = shape.horizon if query.horizon is None else query.horizon
     if horizon > shape.horizon:
         raise BadFieldError("horizon", f"the model foresees {shape.horizon} steps, got {horizon}")

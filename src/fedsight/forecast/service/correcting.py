@@ -29,7 +29,7 @@ class Corrections:
     def begun(self, one: Known, loaded: Loaded, scale: Scale) -> Array | None:
         """What the node's window already tells: widths that would have held just often enough for
         forecasts from its own rows. A horizon with too few of them keeps the model's own width;
-        None where all do."""
+        None where all do, and a metric that is constant."""
         rows, values = loaded.shape.rows, one.values
         whole: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
         ends = np.arange(rows - 1, len(values) - 1)
@@ -45,7 +45,8 @@ class Corrections:
             if there.sum() >= LEAST_ORIGINS:
                 foreseen = found[there, horizon - 1 : horizon]
                 came = values[ends[there] + horizon][:, None]
-                widths[at] = calibration.split(foreseen, came, self._quantiles)[0]
+                found_width = calibration.split(foreseen, came, self._quantiles)[0]
+                widths[at] = np.where(scale.varies, found_width, 0.0)
         return widths
 
     def told(self, learned: Array | None, values: Array) -> Array:
@@ -58,11 +59,12 @@ class Corrections:
         return calibration.widened(values, np.stack(columns, axis=1), self._quantiles)
 
     def learned(self, before: Array | None, score: Score) -> Array:
-        """What is known after one more value came."""
+        """What is known after one more value came of each metric that was foreseen."""
         count = len(self._scored)
         widths = calibration.unlearned(count, self._metrics) if before is None else before.copy()
         part = slice(score.at, score.at + 1)
-        widths[part] = calibration.learned(
+        learned = calibration.learned(
             widths[part], score.inside[None], self._scored[part], self._quantiles
         )
+        widths[part] = np.where(score.there, learned, widths[part])
         return widths

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import compress
 
 from fedsight.door.times import now_ns
 from fedsight.errors import SeriesError
@@ -26,7 +27,8 @@ MOST_UNTOLD = 100_000
 class Seen:
     """What is known of one node after a look. Without a forecast, `lacks` says why.
 
-    `told` (horizon, metrics, quantiles), in real units, was made at `made` by `version`.
+    `told` (horizon, metrics, quantiles), in real units, was made at `made` by `version`, in the
+    units of `scale`; what it says of a metric that is constant there is not told.
     """
 
     node: str
@@ -36,6 +38,13 @@ class Seen:
     made: int = 0
     version: str = ""
     personal: bool = False
+    scale: Scale | None = None
+
+    def foreseen(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of these metrics that a forecast is told of."""
+        if self.scale is None:
+            return ()
+        return tuple(compress(metrics, self.scale.varies.tolist()))
 
 
 @dataclass(frozen=True)
@@ -140,16 +149,21 @@ class Look:
         for (one, scale), foretold in zip(ready, ahead, strict=True):
             self._memory.begin(one, loaded, scale)
             told = self._memory.told(one, foretold, loaded.version)
-            seen[one.node] = Seen(one.node, one, None, told, now, loaded.version, foretold.personal)
+            seen[one.node] = Seen(
+                one.node, one, None, told, now, loaded.version, foretold.personal, scale
+            )
         return dict(sorted(seen.items())), seconds
 
     def _samples(self, one: Seen, loaded: Loaded) -> Iterable[Sample]:
         assert one.known is not None
         assert one.told is not None
+        assert one.scale is not None
         last, step = int(one.known.times[-1]), one.known.step
         steps = [each for each in self._options.told if each <= loaded.shape.horizon]
         told = [(each, last + each * step, one.told[each - 1]) for each in steps]
-        return telling.foretold(one.node, loaded.shape.metrics, loaded.shape.quantiles, told)
+        there = one.scale.varies.tolist()
+        shape = loaded.shape
+        return telling.foretold(one.node, shape.metrics, there, shape.quantiles, told)
 
     def _drift(self, now: int, loaded: Loaded) -> Event:
         figures = drift.figures(self._memory.drift, self._options.drift)

@@ -23,6 +23,9 @@ from fedsight.forecast.service.units import unit_of
 BUCKET_NS = 600 * 10**9
 #: Forecasts of one node that wait for their rows, at the most; the oldest are given up.
 MOST_WAITING = 500
+#: What one score counts for drift at the most, in sd: the first change of what had long been
+#: constant is no end of sd away, and tells nothing of the model.
+MOST_LOSS = 5.0
 
 
 @dataclass
@@ -104,14 +107,21 @@ class Memory:
     def _judge(self, score: Score, found: Scored) -> None:
         """Count the loss of a forecast of the version at work: those of the one before, which are
         scored for a while yet, tell nothing of this one."""
-        found.loss += float(scoring.losses(score, self._levels).sum())
-        found.count += len(score.actual)
+        lost = np.minimum(scoring.losses(score, self._levels), MOST_LOSS)
+        found.loss += float(lost.sum())
+        found.count += int(score.there.sum())
 
     def begin(self, one: Known, loaded: Loaded, scale: Scale) -> None:
-        """Of a node that nothing is known of yet, begin with what its window tells."""
+        """Of a node or metric that nothing is known of yet, begin with what the window tells: a
+        metric may have been constant before."""
         state = self.nodes.setdefault(one.node, NodeState())
-        if state.correction is None:
-            state.correction = self._corrections.begun(one, loaded, scale)
+        before = state.correction
+        new = scale.varies if before is None else scale.varies & ~before.any(axis=0)
+        if not new.any():
+            return
+        begun = self._corrections.begun(one, loaded, scale)
+        if begun is not None:
+            state.correction = begun if before is None else np.where(new, begun, before)
 
     def told(self, one: Known, foretold: Foretold, version: str) -> Array:
         """That version's forecast with its intervals corrected; it now waits for its rows."""

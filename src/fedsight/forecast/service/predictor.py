@@ -29,7 +29,8 @@ class Known(NamedTuple):
 
 
 class Foretold(NamedTuple):
-    """`values` (horizon, metrics, quantiles) in real units; `sd` (metrics,) of the node."""
+    """`values` (horizon, metrics, quantiles) in real units; `sd` (metrics,) of the node, 0
+    where a metric is constant there and not foreseen."""
 
     values: Array
     sd: Array
@@ -58,11 +59,11 @@ class Loaded:
         return self.model.shape
 
     def scale(self, one: Known) -> Scale:
-        """The node's own, else that of its window. Raises SeriesError for a constant one."""
+        """The node's own, else that of its window. Raises SeriesError where all are constant."""
         kept = self.personal.get(one.node)
         if kept is not None and kept.scale is not None:
             return kept.scale
-        return Scale.of(one.values, self.shape.metrics)
+        return Scale.allowing(one.values, self.shape.metrics)
 
     def foretell(self, known: Sequence[Known], scales: Sequence[Scale]) -> list[Foretold]:
         """The forecasts of these nodes, in their order."""

@@ -82,7 +82,8 @@ class Outlook(Struct, frozen=True):
 
 
 class NodeStanding(Struct, frozen=True):
-    """One node. `standing` is `ready` or what is lacking, `message` says it in a sentence.
+    """One node. `standing` is `ready` or what is lacking, `message` says it in a sentence; of a
+    node that is ready it names the metrics that never change, which are not foreseen.
 
     `rows` without a gap up to the last one, of `wanted`. `made_at` is when its newest forecast was
     made; `personal`: by weights tuned on the node.

@@ -37,7 +37,8 @@ class Foreseen:
 
     `origin` is the time of the last row that it knew, rows are `step` apart (ns). `said` and `told`
     (scored horizons, metrics, quantiles) are the model's quantiles and the corrected ones; `last`,
-    `median`, `sd` (metrics,) the baselines' forecasts and the node's spread. `waits` (scored
+    `median`, `sd` (metrics,) the baselines' forecasts and the node's spread, which is 0 where a
+    metric was constant: of it nothing is foreseen, told or scored. `waits` (scored
     horizons,) marks those not scored yet. `version` is the model's; "": not known.
     """
 
@@ -64,6 +65,11 @@ class Score:
     errors: Array
     """(methods, metrics): forecast less actual."""
     sd: Array
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """(metrics,): which were foreseen."""
+        return self.sd > 0
 
     @property
     def inside(self) -> NDArray[np.bool_]:
@@ -106,20 +112,22 @@ def after(
 
 
 def losses(score: Score, levels: Array) -> Array:
-    """(metrics,): mean pinball loss of what the model said, in the node's sd.
+    """(metrics,): mean pinball loss of what the model said, in the node's sd; 0 where nothing was.
 
     Koenker, Bassett 1978, "Regression quantiles".
     """
     away = score.actual[:, None] - score.said
-    lost: Array = np.maximum(levels * away, (levels - 1) * away).mean(axis=1) / score.sd
-    return lost
+    lost = np.maximum(levels * away, (levels - 1) * away).mean(axis=1)
+    found: Array = np.where(score.there, lost / np.where(score.there, score.sd, 1.0), 0.0)
+    return found
 
 
 def add(sums: Array, score: Score, lost: Array) -> None:
     """Count one score, and its losses (metrics,), into sums (scored horizons, metrics, SUMS)."""
-    line = sums[score.at]
-    line[:, COUNT] += 1
-    line[:, ABSOLUTE] += np.abs(score.errors).T
-    line[:, SQUARED] += score.errors.T**2
-    line[:, INSIDE] += score.inside
-    line[:, LOSS] += lost
+    line, there = sums[score.at], score.there
+    errors = score.errors.T[there]
+    line[there, COUNT] += 1
+    line[there, ABSOLUTE] += np.abs(errors)
+    line[there, SQUARED] += errors**2
+    line[there, INSIDE] += score.inside[there]
+    line[there, LOSS] += lost[there]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 
 from fedsight.forecast.service.drift import DriftFigures
 from fedsight.forecast.service.scoring import METHODS, Array, Score
@@ -14,12 +15,14 @@ SOURCE = "forecast"
 def foretold(
     node: str,
     metrics: Sequence[str],
+    there: Sequence[bool],
     levels: Sequence[float],
     told: Iterable[tuple[int, int, Array]],
 ) -> Iterator[Sample]:
-    """A sample for each quantile; `told` are horizon, its time and values (metrics, quantiles)."""
+    """A sample for each quantile of the metrics that are `there`; `told` are horizon, its time and
+    values (metrics, quantiles)."""
     for horizon, time, values in told:
-        for metric, line in zip(metrics, values.tolist(), strict=True):
+        for metric, line in compress(zip(metrics, values.tolist(), strict=True), there):
             for level, value in zip(levels, line, strict=True):
                 labels = {
                     "node": node,
@@ -33,7 +36,7 @@ def foretold(
 def missed(node: str, metrics: Sequence[str], horizon: int, score: Score) -> Iterator[Sample]:
     """How wrong each method was, and whether the value lay within the interval."""
     inside = score.inside.tolist()
-    for at, metric in enumerate(metrics):
+    for at, metric in compress(enumerate(metrics), score.there.tolist()):
         labels = {"node": node, "metric": metric, "horizon": str(horizon)}
         yield Sample(score.time, "forecast_covered_ratio", float(inside[at]), None, labels)
         for method, errors in zip(METHODS, score.errors.tolist(), strict=True):
