@@ -39,6 +39,23 @@ def test_a_set_is_written_checked_tested_and_changed(tmp_path: Path) -> None:
     assert [one["number"] for one in json.loads(numbers.stdout)] == [1]
 
 
+def test_another_projects_rules_are_imported_and_what_was_not_is_told(tmp_path: Path) -> None:
+    data, to = tmp_path / "data", tmp_path / "candidate"
+    condition = {"field": "client_trust_score", "operator": ">=", "value": 0.7}
+    good = {"name": "trusted", "type": "fl_client_selection", "action": "allow"}
+    strange = {"name": "flows", "type": "network_security", "action": "allow"}
+    file = tmp_path / "flopy.json"
+    file.write_text(json.dumps({"policies": [{**good, "conditions": [condition]}, strange]}))
+    done = fedsight(data, "policy", "import", str(file), "--to", str(to))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"1 rules are in {to}, ")
+    assert "flows: left out: policies of type 'network_security'" in done.stderr
+    assert fedsight(data, "policy", "validate", "--set", str(to)).returncode == 0
+    again = fedsight(data, "policy", "import", str(file), "--to", str(to), "--json")
+    assert again.returncode == 2
+    assert "has a policy set already" in again.stderr
+
+
 def test_a_request_is_explained(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert fedsight(data, "policy", "init").returncode == 0

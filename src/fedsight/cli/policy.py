@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fedsight.cli import policy_audit, policy_explain
+from fedsight.cli import policy_audit, policy_explain, policy_import
 from fedsight.cli.options import Config
 from fedsight.cli.policy_options import AsJson, SetFolder, moment, print_json, set_folder
 from fedsight.errors import FedsightError, UsageError
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 app.add_typer(policy_audit.app, name="audit")
 app.command(epilog=policy_explain.EXAMPLE)(policy_explain.explain)
+app.command("import", epilog=policy_import.EXAMPLE)(policy_import.import_)
 
 Author = Annotated[str | None, typer.Option(help="Who does it.", show_default="your user name")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -89,13 +90,18 @@ def init(folder: Path) -> list[str]:
 
     Raises UsageError where there is one.
     """
+    write(folder, default_texts())
+    return list(default_texts())
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write a set's files into a folder that has none yet. Raises UsageError where it has."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         taken = sorted(entry.name for entry in folder.iterdir() if belongs(entry.name))
         if taken:
             raise UsageError(f"{folder} has a policy set already: {', '.join(taken[:3])}")
-        for name, text in default_texts().items():
+        for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise FedsightError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return list(default_texts())
