@@ -147,9 +147,9 @@ class _Work:
             shared = {key: policy[key] for key in _CONDITIONS if key in policy}
             for at, one in enumerate(rules, 1):
                 outer = {"action": policy.get("action"), "priority": policy.get("priority")}
-                self._rule(f"{name}/{at}", kind, {**outer, **one}, shared, policy)
+                self._rule(f"{name}/{at}", _plain(kind), {**outer, **one}, shared, policy)
         else:
-            self._rule(name, kind, policy, {}, policy)
+            self._rule(name, _plain(kind), policy, {}, policy)
 
     def _rule(
         self,
@@ -173,7 +173,7 @@ class _Work:
         if doubt is not None:
             self.note(where, f"left out: {doubt}")
             return
-        action, node = _what(_plain(kind), rule, shared)
+        action, node = _what(kind, rule, shared)
         if action is None:
             self.note(where, "left out: its operation has no action here")
             return
