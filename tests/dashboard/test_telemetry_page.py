@@ -11,7 +11,15 @@ import pytest
 from tests.dashboard.browser import DESKTOP, PHONE, Browser
 from tests.dashboard.collector import CollectorProcess
 from tests.dashboard.federation import SECOND, Federation, ship_all
-from tests.dashboard.forecaster import ForecasterProcess, keep_model, metered, slots, untrained
+from tests.dashboard.forecaster import (
+    PREFIX,
+    ForecasterProcess,
+    keep_model,
+    metered,
+    rows,
+    slots,
+    untrained,
+)
 from tests.dashboard.test_access import small_targets, violations
 
 pytestmark = pytest.mark.slow
@@ -19,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def forecaster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForecasterProcess]:
-    """Two nodes that are foreseen, and one with too few rows."""
+    """Two nodes that are foreseen, one with too few rows, a silent and a busy one."""
     data = tmp_path_factory.mktemp("foreseen") / "data"
     keep_model(data, untrained())
     with ForecasterProcess(data) as process:
@@ -30,6 +38,9 @@ def forecaster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForecasterP
         process.add("gent-04", times[270:], 1)
         process.add("oslo-02", times[280:], 2)
         process.add("turin-01", times[-12:], 3)
+        process.add("umea-03", times[:150], 4)
+        pinned = rows(times, 5).assign(**{f"{PREFIX}power_microwatts": 95e6})
+        process.windows.window("wien-05").add_dataframe(pinned)
         yield process
 
 
@@ -66,10 +77,16 @@ def test_the_fan_runs_ahead_of_the_live_line(page: Browser) -> None:
 
 def test_each_node_says_how_it_stands(page: Browser) -> None:
     page.sees(".telemetry-nodes", "12 of 30 rows")
-    rows = page.run(
+    found = page.run(
         "return [...document.querySelectorAll('.telemetry-nodes tbody tr')].map(e => e.innerText)"
     )
-    assert [row.split()[0] for row in rows] == ["gent-04", "oslo-02", "turin-01"]
+    assert [row.split()[0] for row in found] == [
+        "gent-04",
+        "oslo-02",
+        "turin-01",
+        "umea-03",
+        "wien-05",
+    ]
     page.until(lambda: "measured" in page.text(".telemetry-nodes tbody tr"), "measured energy")
     second = page.run("return document.querySelectorAll('.telemetry-nodes tbody tr')[1].innerText")
     assert "modelled" in second
@@ -77,6 +94,19 @@ def test_each_node_says_how_it_stands(page: Browser) -> None:
     page.run("document.querySelectorAll('.telemetry-nodes button')[2].click()")
     page.sees(".telemetry-wait", "turin-01 has 12 rows, a forecast needs 30")
     assert "node=turin-01" in page.hash()
+    assert "silent, 7 min ago" in found[3]
+    page.run("document.querySelectorAll('.telemetry-nodes button')[3].click()")
+    page.sees(".telemetry-wait", "umea-03 sent no whole row since")
+
+
+def test_a_constant_metric_is_named_and_the_others_are_foreseen(page: Browser) -> None:
+    page.sees(".telemetry-nodes", "in part")
+    page.run("document.querySelectorAll('.telemetry-nodes button')[4].click()")
+    page.sees(".telemetry-wait", "power_consumption is 95 throughout its window")
+    page.run(
+        "[...document.querySelectorAll('.choice button')].find(e => e.innerText == 'Load').click()"
+    )
+    page.sees(".telemetry-page .legend", "foreseen, median")
 
 
 def test_errors_stand_beside_both_baselines(page: Browser) -> None:

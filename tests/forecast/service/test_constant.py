@@ -78,7 +78,7 @@ def test_it_is_not_scored_and_counts_for_nothing(made: Made) -> None:
 
 
 def test_it_comes_and_goes_over_restarts_and_learns_from_its_own_window(made: Made) -> None:
-    times = slots(200)
+    times = slots(200, ahead=80)
     busy(made, times[:60])
     made.service.look()
     begun = made.service.memory.nodes["n-1"].correction

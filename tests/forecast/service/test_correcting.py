@@ -21,7 +21,7 @@ def test_widths_between_scored_horizons_lie_on_a_line() -> None:
 
 
 def test_an_interval_that_misses_grows_until_it_holds(made: Made) -> None:
-    times = slots(290)
+    times = slots(290, ahead=200)
     made.add("n-1", times[:40])
     for end in range(41, 160):
         made.service.look()

@@ -46,7 +46,7 @@ def test_a_pass_without_scores_changes_nothing() -> None:
 
 def drifts(made: Made) -> None:
     """A level that the model was good at, then one that it cannot follow."""
-    times = slots(290)
+    times = slots(290, ahead=95)
     made.add("n-1", times[:100])
     made.service.look()
     made.add("n-1", times[100:130])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.slow
 PATIENCE = 30.0
 
 
-def until(true: Callable[[], bool], what: str) -> None:
+def until(true: Callable[[], bool], what: Callable[[], str]) -> None:
     end = time.monotonic() + PATIENCE
     while not true():
-        assert time.monotonic() < end, f"never seen: {what}"
+        assert time.monotonic() < end, f"never seen: {what()}"
         time.sleep(0.05)
 
 
@@ -32,6 +33,10 @@ def origin(forecaster: ForecasterProcess) -> str | None:
     answer = httpx.get(f"{forecaster.address}/forecast", trust_env=False, timeout=10).json()
     last: str | None = answer["nodes"][0]["last_row"] if answer["nodes"] else None
     return last
+
+
+def looked(forecaster: ForecasterProcess, wanted: str) -> bool:
+    return origin(forecaster) == wanted
 
 
 def points(client: httpx.Client, name: str, **labels: str) -> dict[int, float]:
@@ -47,7 +52,7 @@ def points(client: httpx.Client, name: str, **labels: str) -> dict[int, float]:
 
 def test_killed_at_any_moment_no_forecast_and_no_error_is_lost_or_doubled(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    times = slots(160)
+    times = slots(120)
     collector = CollectorProcess(data)
     keep_model(data, untrained())
     forecaster = ForecasterProcess(data, collector.port)
@@ -59,8 +64,7 @@ def test_killed_at_any_moment_no_forecast_and_no_error_is_lost_or_doubled(tmp_pa
                 forecaster.kill()
                 forecaster.start()
             else:
-                wanted = rfc3339(int(times[end - 1]))
-                until(lambda wanted=wanted: origin(forecaster) == wanted, "a look")
+                until(partial(looked, forecaster, rfc3339(int(times[end - 1]))), lambda: "a look")
         with collector.client() as client:
             check(client, {int(each) for each in times[:end]})
     finally:

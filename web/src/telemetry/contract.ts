@@ -10,7 +10,7 @@ export interface Outlook {
 
 export interface NodeStanding {
   node: string;
-  standing: 'ready' | 'unreadable' | 'no_metric' | 'few_rows' | 'gap' | 'constant';
+  standing: 'ready' | 'unreadable' | 'no_metric' | 'few_rows' | 'gap' | 'constant' | 'silent';
   message: Maybe<string>;
   rows: number;
   wanted: number;

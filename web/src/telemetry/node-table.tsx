@@ -33,20 +33,23 @@ interface TableProps {
 
 function State({ standing }: { standing: NodeStanding | null }) {
   if (!standing) return <Unknown why="No window of this node is read by a forecaster" />;
+  const age = standing.last_row === null ? 0 : (serverNow() - Date.parse(standing.last_row)) / 1000;
   if (standing.standing === 'ready') {
-    const age = standing.last_row === null ? 0 : (serverNow() - Date.parse(standing.last_row)) / 1000;
     return (
-      <span class="faint" title={`last row ${standing.last_row}`}>
+      <span class="faint" title={standing.message ?? `last row ${standing.last_row}`}>
         {ago(Math.max(0, age))}
         {standing.personal && ' · own model'}
+        {standing.message && ' · in part'}
       </span>
     );
   }
+  const why = standing.standing.replace('_', ' ');
   const few = standing.standing === 'few_rows' || standing.standing === 'gap';
+  const silent = standing.standing === 'silent';
   return (
     <span class="status warn" title={standing.message ?? ''}>
       {few ? <Bar ratio={standing.rows / standing.wanted} tone="live" /> : <Glyph name="triangle" />}
-      <span class="text">{few ? `${standing.rows} of ${standing.wanted} rows` : standing.standing.replace('_', ' ')}</span>
+      <span class="text">{few ? `${standing.rows} of ${standing.wanted} rows` : silent ? `silent, ${ago(age)}` : why}</span>
     </span>
   );
 }

@@ -112,15 +112,16 @@ const Legend = ({ target }: { target: number }) => (
 
 interface LiveProps {
   node: string;
+  metric: string;
   one: MetricForecast | undefined;
   steps: number;
   message: string | null;
 }
 
-function Live({ node, one, steps, message }: LiveProps) {
+function Live({ node, metric, one, steps, message }: LiveProps) {
   const fan = useMemo(() => (one ? fanOf(one, steps) : null), [one, steps]);
   const height = phone.value ? 210 : 290;
-  const title = `${node} ${metricName(one?.metric ?? '').toLowerCase()}`;
+  const title = `${node} ${metricName(metric).toLowerCase()}`;
   return (
     <Panel title={title} sub={said(one?.unit)} right={fan && <ReadOut fan={fan} unit={one!.unit} />}>
       <div class="body">
@@ -194,7 +195,7 @@ function Foresight({ found }: { found: NodeList }) {
   return (
     <>
       <Controls found={found} metric={metric} steps={steps} />
-      <Live node={node!} one={one} steps={steps} message={standing.message} />
+      <Live node={node!} metric={metric} one={one} steps={steps} message={standing.message} />
       <Panel title="Error by horizon" sub={['MAE', said(of?.unit), node].filter(Boolean).join(', ')}>
         {quality.value && of ? (
           <Errors quality={quality.value} of={of} node={node} height={phone.value ? 160 : 176} />

@@ -12,7 +12,7 @@ from fedsight.errors import SeriesError
 from fedsight.forecast.scale import Scale
 from fedsight.forecast.service import drift, telling
 from fedsight.forecast.service.memory import Memory, Scored
-from fedsight.forecast.service.observed import Lacks, known, lacks
+from fedsight.forecast.service.observed import Lacks, known, lacks, silent
 from fedsight.forecast.service.options import ForecastOptions
 from fedsight.forecast.service.predictor import Known, Loaded
 from fedsight.forecast.service.scoring import Array
@@ -133,7 +133,7 @@ class Look:
         ready: list[tuple[Known, Scale]] = []
         for node, one in found.items():
             last = before.get(node)
-            scale = _scale(one, loaded)
+            scale = _scale(one, now, loaded)
             if isinstance(scale, Lacks):
                 seen[node] = Seen(node, None if isinstance(one, Lacks) else one, scale)
             elif last is not None and _is_newest(last, one, loaded):
@@ -170,12 +170,12 @@ class Look:
         return telling.suggested(now, loaded.version, figures)
 
 
-def _scale(one: Known | Lacks, loaded: Loaded) -> Scale | Lacks:
+def _scale(one: Known | Lacks, now: int, loaded: Loaded) -> Scale | Lacks:
     """The unit to foresee in; what is lacking where nothing can be foreseen."""
     if isinstance(one, Lacks):
         return one
     wanted = loaded.shape.rows
-    lacking = lacks(one, wanted)
+    lacking = silent(one, now, loaded.shape.horizon, wanted) or lacks(one, wanted)
     if lacking is not None:
         return lacking
     try:

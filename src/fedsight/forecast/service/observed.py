@@ -8,16 +8,20 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
+from fedsight.door.times import rfc3339
 from fedsight.errors import SeriesError
 from fedsight.forecast.derived import chosen
 from fedsight.forecast.service.predictor import Known
 from fedsight.forecast.service.scoring import Array
 from fedsight.telemetry.windows import with_gaps
 
-Standing = Literal["unreadable", "no_metric", "few_rows", "gap", "constant"]
+Standing = Literal["unreadable", "no_metric", "few_rows", "gap", "constant", "silent"]
 
 #: Slots back from the last row that are looked at, besides two for each row.
 MOST_SLOTS = 1000
+#: A last row that is younger is none of a silent node, however short the horizon: agents send every
+#: three minutes.
+LEAST_SILENT_NS = 300 * 10**9
 
 
 class Lacks(Struct, frozen=True):
@@ -58,6 +62,18 @@ def lacks(one: Known, wanted: int) -> Lacks | None:
         return Lacks("few_rows", message, rows, wanted)
     message = f"{one.node} has {rows} rows since a gap, a forecast needs {wanted} without one"
     return Lacks("gap", message, rows, wanted)
+
+
+def silent(one: Known, now: int, horizon: int, wanted: int) -> Lacks | None:
+    """Whether the last row lies further back than the horizon reaches, in steps: all that is
+    foreseen from it would lie in the past."""
+    if not len(one.times) or now - one.times[-1] <= max(horizon * one.step, LEAST_SILENT_NS):
+        return None
+    message = (
+        f"{one.node} sent no whole row since {rfc3339(int(one.times[-1]))}, and a forecast would"
+        " lie in the past: see that its exporter and agent run, and that its clock is right"
+    )
+    return Lacks("silent", message, _since_gap(one.values), wanted)
 
 
 def _since_gap(values: Array) -> int:

@@ -90,7 +90,7 @@ class NodeStanding(Struct, frozen=True):
     """
 
     node: str
-    standing: Literal["ready", "unreadable", "no_metric", "few_rows", "gap", "constant"]
+    standing: Literal["ready", "unreadable", "no_metric", "few_rows", "gap", "constant", "silent"]
     message: str | None
     rows: int
     wanted: int
