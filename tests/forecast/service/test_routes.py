@@ -159,6 +159,17 @@ def test_the_list_says_how_each_node_stands(asked: Asked) -> None:
     assert answer["model"]["horizon"] == 20
 
 
+def test_a_node_called_quality_is_listed_and_told_but_its_route_is_that_of_errors(
+    asked: Asked,
+) -> None:
+    asked.made.add("quality", slots(60))
+    asked.until_ready("quality")
+    answer = asked.get("/forecast/quality", node="quality")
+    assert "metrics" in answer
+    assert "forecasts" not in answer
+    assert {each.labels["node"] for each in asked.made.samples} == {"quality"}
+
+
 def test_figures_for_prometheus_and_the_document(asked: Asked) -> None:
     asked.made.add("n-1", slots(60))
     asked.until_ready("n-1")
