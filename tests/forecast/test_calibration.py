@@ -21,7 +21,7 @@ def noise(count: int) -> np.ndarray:
     """What came: standard normal, for each forecast the rows after it."""
     rows = np.random.default_rng(2).standard_normal(count + HORIZON)
     ahead = np.arange(count)[:, None] + np.arange(1, HORIZON + 1)
-    return rows[ahead][..., None]
+    return np.asarray(rows[ahead][..., None])
 
 
 def covered(told: np.ndarray, came: np.ndarray) -> np.ndarray:
