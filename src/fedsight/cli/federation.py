@@ -117,6 +117,8 @@ def _options(
         trust=collector.trust,
         journal_bytes=settings.journal.max_bytes,
         until_stdin_closes=until_stdin_closes,
+        rules=settings.policy.rules,
+        observe=settings.policy.observe,
     )
 
 

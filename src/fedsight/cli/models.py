@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -198,10 +199,19 @@ def untag(
 
 @app.command(epilog="Example: fedsight models promote r-3fa9c01b/best")
 def promote(version: VersionName, config: Config = None) -> None:
-    """Make a version, seen to be whole, the one tagged `production`."""
-    models = _Models.of(config)
+    """Make a version, seen to be whole, the one tagged `production`, where policy lets it.
+
+    A policy set in the data directory, or the configuration's `policy.rules`, decides.
+    """
+    from fedsight.federated.promotion import Promotions
+
+    models, settings = _Models.of(config), load(config)
     one = models.find(version)
     models.require_whole(one)
+    own = settings.policy
+    refusal = Promotions(settings.data, own.rules, own.observe).refusal(one, getpass.getuser())
+    if refusal is not None:
+        raise FedsightError(f"model {one.version} is not promoted, refused by policy: {refusal}")
     before = models.book.promote(one.name)
     print(f"production is {one.version}" + (f", and was {before}" if before else ""))
 

@@ -94,7 +94,7 @@ ENDPOINTS = (
         routes.promote_model,
         Nothing,
         (rows.Tagged,),
-        errors=(*BODY, 404, 409, 422),
+        errors=(*BODY, 403, 404, 409, 422),
     ),
     Endpoint(
         "POST",

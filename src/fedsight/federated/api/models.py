@@ -14,6 +14,7 @@ from fedsight.errors import ModelError, UsageError
 from fedsight.federated.api.events import EventLog
 from fedsight.federated.api.parameters import ModelsQuery
 from fedsight.federated.api.rows import Comparison, Damaged, Model, ModelPage, Tagged, TagRequest
+from fedsight.federated.promotion import Promotions
 from fedsight.federated.versions import PRODUCTION, Manifest, ModelStore, TagBook
 from fedsight.federated.versions.comparison import differences
 from fedsight.federated.versions.names import run_name, tag_name
@@ -21,12 +22,16 @@ from fedsight.federated.versions.references import full_run, resolve
 from fedsight.federated.versions.retention import age_key
 from fedsight.federated.versions.tags import Tags
 
+#: Who asks with the data directory's token.
+DIRECTORY = "directory"
+
 
 class Models:
     """What the routes of model versions ask. Changes are told to the log."""
 
-    def __init__(self, store: ModelStore, log: EventLog) -> None:
+    def __init__(self, store: ModelStore, log: EventLog, promotions: Promotions) -> None:
         self._store = store
+        self._promotions = promotions
         self._book = TagBook(store)
         self._log = log
 
@@ -69,11 +74,14 @@ class Models:
         return Tagged(found.version, request.tag, before)
 
     def promote(self, text: str) -> Tagged:
-        """Make the version, seen to be whole, the one tagged `production`."""
+        """Make the version, seen to be whole, the one tagged `production`, where policy lets it."""
         found = self._find(text)
         reason = self._store.fault(found)
         if reason is not None:
             raise RefusedError(409, "damaged", f"model {found.version} is damaged: {reason}")
+        refusal = self._promotions.refusal(found, DIRECTORY)
+        if refusal is not None:
+            raise RefusedError(403, "policy", f"refused by policy: {refusal}")
         try:
             before = self._book.promote(found.name)
         except (UsageError, ModelError) as error:

@@ -17,9 +17,11 @@ class FederationOptions:
 
     `data` is its data directory; `plan` what a run trains where its start does not say; `keep` how
     many models of a run stay. `hosts` are names, besides loopback's and `host`, under which it may
-    be addressed. `collector` is where the collector is expected. `until_stdin_closes`: end when
-    standard input reaches its end. Rates are requests a second for each client address. Raises
-    SettingsError naming the key, its value and what is allowed.
+    be addressed. `rules` is the policy set that models are promoted by, `policy` in the data
+    directory where there is one; with `observe` it refuses nothing. `collector` is where the
+    collector is expected. `until_stdin_closes`: end when standard input reaches its end. Rates are
+    requests a second for each client address. Raises SettingsError naming the key, its value and
+    what is allowed.
     """
 
     data: Path
@@ -36,6 +38,8 @@ class FederationOptions:
     refused_rate: float = 0.5
     refused_burst: float = 10.0
     stop_seconds: float = 10.0
+    rules: Path | None = None
+    observe: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -17,6 +17,7 @@ from fedsight.federated.api.options import FederationOptions
 from fedsight.federated.api.rows import Health, Level, Part
 from fedsight.federated.api.runs import Order, Runner, Start
 from fedsight.federated.api.status import Status, status_of
+from fedsight.federated.promotion import Promotions
 from fedsight.federated.versions import ModelStore
 
 NAME = "fedsight-federation"
@@ -46,7 +47,11 @@ class Server:
             log,
             counters,
             Runner(start, log, counters),
-            Models(ModelStore(options.models), log),
+            Models(
+                ModelStore(options.models),
+                log,
+                Promotions(options.data, options.rules, options.observe),
+            ),
         )
 
     def end(self) -> None:

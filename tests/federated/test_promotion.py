@@ -1,0 +1,85 @@
+"""A model is promoted where policy lets it: asked with its real size, and recorded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fedsight.federated.promotion import Promotions
+from fedsight.federated.versions import ModelStore
+from fedsight.federated.versions.references import resolve
+from fedsight.federated.versions.tags import TagBook
+from fedsight.policy import files
+from fedsight.policy.audit import SigningKey, Trail
+from tests.federated.api.asked import asked
+from tests.federated.versions.made import store_with
+
+BOUND = """
+@id("x.large") @reason("larger than production takes")
+forbid (principal, action == FL::Action::"promoteModel", resource is FL::Model)
+when {{ resource.size_bytes > {} }};
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return store_with(tmp_path)
+
+
+def refusal(data: Path, store: ModelStore) -> str | None:
+    found = resolve(store, TagBook(store).read(), "r-1/2")
+    return Promotions(data).refusal(found, "anna")
+
+
+def size(data: Path) -> int:
+    return (data / "models" / "r-1" / "2.safetensors").stat().st_size
+
+
+def govern(data: Path, most: int) -> None:
+    texts = files.default_texts() | {"own.cedar": BOUND.format(most)}
+    files.write(data / "policy", texts)
+
+
+def test_without_a_set_nothing_is_asked(tmp_path: Path, store: ModelStore) -> None:
+    assert refusal(tmp_path, store) is None
+    assert not (tmp_path / "audit").exists()
+
+
+def test_the_files_size_decides_and_the_decision_is_recorded(
+    tmp_path: Path, store: ModelStore
+) -> None:
+    govern(tmp_path, size(tmp_path))
+    assert refusal(tmp_path, store) is None
+    (tmp_path / "policy" / "own.cedar").write_text(BOUND.format(size(tmp_path) - 1))
+    assert refusal(tmp_path, store) == "larger than production takes"
+    (trail,) = (tmp_path / "audit").glob("*.jsonl")
+    kept = [json.loads(line) for line in trail.read_text().splitlines()]
+    asks = [one["body"] for one in kept if one["kind"] == "decision"]
+    assert [one["allowed"] for one in asks] == [True, False]
+    assert asks[0]["request"]["resource"]["attributes"] == {"size_bytes": size(tmp_path)}
+    assert asks[0]["request"]["principal"]["id"] == "anna"
+
+
+def test_what_cannot_be_asked_or_recorded_is_refused(tmp_path: Path, store: ModelStore) -> None:
+    govern(tmp_path, size(tmp_path))
+    key = SigningKey.open(tmp_path / "keys" / "audit")
+    with Trail(tmp_path / "audit", key):
+        assert "another process writes" in (refusal(tmp_path, store) or "")
+    (tmp_path / "policy" / "own.cedar").write_text("permit")
+    assert refusal(tmp_path, store) is None  # the newest version that was right is in force
+    shutil.rmtree(tmp_path / "policy" / ".versions")
+    assert "could not be asked" in (refusal(tmp_path, store) or "")
+
+
+def test_the_servers_route_asks_too(tmp_path: Path, store: ModelStore) -> None:
+    govern(tmp_path, 1)
+    with asked(tmp_path) as fl:
+        refused = fl.error("/models/r-1/2/promote", {}, 403)
+        assert refused["code"] == "policy"
+        assert "larger than production takes" in refused["message"]
+        assert fl.get("/models")["production"] is None
+        (tmp_path / "policy" / "own.cedar").unlink()
+        assert fl.post("/models/r-1/2/promote", {}, 200)["version"] == "r-1/2"
