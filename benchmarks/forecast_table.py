@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
 from benchmarks.command import RESULTS
+from benchmarks.forecast_bounds import bounds
 from benchmarks.forecast_nodes import CHOSEN, TELEMETRY, UNSEEN
 from benchmarks.forecast_rows import FEDERATED, LOCAL, MEDIAN, MIXTURE, PERSISTENCE, TUNED
 from benchmarks.machine import ROOT
@@ -39,8 +41,7 @@ def main() -> int:
         if path.exists():
             read = msgspec.json.decode(path.read_bytes())
             page = placed(page, which, "\n".join(_of_set(read, which)))
-            if which != UNSEEN:
-                page = placed(page, f"{which}_targets", "\n".join(_targets(read)))
+            page = placed(page, f"{which}_targets", "\n".join(_targets(_bounds(read, which))))
     PAGE.write_text(page, encoding="utf-8")
     return 0
 
@@ -106,10 +107,18 @@ def _intervals(methods: Mapping[str, Any]) -> Iterator[str]:
             yield f"| {name} | {' | '.join(cells)} |"
 
 
-def _targets(report: Mapping[str, Any]) -> Iterator[str]:
+def _bounds(report: Mapping[str, Any], which: str) -> list[Mapping[str, Any]]:
+    """The set's own: those of a second set are not among the targets of every report, and follow
+    from its figures."""
+    if which == UNSEEN:
+        return [asdict(each) for each in bounds(report["figures"][which])]
+    return [each for each in report["targets"] if not each["what"].startswith(f"{UNSEEN}: ")]
+
+
+def _targets(targets: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     yield "| bound | value | bound | met |"
     yield "|---|---|---|---|"
-    for each in report["targets"]:
+    for each in targets:
         met = "yes" if each["met"] else "**no**"
         yield f"| {each['what']} | {number(each['value'])} | {number(each['bound'])} | {met} |"
 

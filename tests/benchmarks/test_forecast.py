@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.forecast import _difference
-from benchmarks.forecast_nodes import CHOSEN, METRIC, nodes, recorded
+from benchmarks.command import RESULTS
+from benchmarks.forecast import _difference, _targets
+from benchmarks.forecast_bounds import bounds
+from benchmarks.forecast_nodes import CHOSEN, METRIC, UNSEEN, nodes, recorded
 from benchmarks.forecast_rows import Row
 from benchmarks.forecast_table import placed
 
@@ -58,3 +61,16 @@ def test_a_table_goes_between_its_marks() -> None:
     found = placed(page, "one", "| new |")
     assert found == "a\n<!-- one -->\n\n| new |\n\n<!-- end -->\nb\n<!-- two -->\n<!-- end -->\n"
     assert placed(found, "one", "| new |") == found
+
+
+def test_bounds_hold_for_nodes_that_nothing_was_chosen_on_too() -> None:
+    kept = msgspec.json.decode((RESULTS / "forecast.json").read_bytes())
+    found = _targets((CHOSEN, UNSEEN), kept["figures"], 1.0)
+    first = list(bounds(kept["figures"][CHOSEN]))
+    assert [each.what for each in found[: len(first)]] == [each.what for each in first]
+    others = [each.what for each in found if each.what.startswith("unseen: ")]
+    assert others == [f"unseen: {each.what}" for each in first]
+    told = {each["what"]: each for each in kept["targets"]}
+    for each in first:
+        assert told[each.what]["value"] == pytest.approx(each.value, abs=1e-3)
+        assert told[each.what]["met"] == each.met
