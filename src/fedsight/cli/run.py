@@ -16,6 +16,7 @@ from fedsight.cli.attached import make_writable
 from fedsight.cli.options import Config
 from fedsight.cli.plan_options import plan, with_plan_options
 from fedsight.cli.reach import Reach
+from fedsight.cli.ruling import Ruling
 from fedsight.cli.running import Asked, Running
 from fedsight.cli.screen import Screen
 from fedsight.config import Settings, load
@@ -53,8 +54,9 @@ fedsight run --resume r-3fa9c01b: goes on from the last whole round of a run tha
 fedsight run --exit --json | jq .final.accuracy: one JSON object on stdout
 """
 
-PolicyFolder = Annotated[
-    Path | None, typer.Option("--policy", help="Govern it by this policy set.", metavar="DIR")
+Policy = Annotated[
+    str | None,
+    typer.Option("--policy", help="Govern it by this set, or service.", metavar="DIR|URL"),
 ]
 Observe = Annotated[bool, typer.Option("--observe", help="Only say what the policy would refuse.")]
 
@@ -94,7 +96,7 @@ def run(
         bool,
         typer.Option("--json", help="Print one JSON object on stdout, all else on stderr."),
     ] = False,
-    policy: PolicyFolder = None,
+    policy: Policy = None,
     observe: Observe = False,
     config: Config = None,
     **given: Any,
@@ -119,13 +121,13 @@ def run(
     return 0 if outcome.state in {"finished", "stopped"} else 1
 
 
-def _govern(job: Running | RunningApp, policy: Path | None, observe: bool) -> None:
-    """Let a policy set decide on the run, where one is named."""
+def _govern(job: Running | RunningApp, policy: str | None, observe: bool) -> None:
+    """Let a policy set or service decide on the run, where one is named."""
     if policy is None:
         if observe:
             raise UsageError("--observe says how a policy counts: it needs --policy DIR")
     elif isinstance(job, Running):
-        job.governed(policy, observe)
+        job.governed(Ruling(policy, observe))
     else:
         raise UsageError("--policy governs runs of a task: leave out PATH")
 

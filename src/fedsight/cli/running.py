@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsight.cli.attached import Collector, answers, complaints, log_file
 from fedsight.cli.kept import collector
 from fedsight.cli.placing import local_nodes
 from fedsight.cli.reach import Reach, linked
+from fedsight.cli.ruling import Ruling
 from fedsight.cli.screen import (
     ACCURACY,
     Screen,
@@ -68,18 +68,13 @@ class Running:
         self._asked = asked
         self._plan = asked.plan
         self._screen = screen
-        self._rules: Path | None = None
-        self._observe = False
+        self._ruling: Ruling | None = None
 
-    def governed(self, rules: Path, observe: bool) -> None:
-        """Let the policy set in `rules` decide on the run. Raises PolicyError where it is wrong."""
-        from fedsight.policy import files
-
-        for warning in files.read(rules).warnings:
+    def governed(self, ruling: Ruling) -> None:
+        """Let policy decide on the run. Raises PolicyError where its set is wrong."""
+        for warning in ruling.warnings():
             self._caution(warning)
-        if observe:
-            self._caution("the policy is only observed: nobody is refused")
-        self._rules, self._observe = rules, observe
+        self._ruling = ruling
 
     def run(self, port: int, *, stay: bool, on_end: Callable[[Plan, Outcome], None]) -> Outcome:
         """Train, tell `on_end`, and with `stay` keep the dashboard up until Ctrl-C."""
@@ -195,11 +190,9 @@ class Running:
 
     def _governing(self, journal: Journal) -> AbstractContextManager[Any]:
         """What policy governs the run with, None where it does not."""
-        if self._rules is None:
+        if self._ruling is None:
             return nullcontext()
-        from fedsight.federated.governing import governing
-
-        return governing(self._rules, self._settings.data, journal, observe=self._observe)
+        return self._ruling.governing(self._settings, journal)
 
     def _steering(self, training: Any, on_round: Callable[..., None]) -> Steering:
         steering: Steering = training.Steering(

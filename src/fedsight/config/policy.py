@@ -32,6 +32,9 @@ class PolicySettings(Section):
     )
     rules: Path | None = Field(None, description="the path of a folder with a policy set")
     tokens: Path | None = Field(None, description="the path of a TOML file with tokens and roles")
+    token_file: Path | None = Field(
+        None, description="the path of a file with the token that a policy service asks for"
+    )
     local_roles: Annotated[tuple[Role, ...], NoDecode] = Field(
         ("viewer", "auditor"),
         description="a list of viewer, operator, auditor, admin, in the environment parted by"

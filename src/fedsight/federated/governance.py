@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from flwr.app import Message
 
@@ -16,7 +16,6 @@ from fedsight.federated.rounds.muster import Say
 from fedsight.federated.runs.state import State
 from fedsight.federated.wrapping import UPDATE_REJECTED
 from fedsight.policy import Decision, Obligation, Party, Request
-from fedsight.policy.overseer import Overseer
 from fedsight.policy.trust import Cause, Change, TrustBook, contributed
 from fedsight.signals import Json
 
@@ -33,6 +32,13 @@ ACCURACY, LOSS = "accuracy", "loss"
 Facts = Callable[[NodeView], Mapping[str, Any]]
 #: Makes a run's governance, given whether a node's updates are suspected, by its name.
 Govern = Callable[[Callable[[str], bool]], "Governance"]
+
+
+class Decides(Protocol):
+    """Who is asked: the overseer of this process, or a policy service."""
+
+    def decide_all(self, requests: Sequence[Request]) -> list[Decision]:
+        """An answer to each request, in order. Never raises."""
 
 
 def told(node: NodeView) -> dict[str, Any]:
@@ -72,7 +78,7 @@ class Governance:
 
     def __init__(
         self,
-        overseer: Overseer,
+        overseer: Decides,
         trust: TrustBook,
         run: str,
         rounds: int,

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsight.federated.governance import Governance
+from fedsight.federated.governance import Decides, Governance
 from fedsight.federated.rounds.muster import Say
 from fedsight.federated.runs.telling import Recorder
 from fedsight.policy.audit import Anchor, SigningKey, Trail, witness
 from fedsight.policy.overseer import Overseer
+from fedsight.policy.remote import RemoteOverseer
 from fedsight.policy.trust import Change, TrustBook, TrustRule
 from fedsight.policy.watching import InForce
 from fedsight.signals import Batch, Event
@@ -54,6 +55,38 @@ def governing(
         tell(witness.event(anchor, told[-1] if told else None))
 
     force = InForce(rules, tell, observe=observe)
+    with Trail(data / TRAIL, SigningKey.open(data / KEY), anchored) as trail:
+        overseer = Overseer(lambda: force.engine, trail, tell)
+        make = _maker(overseer, data, journal, trust, force.look)
+
+        def govern(one: Ruled) -> Governance:
+            told.append(one.run)
+            return make(one)
+
+        yield govern
+
+
+@contextmanager
+def asking(
+    service: RemoteOverseer, data: Path, journal: Recorder, *, trust: TrustRule | None = None
+) -> Iterator[Callable[[Ruled], Governance]]:
+    """The same by a policy service, which records what it decides; closed at the end.
+
+    The trust of clients is this data directory's.
+    """
+    try:
+        yield _maker(service, data, journal, trust, lambda: None)
+    finally:
+        service.close()
+
+
+def _maker(
+    overseer: Decides,
+    data: Path,
+    journal: Recorder,
+    trust: TrustRule | None,
+    look: Callable[[], object],
+) -> Callable[[Ruled], Governance]:
     book = TrustBook(trust)
     book.load(data / TRUST)
 
@@ -61,20 +94,16 @@ def governing(
         journal.append(Batch(events=[one.event() for one in changes]))
         book.save(data / TRUST)
 
-    with Trail(data / TRAIL, SigningKey.open(data / KEY), anchored) as trail:
-        overseer = Overseer(lambda: force.engine, trail, tell)
+    def govern(one: Ruled) -> Governance:
+        return Governance(
+            overseer,
+            book,
+            one.run,
+            one.rounds,
+            suspected=one.suspected,
+            say=one.say,
+            on_trust=learned,
+            look=look,
+        )
 
-        def govern(one: Ruled) -> Governance:
-            told.append(one.run)
-            return Governance(
-                overseer,
-                book,
-                one.run,
-                one.rounds,
-                suspected=one.suspected,
-                say=one.say,
-                on_trust=learned,
-                look=force.look,
-            )
-
-        yield govern
+    return govern

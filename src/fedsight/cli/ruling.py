@@ -1,0 +1,79 @@
+"""Who decides on a run: a policy set in this process, or a policy service."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fedsight.config import Settings
+from fedsight.config.trust import Trust
+from fedsight.door.hosts import is_loopback
+from fedsight.door.token import token_of
+from fedsight.errors import SettingsError, UsageError
+from fedsight.journal import Journal
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A folder with a policy set, or a service's address. Raises UsageError where an address has
+    no host, would carry a token in the clear, or is to observe only."""
+
+    where: str
+    observe: bool
+
+    def __post_init__(self) -> None:
+        if not self.remote:
+            return
+        parts = urlsplit(self.where)
+        host = parts.hostname
+        if parts.scheme not in ("http", "https") or not host:
+            raise UsageError(f"--policy is a folder, or http://HOST:PORT, got {self.where!r}")
+        if parts.scheme == "http" and not is_loopback(host):
+            raise UsageError(f"--policy {self.where} would send a token in the clear: use https")
+        if self.observe:
+            raise UsageError("a policy service observes by itself: fedsight serve policy --observe")
+
+    @property
+    def remote(self) -> bool:
+        """Whether a service decides."""
+        return "://" in self.where
+
+    def warnings(self) -> tuple[str, ...]:
+        """What must not go unseen. Raises PolicyError where a folder's set is wrong."""
+        if self.remote:
+            return ()
+        from fedsight.policy import files
+
+        observed = ("the policy is only observed: nobody is refused",) if self.observe else ()
+        return (*files.read(Path(self.where)).warnings, *observed)
+
+    def governing(self, settings: Settings, journal: Journal) -> AbstractContextManager[Any]:
+        """What makes a run's governance."""
+        from fedsight.federated import governing
+
+        if not self.remote:
+            rules = Path(self.where)
+            return governing.governing(rules, settings.data, journal, observe=self.observe)
+        from fedsight.policy.remote import RemoteOverseer
+
+        verify = Trust(certificate=settings.policy.tls_cert).verify()
+        service = RemoteOverseer(self.where, self._token(settings), verify=verify)
+        return governing.asking(service, settings.data, journal)
+
+    def _token(self, settings: Settings) -> str:
+        """What the service is shown: the file that is named; here, else the data directory's."""
+        file = settings.policy.token_file
+        if file is None:
+            if not is_loopback(urlsplit(self.where).hostname or ""):
+                raise UsageError("a policy service elsewhere needs its token: policy.token_file")
+            return token_of(settings.data)
+        try:
+            token = file.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"policy.token_file {file} cannot be read: {error}") from error
+        if not token or any(not "!" <= one <= "~" for one in token):
+            raise SettingsError(f"policy.token_file {file} must hold one token, on one line")
+        return token
