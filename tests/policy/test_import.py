@@ -167,6 +167,16 @@ def test_what_a_denial_does_not_understand_counts_as_true() -> None:
     assert not trains(engine, samples=None)
 
 
+def test_a_denial_of_an_unknown_operation_counts_for_its_type() -> None:
+    what = {"operation": "teleport", "condition": "cpu_count < 4"}
+    found, engine = taken(policy(), policy("deny", match=what, name="q"))
+    assert "q: stricter: its operation is not known, and taken for train" in told(found)
+    assert trains(engine, cpu_count=4)
+    assert not trains(engine, cpu_count=3)
+    found, engine = taken(policy(match=what))
+    assert not trains(engine, cpu_count=3)
+
+
 def test_hours_priorities_and_two_of_one_name() -> None:
     found, engine = taken(
         policy(priority=9), policy("deny", condition="current_hour >= 9 AND current_hour <= 11")

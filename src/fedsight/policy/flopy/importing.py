@@ -174,6 +174,9 @@ class _Work:
             self.note(where, f"left out: {doubt}")
             return
         action, node = _what(kind, rule, shared)
+        if action is None and word in _DENIES:
+            action = TYPES[kind]
+            self.note(where, f"stricter: its operation is not known, and taken for {action}")
         if action is None:
             self.note(where, "left out: its operation has no action here")
             return
