@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import pytest
 
 from fedsight.errors import UsageError
 from fedsight.policy import Engine, PolicyError, testing
+from fedsight.policy.disk import locked
 from fedsight.policy.files import PENDING, default, default_texts, init, read
 from fedsight.policy.versions import Versions, difference, settle
 from fedsight.policy.watching import InForce
@@ -135,3 +137,18 @@ def test_a_start_with_a_bad_set_takes_the_newest_recorded_version(tmp_path: Path
     shutil.rmtree(tmp_path / ".versions")
     with pytest.raises(PolicyError):
         InForce(tmp_path)
+
+
+def test_whoever_replaces_a_set_is_its_author_however_early_it_is_found(tmp_path: Path) -> None:
+    init(tmp_path)
+    force = InForce(tmp_path)
+    with locked(tmp_path / ".lock"):  # as a replacement does, until it has recorded what it made
+        (tmp_path / "federation.toml").write_text(STRICT)
+        looking = Thread(target=force.look)
+        looking.start()
+        looking.join(0.5)
+        assert [one.number for one in force.versions.all()] == [1]
+        force.versions.record(read(tmp_path), "anna", "stricter")
+    looking.join(10)
+    assert [(one.author, one.note) for one in force.versions.all()][1:] == [("anna", "stricter")]
+    assert refusals(force.engine, asks()) == ("client.trust-too-low",)

@@ -23,6 +23,8 @@ from fedsight.policy.files import PENDING, belongs, texts
 from fedsight.policy.ruleset import RuleSet, ruleset
 
 FOLDER = ".versions"
+#: The note of a version that nobody gave one.
+FOUND = "found in the folder"
 _NAMED = re.compile(r"[0-9]{6}\.json")
 _MOST = 999_999
 
@@ -85,6 +87,12 @@ class Versions:
             raise FedsightError(f"cannot keep a policy version in {self._kept}: {error}") from error
         raise FedsightError(f"{self._kept} is full: {_MOST} versions")
 
+    def record_found(self, taken: RuleSet, author: str) -> Version:
+        """`record` what stands in the folder. One that is being replaced is first recorded by who
+        replaces it, under its author. Raises OSError where the folder cannot be written."""
+        with disk.locked(self.folder / ".lock"):
+            return self.record(taken, author, FOUND)
+
     def replace(self, files: dict[str, str], author: str, note: str) -> Version:
         """Make these texts the set in the folder, once they are seen to be right.
 
@@ -106,7 +114,7 @@ class Versions:
     def _unrecorded(self) -> Version | None:
         """What the folder held before its first version, recorded now, where it is right."""
         try:
-            return self.record(ruleset(texts(self.folder)), "unknown", "found in the folder")
+            return self.record(ruleset(texts(self.folder)), "unknown", FOUND)
         except PolicyError:
             return None
 

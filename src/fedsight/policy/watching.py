@@ -83,7 +83,7 @@ class InForce:
     def _record(self, taken: RuleSet) -> None:
         """Keep it as a version. A folder that cannot be written has none: the set counts anyway."""
         with suppress(FedsightError, OSError):
-            self.versions.record(taken, _author(self.folder), "found in the folder")
+            self.versions.record_found(taken, _author(self.folder))
 
     def _keep(self, error: PolicyError) -> None:
         fault = str(error)
