@@ -34,5 +34,5 @@ def test_a_cell(text: str, cell: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.one_of(st.sampled_from([*CELLS]), st.text("=+-@\t\r0.e1a\n'", max_size=6)))
 def test_sql_says_the_same(text: str) -> None:
-    found = duckdb.execute(f"SELECT {text_column('x')} FROM (SELECT ? AS x)", [text]).fetchone()
-    assert found == (text_cell(text),)
+    found = duckdb.execute(f"SELECT {text_column('x')} FROM (SELECT ? AS x)", [text]).fetchall()
+    assert found == [(text_cell(text),)]
