@@ -11,7 +11,7 @@ import typer
 from fedsight.cli.attached import collector_url
 from fedsight.cli.options import Config, log_to_stderr
 from fedsight.config import LOOPBACK, PORTS, load
-from fedsight.errors import FedsightError, UsageError
+from fedsight.errors import UsageError
 
 EXAMPLES = """Examples:
 
@@ -61,6 +61,7 @@ def superlink(
     """
     from fedsight.door.hosts import is_loopback
     from fedsight.door.tls import Tls
+    from fedsight.door.token import token_in
     from fedsight.federated.link.refusal_journal import RefusalJournal
     from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
     from fedsight.journal.proven import ProvenSink
@@ -68,7 +69,7 @@ def superlink(
     settings = load(config)
     log_to_stderr(settings.log.level)
     tls = Tls.of(tls_cert, tls_key)
-    own = _token(settings.data)
+    own = token_in(settings.data)
     token = own if token_file is None else _read(token_file)
     options = SuperLinkOptions(host, port, database, tls, node_auth, token)
     collector = collector_url(settings, settings.collector.port)
@@ -91,19 +92,6 @@ def _announce(url: str, *, open_to_all: bool) -> None:
             file=sys.stderr,
         )
     print(f"listening on {url}", flush=True)
-
-
-def _token(data: Path) -> str:
-    from fedsight.door.token import token_of
-
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return token_of(data)
-    except OSError as error:
-        raise FedsightError(
-            f"cannot write to the data directory {data}: {error.strerror};"
-            " choose another with FEDSIGHT_DATA"
-        ) from error
 
 
 def _read(file: Path) -> str:

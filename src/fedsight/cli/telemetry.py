@@ -119,9 +119,9 @@ def agent(
 
 
 def _agent_options(settings: Settings, endpoint: str | None, node: str | None) -> AgentOptions:
+    from fedsight.door.token import token_in
     from fedsight.telemetry.agent.bridge import Endpoint
     from fedsight.telemetry.agent.options import AgentOptions, Target
-    from fedsight.telemetry.figures_page import token_in
 
     own, host = settings.agent, socket.gethostname()
     targets = (

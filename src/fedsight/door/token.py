@@ -7,6 +7,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from fedsight.errors import StoreError
+
 TOKEN = "token"
 
 
@@ -16,6 +18,18 @@ def token_of(data: Path) -> str:
     256 random bits, readable by the owner only.
     """
     return created_once(data / TOKEN, secrets.token_urlsafe(32))
+
+
+def token_in(data: Path) -> str:
+    """`token_of`, with the directory made. Raises StoreError where it cannot be written."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return token_of(data)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to the data directory {data}: {error.strerror or error};"
+            " choose another with FEDSIGHT_DATA"
+        ) from error
 
 
 def created_once(file: Path, fresh: str) -> str:

@@ -20,6 +20,7 @@ from fedsight.errors import JournalError
 from fedsight.journal.codec import Codec
 from fedsight.journal.ownership import Ownership
 from fedsight.journal.thinning import dropped, thinned
+from fedsight.journal.transaction import transaction
 from fedsight.signals import Batch
 
 MAX_BYTES = 256 * 2**20
@@ -128,15 +129,8 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._named("write"):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._named("write"), transaction(self._db):
+            yield
 
     @property
     def last_seq(self) -> int:

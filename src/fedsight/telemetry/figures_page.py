@@ -22,8 +22,8 @@ from fedsight.door.guard import Guard
 from fedsight.door.hosts import LOOPBACK_NAMES, PLAINTEXT, is_loopback
 from fedsight.door.routing import replies
 from fedsight.door.serving import listening, serve, url_of
-from fedsight.door.token import TOKEN, token_of
-from fedsight.errors import FedsightError, SettingsError
+from fedsight.door.token import TOKEN, token_in
+from fedsight.errors import SettingsError
 
 
 @dataclass(frozen=True)
@@ -119,15 +119,3 @@ def create_app(
         exception_handlers=replies(served.service),
     )
     return Guard(app, where, Bearer(token))
-
-
-def token_in(data: Path) -> str:
-    """The token of a data directory, which is made where there is none; raises FedsightError."""
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return token_of(data)
-    except OSError as error:
-        raise FedsightError(
-            f"cannot write to the data directory {data}: {error.strerror or error};"
-            " choose another with FEDSIGHT_DATA"
-        ) from error

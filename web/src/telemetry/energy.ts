@@ -4,8 +4,8 @@ import type { Maybe } from '../data/contract';
 import { median } from '../run/rounds';
 import type { Samples } from './contract';
 
-/** What a node sends on, as far as what arrives tells. */
-export type Sends = 'rows' | 'minutes' | 'nothing';
+/** What a node sends on, as far as what arrives tells: that it sends nothing, nobody can see. */
+export type Sends = 'rows' | 'minutes';
 
 export const COUNTER = 'scaph_host_energy_microjoules';
 export const MINUTES = 'scaph_host_power_microwatts_minute_mean';
@@ -146,9 +146,9 @@ export function lately(meter: Meter, longest: number): Maybe<{ joules: number; s
 }
 
 /** What arrives from a node in the collector: told by the newest of its samples. */
-export function sends(meter: Meter | undefined, now: number): Sends {
+export function sends(meter: Meter | undefined, now: number): Maybe<Sends> {
   const last = meter?.times.at(-1);
-  if (!meter || last === undefined) return 'nothing';
+  if (!meter || last === undefined) return null;
   const usual = median(meter.times.slice(1).map((time, at) => time - meter.times[at]!)) ?? 0;
-  return now - last > Math.max(600, 5 * usual) ? 'nothing' : meter.kind;
+  return now - last > Math.max(600, 5 * usual) ? null : meter.kind;
 }

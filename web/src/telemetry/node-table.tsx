@@ -5,11 +5,10 @@ import { ago, clock, percent, three } from '../format';
 import { Figure, Glyph, Meter as Bar, Unknown } from '../parts';
 import { setQuery } from '../view';
 import type { MetricQuality, NodeStanding } from './contract';
-import { lately, sends, type Meter, type Sends } from './energy';
+import { lately, sends, type Meter } from './energy';
 import { ahead, energy, withUnit } from './words';
 
 const HOUR = 3600;
-const SENDS: Record<Sends, string> = { rows: 'rows', minutes: 'minutes', nothing: 'nothing' };
 
 /** One node as the forecaster, the collector, or both know it. */
 export interface NodeRow {
@@ -101,7 +100,7 @@ function Row({ row, props }: { row: NodeRow; props: TableProps }) {
       </td>
       <td class="wide-only">
         {known ? (
-          <span class={meter ? '' : 'faint'}>{SENDS[sends(meter, serverNow() / 1000)]}</span>
+          (sends(meter, serverNow() / 1000) ?? <Unknown why="No energy or power of it has come of late" />)
         ) : (
           <Unknown why="The collector was not asked yet" />
         )}
@@ -122,7 +121,7 @@ export const NodesTable = (props: TableProps) => (
           <th class="right wide-only">Error at {ahead(props.steps * props.step)}</th>
           <th class="right wide-only">Held</th>
           <th class="right">Energy, 1 h</th>
-          <th class="wide-only" title="What of its telemetry reaches the collector: rows, minutes, or nothing">
+          <th class="wide-only" title="What of its telemetry reaches the collector: rows or minutes">
             Sends on
           </th>
         </tr>

@@ -12,8 +12,8 @@ import uvloop
 
 from fedsight.door.hosts import PLAINTEXT
 from fedsight.door.serving import listening, serve, url_of
-from fedsight.door.token import TOKEN, token_of
-from fedsight.errors import FedsightError, StoreError
+from fedsight.door.token import TOKEN, token_in
+from fedsight.errors import FedsightError
 from fedsight.federated.api.application import create_app
 from fedsight.federated.api.options import FederationOptions
 from fedsight.federated.api.server import Server
@@ -30,7 +30,7 @@ def run(options: FederationOptions, link: Way | None = None) -> None:
     begin.
     """
     with listening(options.host, options.port) as listener:
-        token = _token(options)
+        token = token_in(options.data)
         server = Server.of(options, Trained(options, token, link))
         threading.Thread(target=_load_training, name="import", daemon=True).start()
         address = url_of(_name(options), listener)
@@ -54,18 +54,6 @@ def run(options: FederationOptions, link: Way | None = None) -> None:
 
 def _name(options: FederationOptions) -> str:
     return options.host if options.loopback or not options.hosts else options.hosts[0]
-
-
-def _token(options: FederationOptions) -> str:
-    data = options.data
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return token_of(data)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to the data directory {data}: {error.strerror or error};"
-            " choose another with FEDSIGHT_DATA"
-        ) from error
 
 
 def _warn_beyond(options: FederationOptions) -> None:

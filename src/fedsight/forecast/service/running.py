@@ -11,8 +11,7 @@ import uvloop
 
 from fedsight.door.hosts import PLAINTEXT
 from fedsight.door.serving import listening, serve, url_of
-from fedsight.door.token import TOKEN, token_of
-from fedsight.errors import StoreError
+from fedsight.door.token import TOKEN, token_in
 from fedsight.forecast.service.application import create_app
 from fedsight.forecast.service.forecasting import Forecasting
 from fedsight.forecast.service.options import ForecastOptions
@@ -26,7 +25,7 @@ def run(options: ForecastOptions, made: Callable[[str], Forecasting]) -> None:
     JournalError with one sentence where it cannot begin.
     """
     with listening(options.host, options.port) as listener:
-        token = _token(options)
+        token = token_in(options.data)
         torch.set_num_threads(1)  # one small batch at a time: more threads only wait for each other
         name = options.host if options.loopback or not options.hosts else options.hosts[0]
         address = url_of(name, listener)
@@ -39,18 +38,6 @@ def run(options: ForecastOptions, made: Callable[[str], Forecasting]) -> None:
         app = create_app(made(token), token, on_ready=announce)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(app, listener, until_stdin_closes=options.until_stdin_closes))
-
-
-def _token(options: ForecastOptions) -> str:
-    data = options.data
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return token_of(data)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to the data directory {data}: {error.strerror or error};"
-            " choose another with FEDSIGHT_DATA"
-        ) from error
 
 
 def _warn_beyond(options: ForecastOptions) -> None:

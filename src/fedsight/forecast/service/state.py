@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from fedsight.errors import StoreError
 from fedsight.forecast.service.scoring import Array, Foreseen
+from fedsight.journal.transaction import transaction
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -106,7 +107,7 @@ class StateFile:
         start before `oldest` go."""
         bodies = [(node, _packed_node(one)) for node, one in nodes.items()]
         sums = [(node, at, _encoded(_packed(nodes[node].sums[at]))) for node, at in changed]
-        with self._named(), self._transaction():
+        with self._named(), transaction(self._db):
             self._db.executemany("INSERT OR REPLACE INTO node VALUES (?, ?)", bodies)
             self._db.executemany("INSERT OR REPLACE INTO sums VALUES (?, ?, ?)", sums)
             self._db.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?)", facts.items())
@@ -115,20 +116,9 @@ class StateFile:
     def forget(self) -> None:
         """Begin anew: what is remembered of nodes belongs to a model of another shape. Facts stay:
         what no longer holds is overwritten."""
-        with self._named(), self._transaction():
+        with self._named(), transaction(self._db):
             for table in ("node", "sums"):
                 self._db.execute(f"DELETE FROM {table}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
     def close(self) -> None:
         """Close the file."""

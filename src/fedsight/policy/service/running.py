@@ -9,8 +9,7 @@ import uvloop
 
 from fedsight.door.hosts import PLAINTEXT
 from fedsight.door.serving import listening, serve, url_of
-from fedsight.door.token import TOKEN, token_of
-from fedsight.errors import StoreError
+from fedsight.door.token import TOKEN, token_in
 from fedsight.policy.service.application import create_app
 from fedsight.policy.service.options import PolicyOptions
 from fedsight.policy.service.serving import Serving
@@ -25,7 +24,7 @@ def run(options: PolicyOptions) -> None:
     """
     tls = None if options.tls is None else options.tls.context()
     with listening(options.host, options.port) as listener:
-        service = Serving(options, _token(options))
+        service = Serving(options, token_in(options.data))
         name = options.host if options.loopback or not options.hosts else options.hosts[0]
         address = url_of(name, listener, options.scheme)
 
@@ -37,18 +36,6 @@ def run(options: PolicyOptions) -> None:
         app = create_app(service, on_ready=announce)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(app, listener, tls=tls, until_stdin_closes=options.until_stdin_closes))
-
-
-def _token(options: PolicyOptions) -> str:
-    data = options.data
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return token_of(data)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to the data directory {data}: {error.strerror or error};"
-            " choose another with FEDSIGHT_DATA"
-        ) from error
 
 
 def _warn_beyond(options: PolicyOptions) -> None:

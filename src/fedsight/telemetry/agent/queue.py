@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from fedsight.errors import FedsightError
 from fedsight.journal.ownership import Ownership
+from fedsight.journal.transaction import transaction
 
 FILE = "queue.sqlite"
 LOCK = "lock"
@@ -212,15 +213,8 @@ class Queue:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._named("write"):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._named("write"), transaction(self._db):
+            yield
 
     @contextmanager
     def _named(self, doing: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from fedsight.errors import StoreError
+from fedsight.journal.transaction import transaction
 from fedsight.signals import Sample, SampleColumns, Series, batch
 from fedsight.telemetry.bridge.rows import SignalJournal, keep_signals
 from fedsight.telemetry.bridge.series import LONGEST_NAME
@@ -205,15 +206,8 @@ class Minutes:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._named("write"):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._named("write"), transaction(self._db):
+            yield
 
 
 def _sum(values: list[float]) -> float:

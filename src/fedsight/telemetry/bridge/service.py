@@ -9,8 +9,7 @@ import uvloop
 
 from fedsight.door.hosts import PLAINTEXT
 from fedsight.door.serving import listening, serve, url_of
-from fedsight.door.token import TOKEN, token_of
-from fedsight.errors import StoreError
+from fedsight.door.token import TOKEN, token_in
 from fedsight.telemetry.bridge.grpc_door import Entrance, GrpcDoor
 from fedsight.telemetry.bridge.http_door import create_app
 from fedsight.telemetry.bridge.options import BridgeOptions
@@ -31,7 +30,7 @@ def run(options: BridgeOptions, windows: Windows, configuration: BridgeConfigura
     if options.tls is not None:
         options.tls.check()
     with listening(options.host, options.http_port) as listener:
-        token = _token(options)
+        token = token_in(options.data)
         with made(options, token, windows, configuration) as parts:
             door = GrpcDoor(_entrance(options, token), export(parts.bridge))
             secure = "" if options.tls is None else "s"
@@ -68,18 +67,6 @@ def _entrance(options: BridgeOptions, token: str) -> Entrance:
         options.refused_rate,
         options.refused_burst,
     )
-
-
-def _token(options: BridgeOptions) -> str:
-    data = options.data
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return token_of(data)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to the data directory {data}: {error.strerror or error};"
-            " choose another with FEDSIGHT_DATA"
-        ) from error
 
 
 def _warn_beyond(options: BridgeOptions) -> None:
