@@ -257,6 +257,25 @@ def test_a_message_that_nobody_takes_for_too_long_is_given_up(store: Store) -> N
     run(work)
 
 
+def test_a_message_is_given_up_once_however_often_the_disk_takes_no_note(full: Store) -> None:
+    ingest = full.ingest
+    assert isinstance(ingest, FullDisk)
+
+    def refuse(_: Asked) -> Said:
+        ingest.full = len(hook.asked) < 3
+        return 500, {}
+
+    async def work() -> None:
+        async with alerting(full, options(hook.url, give_up=0.0)) as parts:
+            parts.alerts.report([wrong(0)])
+            await until(lambda: parts.webhooks.given_up)
+            assert full.ask(outbox.waiting) == 0
+            assert (parts.webhooks.failed, parts.webhooks.given_up) == (3, 1)
+
+    with StubService(refuse) as hook:
+        run(work)
+
+
 def test_messages_for_a_webhook_that_was_taken_out_are_forgotten(store: Store) -> None:
     async def work() -> None:
         async with alerting(store, options("http://127.0.0.1:1/a")) as parts:

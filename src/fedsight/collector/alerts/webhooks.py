@@ -147,9 +147,10 @@ class Webhooks:
         self.failed += 1
         self._errors[hook.target] = f"{hook.place} {problem}"
         if now - message.created > self._options.give_up_seconds * SECOND:
+            await self._change(partial(outbox.sent, number=message.id))
+            # Only now: where the store takes no note it is tried again, and is given up once.
             self.given_up += 1
             logger.warning("gave up sending an alert to %s: it %s", hook.place, problem)
-            await self._change(partial(outbox.sent, number=message.id))
             return 0.0
         pause = pause_after(message.attempts, self._options.retry_seconds)
         due = now + int(pause * SECOND)
