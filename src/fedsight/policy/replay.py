@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,24 @@ from fedsight.policy.ruleset import RuleSet, ruleset
 
 #: What refuses where no rule does.
 NO_RULE, ERROR = "no rule permits it", "an error"
+OTHER = "other reasons"
 #: So many requests are judged at once.
 _AT_ONCE = 5000
 #: From so many bytes of trail on a second process is worth its start.
 _WORTH_BYTES = 4 * 2**20
+#: Of each direction.
 _MOST_EXAMPLES = 20
-_TABLES = ("refused_by_rule", "allowed_by_rule", "refused_by_client", "allowed_by_client")
+_MOST_REASONS, _MOST_LETTERS = 20, 300
+_TABLES = (
+    "refused_by_rule",
+    "allowed_by_rule",
+    "refused_by_client",
+    "allowed_by_client",
+    "why_unjudged",
+)
+
+#: Is told how much is done, as a share.
+Tell = Callable[[float], None]
 
 
 class Difference(Struct, frozen=True):
@@ -47,17 +59,20 @@ class Replayed(Struct):
     """What a candidate set would have changed. Rules and clients map to how many requests.
 
     `refused` would have been refused and were not, `allowed` the other way round. By rule, it is
-    the candidate's rule that refuses, or the one that refused then.
+    the candidate's rule that refuses, or the one that refused then. `unjudged` are requests that
+    the candidate cannot judge, and so refuses; `why_unjudged` has what stood in the way.
     """
 
     requests: int = 0
     judged: int = 0
     refused: int = 0
     allowed: int = 0
+    unjudged: int = 0
     refused_by_rule: dict[str, int] = msgspec.field(default_factory=dict)
     allowed_by_rule: dict[str, int] = msgspec.field(default_factory=dict)
     refused_by_client: dict[str, int] = msgspec.field(default_factory=dict)
     allowed_by_client: dict[str, int] = msgspec.field(default_factory=dict)
+    why_unjudged: dict[str, int] = msgspec.field(default_factory=dict)
     examples: list[Difference] = msgspec.field(default_factory=list)
 
 
@@ -81,11 +96,12 @@ def replay(
     since: int | None = None,
     until: int | None = None,
     processes: int | None = None,
+    tell: Tell = lambda _: None,
 ) -> Replayed:
     """Judge the decisions recorded in `folder` from `since` to before `until` (Unix ns) anew.
 
-    The trail is read as it is; `verify` says whether it may be believed. Raises AuditError where
-    it cannot be read.
+    `tell` is given the share that is done, now and then. The trail is read as it is; `verify` says
+    whether it may be believed. Raises AuditError where it cannot be read.
     """
     try:
         files = segments.segments(folder)
@@ -93,11 +109,12 @@ def replay(
         wanted = processes or (min(2, os.cpu_count() or 1) if size > _WORTH_BYTES else 1)
         parts = [part for part in _parts([one.path for one in files], wanted) if part]
         if len(parts) < 2:
-            return _part(dict(candidate.files), [str(one.path) for one in files], since, until)
+            job = _Job(dict(candidate.files), [str(one.path) for one in files], since, until)
+            return _part(job, tell)
         with ExitStack() as open_:
             jobs = [_Job(dict(candidate.files), part, since, until) for part in parts]
             others = [open_.enter_context(_begun(job)) for job in jobs[1:]]
-            first = _part(jobs[0].files, jobs[0].paths, since, until)
+            first = _part(jobs[0], tell)
             return _joined([first, *map(_ended, others)])
     except OSError as error:
         raise AuditError(f"cannot read the audit trail {folder}: {error}") from error
@@ -140,7 +157,7 @@ def work() -> int:
     """Be such a process: a job on standard input, what was found on standard output."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=_Job)
     try:
-        found = _part(job.files, job.paths, job.since, job.until)
+        found = _part(job)
     except FedsightError as error:
         print(error, file=sys.stderr)
         return 1
@@ -159,13 +176,11 @@ def _parts(paths: Sequence[Path], count: int) -> list[list[str]]:
     return parts
 
 
-def _part(
-    files: Mapping[str, str], paths: Sequence[str], since: int | None, until: int | None
-) -> Replayed:
-    engine = Engine(ruleset(files))
+def _part(job: _Job, tell: Tell = lambda _: None) -> Replayed:
+    engine = Engine(ruleset(job.files))
     found = Replayed()
     waiting: list[tuple[_Line, _Body, Request]] = []
-    for one in _recorded(paths, since, until):
+    for one in _recorded(job.paths, job.since, job.until, tell):
         waiting.append(one)
         if len(waiting) >= _AT_ONCE:
             _judge(engine, waiting, found)
@@ -175,12 +190,18 @@ def _part(
 
 
 def _recorded(
-    paths: Iterable[str], since: int | None, until: int | None
+    paths: Sequence[str], since: int | None, until: int | None, tell: Tell
 ) -> Iterator[tuple[_Line, _Body, Request]]:
     lines, bodies = msgspec.json.Decoder(_Line), msgspec.json.Decoder(_Body)
+    whole, read = sum(Path(path).stat().st_size for path in paths), 0
     for path in paths:
         with open(path, "rb") as file:
             for number, text in enumerate(file, 1):
+                if not text.endswith(b"\n"):
+                    break  # it is being written
+                read += len(text)
+                if number % _AT_ONCE == 0:
+                    tell(min(1.0, read / whole))
                 try:
                     line = lines.decode(text)
                     time = int(line.time)
@@ -243,6 +264,9 @@ def _judge(
     found.judged += len(first)
     for key, (line, said, request) in zip(keys, waiting, strict=True):
         now = answers[key]
+        if now.errors:
+            found.unjudged += 1
+            _reason(found.why_unjudged, now.errors[0])
         if now.allowed is not said.allowed:
             rules = now.refused_by or ((ERROR,) if now.errors else (NO_RULE,))
             reasons = tuple(said.rules) if now.allowed else rules
@@ -267,16 +291,26 @@ def _count(
         found.allowed += 1
     else:
         found.refused += 1
-    if len(found.examples) < _MOST_EXAMPLES:
+    if sum(one.allowed is allowed for one in found.examples) < _MOST_EXAMPLES:
         time = int(line.time)
         one = Difference(line.seq, time, client, request.action, allowed, rules, before)
         found.examples.append(one)
 
 
+def _reason(reasons: dict[str, int], error: str) -> None:
+    """Count a reason; beyond so many they are counted together."""
+    said = error[:_MOST_LETTERS]
+    if said not in reasons and len(reasons) >= _MOST_REASONS:
+        said = OTHER
+    reasons[said] = reasons.get(said, 0) + 1
+
+
 def _joined(parts: Sequence[Replayed]) -> Replayed:
-    whole = Replayed(examples=[one for part in parts for one in part.examples][:_MOST_EXAMPLES])
+    examples = [one for part in parts for one in part.examples]
+    both = [[one for one in examples if one.allowed is way] for way in (False, True)]
+    whole = Replayed(examples=[one for way in both for one in way[:_MOST_EXAMPLES]])
     for part in parts:
-        for name in ("requests", "judged", "refused", "allowed"):
+        for name in ("requests", "judged", "refused", "allowed", "unjudged"):
             setattr(whole, name, getattr(whole, name) + getattr(part, name))
         for name in _TABLES:
             counts = Counter(getattr(whole, name))

@@ -10,6 +10,7 @@ principal = { type = "Client", id = "a", attributes = { trust = 0.1 } }
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,9 +25,13 @@ from fedsight.policy.engine import Engine
 from fedsight.policy.faults import Fault, PolicyError
 from fedsight.policy.request import Party, Ref, Request
 from fedsight.policy.ruleset import TESTS
+from fedsight.policy.text import Place
 
 #: When a test asks that does not say when: a Thursday, at noon.
 DEFAULT_TIME = datetime(2026, 1, 1, 12, tzinfo=UTC)
+_LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
+_TABLE = re.compile(r"^\s*\[\[\s*test\s*\]\]", re.MULTILINE)
+_WHICH = re.compile(r"`\$\.test\[(\d+)\]")
 
 
 class _Party(Struct, forbid_unknown_fields=True):
@@ -54,30 +59,63 @@ class _File(Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Tested:
-    """What came of one test; `wrong` says how the decision differs from what was expected."""
+    """What came of one test; `wrong` says how the decision differs from what was `expected`.
+
+    `line` is where the test begins in its file, None where that is not known.
+    """
 
     file: str
     name: str
     decision: Decision
     wrong: str | None
+    expected: str = ""
+    line: int | None = None
 
 
 def run(engine: Engine, files: Mapping[str, str]) -> list[Tested]:
     """Run every test of the set's files. Raises PolicyError where a test file is none."""
     return [
-        Tested(file, one.name, decision, _difference(one, decision))
-        for file, one in _tests(files)
+        Tested(file, one.name, decision, _difference(one, decision), _expected(one), line)
+        for file, one, line in _tests(files)
         for decision in (engine.decide(_request(one)),)
     ]
 
 
-def _tests(files: Mapping[str, str]) -> Iterator[tuple[str, _Test]]:
+def _tests(files: Mapping[str, str]) -> Iterator[tuple[str, _Test, int | None]]:
     for file in sorted(name for name in files if name.endswith(TESTS)):
         try:
             found = msgspec.convert(tomllib.loads(files[file]), _File)
         except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-            raise PolicyError([Fault(file, None, str(error))]) from error
-        yield from ((file, one) for one in found.test)
+            raise PolicyError([_fault(file, files[file], error)]) from error
+        lines = _lines(files[file])
+        known = len(lines) == len(found.test)
+        yield from ((file, one, lines[at] if known else None) for at, one in enumerate(found.test))
+
+
+def _lines(text: str) -> list[int]:
+    """The lines at which tests begin."""
+    return [text[: one.end()].count("\n") + 1 for one in _TABLE.finditer(text)]
+
+
+def _fault(file: str, text: str, error: Exception) -> Fault:
+    """What is wrong with a test file: at its place, or at the head of the test that it is of."""
+    said = str(error)
+    at, which, lines = _LINE.search(said), _WHICH.search(said), _lines(text)
+    if at is not None:
+        return Fault(file, Place(int(at[1]), int(at[2])), _LINE.sub("", said).strip())
+    if which is not None and int(which[1]) < len(lines):
+        return Fault(file, Place(lines[int(which[1])], 1), said)
+    return Fault(file, None, said)
+
+
+def _expected(one: _Test) -> str:
+    """What a test expects, in words."""
+    told = ["allowed" if one.allowed else "refused"]
+    if one.rules is not None:
+        told.append(f"by {', '.join(one.rules) or 'no rule'}")
+    if one.error is not None:
+        told.append(f"with the error {one.error!r}")
+    return " ".join(told)
 
 
 def _request(one: _Test) -> Request:

@@ -56,6 +56,12 @@ class Versions:
         """Every version, oldest first; a file that is damaged is left out."""
         return [one for path in self._paths() if (one := self._read(path)) is not None]
 
+    def page(self, limit: int, offset: int) -> tuple[list[Version], int]:
+        """Versions from the newest on, and how many there are; a damaged one is left out."""
+        paths = self._paths()[::-1]
+        found = (self._read(path) for path in paths[offset : offset + limit])
+        return [one for one in found if one is not None], len(paths)
+
     def newest(self) -> Version | None:
         """The newest version that is not damaged, None where there is none."""
         return next((one for path in reversed(self._paths()) if (one := self._read(path))), None)
@@ -118,9 +124,10 @@ class Versions:
         except PolicyError:
             return None
 
-    def rollback(self, number: int, author: str) -> Version:
+    def rollback(self, number: int, author: str, note: str = "") -> Version:
         """Make an older version the newest. Raises UsageError where there is none."""
-        return self.replace(self.get(number).files, author, f"back to version {number}")
+        told = f"back to version {number}" + (f": {note}" if note else "")
+        return self.replace(self.get(number).files, author, told)
 
     def _paths(self) -> list[Path]:
         try:

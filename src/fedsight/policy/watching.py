@@ -53,6 +53,11 @@ class InForce:
             taken = self._recorded(error)
         self.engine = Engine(taken, observe=observe)
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The texts of the set in force with its newest tests, by file name."""
+        return self.engine.ruleset.files if self.fault else self._texts
+
     def look(self) -> bool:
         """Take the folder's set where it has changed and is right; whether there is a new one."""
         with self._lock:
@@ -68,6 +73,7 @@ class InForce:
                 return False
             self._seen, self.fault, self._texts = signature, None, found
             if taken.version == self.engine.version:
+                self._record(taken)  # its tests may be others
                 return False
             return self._take(taken)
 
