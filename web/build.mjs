@@ -70,7 +70,12 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const { metafile } = await build({
   metafile: true,
-  entryPoints: { app: join(here, 'src/main.tsx'), style: join(here, 'src/style/style.css'), later: join(here, 'src/style/later.css') },
+  entryPoints: {
+    app: join(here, 'src/main.tsx'),
+    style: join(here, 'src/style/style.css'),
+    later: join(here, 'src/style/later.css'),
+    policy: join(here, 'src/style/policy.css'),
+  },
   outdir: out,
   absWorkingDir: here,
   bundle: true,

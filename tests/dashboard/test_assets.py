@@ -36,10 +36,12 @@ def routes() -> list[str]:
 
 
 def styles_of(route: str) -> set[str]:
-    """The stylesheet besides the first one, which a page that is `plain` does without."""
-    call = re.search(rf'"\./{re.escape(route)}"\)\.then\(\w+=>\w+\.\w+\)(,!0)?', read("app.js"))
+    """The stylesheets besides the first one: none of a page that is `plain`, and one's own."""
+    then = r'"\)\.then\(\w+=>\w+\.\w+\)(,!0)?(?:,!1,"([^"]+)")?'
+    call = re.search(rf'"\./{re.escape(route)}{then}', read("app.js"))
     assert call, route
-    return set() if call.group(1) else {"later.css"}
+    plain, own = call.groups()
+    return set() if plain else {"later.css", own} if own else {"later.css"}
 
 
 def read(name: str) -> str:

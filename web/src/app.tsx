@@ -15,6 +15,7 @@ const NodesPage = lazy(() => import('./nodes/page').then(part => part.NodesPage)
 const ModelsPage = lazy(() => import('./models/page').then(part => part.ModelsPage));
 const AlertsPage = lazy(() => import('./alerts/page').then(part => part.AlertsPage));
 const TelemetryPage = lazy(() => import('./telemetry/page').then(part => part.TelemetryPage));
+const PolicyPage = lazy(() => import('./policy/page').then(part => part.PolicyPage), false, 'policy.css');
 const Jump = lazy(() => import('./shell/dialogs').then(part => part.Jump));
 const KeysDialog = lazy(() => import('./shell/dialogs').then(part => part.KeysDialog));
 
@@ -23,6 +24,7 @@ function Page() {
   if (page.value === 'run' && runId.value) return <RunPage key={runId.value} id={runId.value} />;
   if (page.value === 'compare') return <ComparePage />;
   if (page.value === 'alerts') return <AlertsPage />;
+  if (page.value === 'policy') return <PolicyPage />;
   if (page.value === 'telemetry') return <TelemetryPage />;
   if (page.value === 'nodes') return <NodesPage id={runId.value} />;
   if (page.value === 'models') return <ModelsPage key={runId.value} id={runId.value} />;

@@ -1,21 +1,22 @@
 // Parts of the page that come when they are first needed, and are fetched ahead once it is idle,
-// so that they are there even when the collector no longer is. They share a stylesheet of their own.
+// so that they are there even when the collector no longer is. They share a stylesheet; one may have
+// a second one.
 import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { comeback, heartbeat } from './data/collector';
 
 const ahead: (() => void)[] = [];
-let styles: Promise<unknown> | null = null;
+const styles: Record<string, Promise<unknown>> = {};
 
-/** The stylesheet of all that is not needed at once. */
-function styled(): Promise<unknown> {
-  return (styles ??= new Promise((done, fail) => {
+/** A stylesheet that is not needed at once. */
+function styled(name: string): Promise<unknown> {
+  return (styles[name] ??= new Promise((done, fail) => {
     const link = document.createElement('link');
     link.rel = 'stylesheet';
-    link.href = 'later.css';
+    link.href = name;
     link.onload = done;
     link.onerror = () => {
-      styles = null;
+      delete styles[name];
       link.remove();
       fail();
     };
@@ -23,17 +24,19 @@ function styled(): Promise<unknown> {
   }));
 }
 
-/** A part of the page; `plain` where the first stylesheet has all that it needs. */
+/** A part of the page; `plain` where the first stylesheet has all that it needs, `own` names one
+ *  that it needs besides that of all later parts. */
 export function lazy<Props extends object>(
   load: () => Promise<ComponentType<Props>>,
   plain = false,
+  own = '',
 ) {
   const found = signal<{ Component: ComponentType<Props> } | null>(null);
   let asked = false;
   const ask = () => {
     if (asked) return;
     asked = true;
-    Promise.all([load(), plain || styled()]).then(
+    Promise.all([load(), plain || styled('later.css'), own && styled(own)]).then(
       ([Component]) => (found.value = { Component }),
       () => (asked = false),
     );

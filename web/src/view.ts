@@ -31,6 +31,7 @@ export const PLACES = [
   ['compare', 'Compare'],
   ['nodes', 'Nodes'],
   ['models', 'Models'],
+  ['policy', 'Policy'],
   ['alerts', 'Alerts'],
   ['telemetry', 'Telemetry'],
 ] as const;

@@ -4,7 +4,7 @@ import { dialog, page } from '../view';
 
 const ANYWHERE: [string, string][] = [
   ['Ctrl K', 'jump to a run, a page or a round'],
-  ['g r', 'runs; c compare, n nodes, m models, a alerts, t telemetry'],
+  ['g r', 'runs; c compare, n nodes, m models, p policy, a alerts, t telemetry'],
   ['?', 'show the keys'],
 ];
 const RUNS: [string, string][] = [
@@ -16,6 +16,11 @@ const RUNS: [string, string][] = [
 ];
 const COMPARE: [string, string][] = [['Esc', 'back']];
 const NODES: [string, string][] = [['/', 'search']];
+const POLICY: [string, string][] = [
+  ['j k', 'next and previous decision'],
+  ['Enter', 'open the decision, or close it'],
+  ['/', 'search'],
+];
 const RUN: [string, string][] = [
   ['[ ]', 'previous and next round'],
   ['l', 'back to the newest round'],
@@ -59,6 +64,7 @@ export function KeysDialog() {
       {page.value === 'runs' && <Table title="Runs" keys={RUNS} />}
       {page.value === 'compare' && <Table title="Compare" keys={COMPARE} />}
       {page.value === 'nodes' && <Table title="Nodes" keys={NODES} />}
+      {page.value === 'policy' && <Table title="Policy" keys={POLICY} />}
       {page.value === 'run' && <Table title="Run" keys={RUN} />}
     </dialog>
   );

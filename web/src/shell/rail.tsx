@@ -1,5 +1,5 @@
 // The rail on the left, or the tabs below on a phone: pages that exist, and the collector's state.
-import type { JSX } from 'preact';
+import { Fragment, type JSX } from 'preact';
 import { now, reach } from '../data/collector';
 import { duration } from '../format';
 import { Glyph } from '../parts';
@@ -22,8 +22,12 @@ const ICONS: Record<Place, string> = {
   nodes: 'M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z',
   alerts: 'M8 2 14.5 13.500h-13zM8 6v4M8 11.500v.5',
   telemetry: 'M1.5 8h3L7 3l2.500 10 2-5h3',
+  policy: 'M8 1.5 13.500 4v4c0 3-2.500 5.500-5.500 6.500C5 13.500 2.500 11 2.500 8V4zM5.500 8l2 2 3.500-4',
   models: 'M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6',
 };
+
+/** Headings, by the place that each stands above. */
+const HEADS: Partial<Record<Place, string>> = { runs: 'Insight', policy: 'Oversight', telemetry: 'Foresight' };
 
 const Eye = () => (
   <svg width="20" height="20" viewBox="0 0 20 20" class="eye" aria-hidden="true">
@@ -92,14 +96,16 @@ export const Rail = () => (
       <Eye />
       <span>fedsight</span>
     </a>
-    <h2>Insight</h2>
     {PLACES.map(([place, name]) => (
-      <a key={place} class="nav" href={target(place)} title={name} aria-current={current(place)}>
-        <Icon d={ICONS[place]} />
-        <span>{name}</span>
-        {place === 'runs' && <Live />}
-        {place === 'alerts' && <AlertCount />}
-      </a>
+      <Fragment key={place}>
+        {HEADS[place] && <h2>{HEADS[place]}</h2>}
+        <a class="nav" href={target(place)} title={name} aria-current={current(place)}>
+          <Icon d={ICONS[place]} />
+          <span>{name}</span>
+          {place === 'runs' && <Live />}
+          {place === 'alerts' && <AlertCount />}
+        </a>
+      </Fragment>
     ))}
     <footer>
       <CollectorLine />
@@ -110,7 +116,7 @@ export const Rail = () => (
 export const Tabs = () => (
   <nav class="tabs" aria-label="Main">
     {PLACES.map(([place, name]) => (
-      <a key={place} href={target(place)} aria-current={current(place)}>
+      <a key={place} class={place} href={target(place)} aria-current={current(place)}>
         <Icon d={ICONS[place]} />
         {name}
       </a>

@@ -1,0 +1,1 @@
+var a=()=>null;export{a as Refusals};

@@ -1,0 +1,1 @@
+var r=()=>null;export{r as Trust};
