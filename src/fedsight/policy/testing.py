@@ -25,11 +25,12 @@ from fedsight.policy.engine import Engine
 from fedsight.policy.faults import Fault, PolicyError
 from fedsight.policy.request import Party, Ref, Request
 from fedsight.policy.ruleset import TESTS
-from fedsight.policy.text import Place
+from fedsight.policy.text import Place, place
 
 #: When a test asks that does not say when: a Thursday, at noon.
 DEFAULT_TIME = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
+_END = "(at end of document)"
 _TABLE = re.compile(r"^\s*\[\[\s*test\s*\]\]", re.MULTILINE)
 _WHICH = re.compile(r"`\$\.test\[(\d+)\]")
 
@@ -103,6 +104,8 @@ def _fault(file: str, text: str, error: Exception) -> Fault:
     at, which, lines = _LINE.search(said), _WHICH.search(said), _lines(text)
     if at is not None:
         return Fault(file, Place(int(at[1]), int(at[2])), _LINE.sub("", said).strip())
+    if _END in said:
+        return Fault(file, place(text, len(text)), said.replace(_END, "").strip())
     if which is not None and int(which[1]) < len(lines):
         return Fault(file, Place(lines[int(which[1])], 1), said)
     return Fault(file, None, said)
