@@ -94,43 +94,74 @@ def test_a_service_that_cannot_start_says_why_and_one_that_died_is_started_again
         service.stop()
 
 
-def children(pid: int) -> set[int]:
-    """The processes that `pid` has started and that live."""
-    found = Path(f"/proc/{pid}/task/{pid}/children")
-    tasks = Path(f"/proc/{pid}/task").glob("*/children") if found.exists() else []
-    return {int(one) for path in tasks for one in path.read_text().split()}
+def processes(data: Path) -> set[int]:
+    """Those that were told of this data directory, or of one within, and that live."""
+    found = set()
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"FEDSIGHT_DATA={data}".encode() in (place / "environ").read_bytes():
+                found.add(int(place.name))
+        except OSError:  # it has just ended, or is not ours
+            continue
+    return found
+
+
+def started(data: Path) -> subprocess.Popen[str]:
+    words = ["demo", "telemetry", "--nodes", "2", "--rounds", "2", "--interval", "1"]
+    # Where many tests run at once, the power of a busy machine is pinned at its limit.
+    words += ["--columns", "cpu_usage,memory_usage", "--port", "0"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "fedsight", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "FEDSIGHT_DATA": str(data)},
+        text=True,
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(170)
 def test_it_ends_in_a_live_forecast_of_this_host_and_leaves_nothing(tmp_path: Path) -> None:
-    words = ["demo", "telemetry", "--nodes", "2", "--rounds", "2", "--interval", "1"]
-    # Where many tests run at once, the power of a busy machine is pinned at its limit.
-    words += ["--columns", "cpu_usage,memory_usage", "--port", "0"]
-    command = [sys.executable, "-m", "fedsight", *words]
-    environment = {**os.environ, "FEDSIGHT_DATA": str(tmp_path)}
     said = list[str]()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
-    ) as demo:
+    with started(tmp_path) as demo:
         try:
             assert demo.stdout is not None
             for line in demo.stdout:
                 said.append(line)
                 if line.startswith(LIVE):
                     break
-            started = children(demo.pid)
-            demo.send_signal(signal.SIGINT)
+            up = processes(tmp_path)
+            for _ in range(2):  # people are impatient
+                demo.send_signal(signal.SIGINT)
+                time.sleep(0.05)
             said += demo.stdout.readlines()
             assert demo.wait(60) == 0, said
         finally:
             demo.kill()
     whole = "".join(said)
-    assert len(started) == 5, whole
-    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+    assert len(up) == 6, whole
+    assert not processes(tmp_path)
     host = re.escape(socket.gethostname())
     assert re.search(rf"^{host} in 1\.7 minutes, by model r-\w+/2:$", whole, re.MULTILINE), whole
     for name, unit in (("cpu usage", "load"), ("memory usage", "MB")):
         assert re.search(rf"^  {name} +now [\d.e+]+ {unit}, then ", whole, re.MULTILINE), whole
     assert "generated-1 to generated-2; their telemetry is made by a formula" in whole
     assert {path.name for path in tmp_path.iterdir()} == {"demo-telemetry"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_ctrl_c_before_it_is_up_interrupts_and_leaves_nothing(tmp_path: Path) -> None:
+    with started(tmp_path) as demo:
+        try:
+            assert demo.stdout is not None
+            assert demo.stdout.readline().startswith("dashboard at")
+            for pause in (0.1, 0.2, 0.0):  # in the middle of starting the services, and of stopping
+                demo.send_signal(signal.SIGINT)
+                time.sleep(pause)
+            said = demo.stdout.read()
+            assert demo.wait(30) == 1, said
+        finally:
+            demo.kill()
+    assert said == "fedsight: interrupted\n"
+    assert not processes(tmp_path)

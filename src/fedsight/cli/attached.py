@@ -9,12 +9,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import httpx
 
+from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.config import CONFIG_VARIABLE, LOOPBACK, Settings
 from fedsight.errors import FedsightError
 
@@ -43,6 +45,10 @@ class Collector:
     token: str
     child: subprocess.Popen[bytes] | None = None
     verify: ssl.SSLContext | bool = True
+
+    def keep(self, child: subprocess.Popen[bytes]) -> None:
+        """`child` is what listens there: it ends with us."""
+        self.child = child
 
 
 def answers(settings: Settings, port: int) -> bool:
@@ -142,9 +148,18 @@ def token(data: Path) -> str:
         raise FedsightError(f"cannot read the collector's token {path}: {error.strerror}") from None
 
 
-def started(settings: Settings, port: int) -> tuple[subprocess.Popen[bytes], str]:
-    """A collector of our own and its address, once it listens; FedsightError where it does not."""
-    child = _child(settings, port)
+def started(
+    settings: Settings,
+    port: int,
+    keep: Callable[[subprocess.Popen[bytes]], object] = lambda _: None,
+) -> tuple[subprocess.Popen[bytes], str]:
+    """A collector of our own and its address, once it listens; FedsightError where it does not.
+
+    `keep` is told of the process as soon as there is one: no Ctrl-C comes between.
+    """
+    with INTERRUPTS.held():
+        child = _child(settings, port)
+        keep(child)
     try:
         return child, _first_line(child, settings)
     except BaseException:

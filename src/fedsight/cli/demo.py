@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,7 @@ import httpx
 import typer
 
 from fedsight.cli.attached import Collector, make_writable
+from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.cli.kept import collector
 from fedsight.cli.options import Config
 from fedsight.cli.screen import Screen
@@ -96,7 +96,7 @@ def telemetry(
     ):
         if not least <= value <= most:
             raise UsageError(f"{name} must be a number from {least:g} to {most:g}, got {value:g}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    INTERRUPTS.listen()
     settings = _own(load(config), interval)
     make_writable(settings.data)
     wanted = settings.collector.port if port is None else port
@@ -129,22 +129,38 @@ class Demo:
     nodes: int
     rounds: int
     columns: str
+    live: bool = False
+    """All of it is up and shown: from here on Ctrl-C is how it ends."""
 
     def run(self, port: int, *, stay: bool) -> int:
-        """Bring all of it up, train, show the first live forecast; with `stay` until Ctrl-C."""
+        """Bring all of it up, train, show the first live forecast; with `stay` until Ctrl-C.
+
+        Ctrl-C before that interrupts; after it, it is how the demonstration ends.
+        """
         with ExitStack() as open_:
-            tell = partial(self.screen.say, style="yellow")
-            reached = open_.enter_context(collector(self.settings, port, False, tell))
-            self.screen.say(f"dashboard at {reached.url}", "bold")
-            services = open_.enter_context(self._services(reached))
-            open_.enter_context(self._generated())
-            outcome = self._train(reached)
-            if outcome.state != "finished":
-                return 1
-            self._show_forecast(reached, services)
-            with suppress(KeyboardInterrupt):
-                while stay:
-                    self._look_after(services)
+            try:
+                return self._shown(open_, port, stay)
+            except KeyboardInterrupt:
+                if not self.live:
+                    raise
+                return 0
+            finally:
+                INTERRUPTS.leave()
+
+    def _shown(self, open_: ExitStack, port: int, stay: bool) -> int:
+        tell = partial(self.screen.say, style="yellow")
+        reached = open_.enter_context(collector(self.settings, port, False, tell))
+        self.screen.say(f"dashboard at {reached.url}", "bold")
+        services = open_.enter_context(self._services(reached))
+        open_.enter_context(self._generated())
+        outcome = self._train(reached)
+        if outcome.state != "finished":
+            return 1
+        self._show_forecast(services)
+        self.live = True
+        self.screen.say(f"live forecasts at {reached.url}/#/telemetry", "bold")
+        while stay:
+            self._look_after(services)
         return 0
 
     @contextmanager
@@ -195,7 +211,7 @@ class Demo:
         running = Running(self.settings, Asked(asked), self.screen)
         return running.run(port, stay=False, on_end=lambda *_: None)
 
-    def _show_forecast(self, reached: Collector, services: list[Service]) -> None:
+    def _show_forecast(self, services: list[Service]) -> None:
         """Say the first forecast of this host. Raises FedsightError where none comes in time."""
         host, base = socket.gethostname(), self.settings.services.forecast_url
         patience = PATIENCE_SECONDS + 100 * self.settings.windows.interval_seconds
@@ -210,7 +226,6 @@ class Demo:
             self._look_after(services)
         for line in foreseen(found):
             self.screen.say(line)
-        self.screen.say(f"live forecasts at {reached.url}/#/telemetry", "bold")
 
     def _look_after(self, services: list[Service]) -> None:
         for service in services:

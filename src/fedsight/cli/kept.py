@@ -35,18 +35,19 @@ def collector(
     Where it goes away before we do, another is started at its port, and `tell` says so. Raises
     FedsightError saying why it did not start.
     """
-    if attach:
-        reached = Collector(collector_url(settings, port), token(settings.data))
-    else:
-        child, url = started(settings, port)
-        reached = Collector(url, token(settings.data), child)
-    reached.verify = settings.collector.trust.verify()
-    watch = Watch(reached, settings, tell)
+    verify = settings.collector.trust.verify()
+    reached = Collector(collector_url(settings, port), "", verify=verify)
     try:
-        watch.start()
-        yield reached
+        if not attach:
+            _, reached.url = started(settings, port, reached.keep)
+        reached.token = token(settings.data)
+        watch = Watch(reached, settings, tell)
+        try:
+            watch.start()
+            yield reached
+        finally:
+            watch.close()
     finally:
-        watch.close()
         if reached.child is not None:
             stop(reached.child)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 from fedsight.cli.apps import RunningApp, Told, asked_app
 from fedsight.cli.arriving import wait_for_rows
 from fedsight.cli.attached import make_writable
+from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.cli.options import Config
 from fedsight.cli.plan_options import plan, with_plan_options
 from fedsight.cli.reach import Reach
@@ -116,7 +116,7 @@ def run(
     if not 0 <= port <= 65535:
         raise UsageError(f"port must be a port number from 0 (any free one) to 65535, got {port}")
     make_writable(settings.data)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    INTERRUPTS.listen()
     outcome = job.run(port, stay=not exit_, on_end=_print if as_json else lambda *_: None)
     return 0 if outcome.state in {"finished", "stopped"} else 1
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fedsight.cli.attached import Collector, answers, complaints, log_file
+from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.cli.kept import collector
 from fedsight.cli.placing import local_nodes
 from fedsight.cli.reach import Reach, linked
@@ -245,10 +246,12 @@ def stay_up(screen: Screen, reached: Collector) -> None:
     if reached.child is None:
         screen.say(f"the dashboard at {reached.url} was up before and stays up")
         return
-    with suppress(KeyboardInterrupt):
+    try:
         screen.say(f"dashboard stays up at {reached.url} until Ctrl-C")
         while True:
             time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        INTERRUPTS.leave()
 
 
 def _loading_training() -> threading.Thread:

@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from fedsight.cli.attached import LISTENING, START_SECONDS, stop
+from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.config import LOOPBACK
 from fedsight.door.serving import listening
 from fedsight.errors import FedsightError
@@ -50,7 +51,7 @@ class Service:
     def start(self) -> None:
         """Return once it listens. Raises FedsightError, with its last words, where it does not."""
         command = [sys.executable, "-m", "fedsight", "serve", self.name, "--until-stdin-closes"]
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, INTERRUPTS.held():
             self.child = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,

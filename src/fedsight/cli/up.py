@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import threading
 import time
 from contextlib import suppress
@@ -14,6 +13,7 @@ import httpx
 import typer
 
 from fedsight.cli.attached import answers, collector_url, make_writable
+from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.cli.kept import collector
 from fedsight.cli.options import Config
 from fedsight.cli.screen import Screen
@@ -69,7 +69,7 @@ def up(
     if not 1 <= nodes <= MOST_NODES:
         raise UsageError(f"nodes must be a whole number from 1 to {MOST_NODES}, got {nodes}")
     make_writable(settings.data)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    INTERRUPTS.listen()
     from fedsight.federated.link.launch import launched
 
     screen = Screen()
@@ -118,10 +118,12 @@ def _stay_up(
         flags = f"--superlink {federation.address} --nodes {nodes}{named}"
         screen.say(f"begin a run: fedsight run {flags}")
         screen.say(f"steer from the browser: fedsight serve federation {flags}, fedsight login")
-        screen.say("up until Ctrl-C")
-        with suppress(KeyboardInterrupt):
+        try:
+            screen.say("up until Ctrl-C")
             while True:
                 time.sleep(LOOK_SECONDS)
+        except KeyboardInterrupt:
+            INTERRUPTS.leave()
 
 
 def _run(
