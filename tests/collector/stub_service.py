@@ -59,6 +59,7 @@ class StubService:
 
             do_GET = answer  # noqa: N815 - the names are http.server's
             do_POST = answer  # noqa: N815
+            do_PUT = answer  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 """Quiet."""

@@ -10,9 +10,10 @@ from fedsight.cli.anomaly_options import anomaly_options
 from fedsight.cli.backend_options import backend_options
 from fedsight.cli.elastic import search_server
 from fedsight.cli.ingest_options import ingest_options
-from fedsight.cli.monitoring import fl_server_url, monitor_plan
+from fedsight.cli.monitoring import fl_server_url, monitor_plan, policy_engine_url
 from fedsight.cli.store_options import upkeeping
 from fedsight.config import Settings
+from fedsight.config.trust import Trust
 
 if TYPE_CHECKING:
     from fedsight.collector.options import CollectorOptions
@@ -40,6 +41,9 @@ def collector_options(
         journal_keep_days=settings.journal.keep_days,
         fl_server_url=fl_server_url(settings),
         forecast_url=settings.services.forecast_url,
+        policy_url=policy_engine_url(settings),
+        policy_token=policy_token(settings),
+        policy_trust=Trust(certificate=settings.policy.tls_cert),
         upkeep=upkeeping(settings),
         monitors=monitor_plan(settings),
         alerts=alert_options(settings),
@@ -50,3 +54,14 @@ def collector_options(
         elasticsearch=search_server(settings),
         backends=backend_options(settings),
     )
+
+
+def policy_token(settings: Settings) -> str | None:
+    """What the policy service is shown with each request of a page, None: what it needs of us.
+
+    Raises SettingsError where its file holds no token.
+    """
+    from fedsight.door.token import token_from
+
+    file = settings.services.policy_token_file
+    return None if file is None else token_from(file, "services.policy_token_file")

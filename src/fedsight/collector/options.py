@@ -11,7 +11,9 @@ from fedsight.collector.anomalies.options import AnomalyOptions
 from fedsight.collector.backend_options import BackendOptions
 from fedsight.collector.export.bulk import SearchServer
 from fedsight.collector.monitors.plan import MonitorPlan
+from fedsight.collector.passing.services import Door
 from fedsight.collector.store.retention import Upkeeping
+from fedsight.config.trust import Trust
 from fedsight.door.guard import host_name
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.door.tls import Tls
@@ -26,8 +28,9 @@ class CollectorOptions:
     may be addressed, such as that of a proxy in front of it. `until_stdin_closes`: end when
     standard input reaches its end, so that a child dies with its parent. `journal_keep_days`: how
     long a journal stays of which the store has everything. `fl_server_url`: where the FL server's
-    API is, and `forecast_url` where the forecaster is, to which the dashboard's requests are passed
-    on. `export_keep_days` and `export_bytes`:
+    API is, `forecast_url` where the forecaster is and `policy_url` where the policy service is, to
+    which the dashboard's requests are passed on; the last with `policy_token`, where there is one,
+    and over TLS to whom `policy_trust` vouches for. `export_keep_days` and `export_bytes`:
     how long an export's file stays, and what all of them may take up. `elasticsearch`: where events
     are sent, None: nowhere. `upkeep`: when samples are sealed and how long they stay. `monitors`:
     what is watched. `backends`: where samples and the present are kept. `shared`: other collector
@@ -58,6 +61,9 @@ class CollectorOptions:
     journal_keep_days: float = 7.0
     fl_server_url: str = "http://127.0.0.1:8081"
     forecast_url: str = "http://127.0.0.1:8084"
+    policy_url: str = "http://127.0.0.1:5000"
+    policy_token: str | None = field(default=None, repr=False)
+    policy_trust: Trust = field(default_factory=Trust)
     export_keep_days: float = 7.0
     export_bytes: int = 4 * 2**30
     elasticsearch: SearchServer | None = None
@@ -92,6 +98,14 @@ class CollectorOptions:
     def loopback(self) -> bool:
         """Whether only this machine can reach the collector, or what passes requests on."""
         return is_loopback(self.host)
+
+    @property
+    def doors(self) -> dict[str, Door]:
+        """Our other services, by name. Raises SettingsError where a certificate is none."""
+        policy = Door(self.policy_url, self.policy_token, self.policy_trust.verify())
+        return {"fl": Door(self.fl_server_url), "forecast": Door(self.forecast_url)} | {
+            "policy": policy
+        }
 
     def encrypted(self, host: str) -> bool:
         """Whether a browser that asks under this Host speaks TLS: with us, or with the proxy in

@@ -210,7 +210,7 @@ def assembled(parts: Parts) -> Collector:
         abandoned,
         RateLimit(options.ingest_rate, options.ingest_burst),
         RateLimit(options.refused_rate, options.refused_burst),
-        Services({"fl": options.fl_server_url, "forecast": options.forecast_url}, token),
+        Services(options.doors, token),
         Exports(directory.path, ingest, readers, limits),
         None if server is None else Elasticsearch(server, directory.store_id, ingest, readers),
         Alerting(ingest, readers, options.alerts, directory.store_id),

@@ -124,6 +124,9 @@ class ServiceSettings(Section):
     policy_engine_host: str = Field(
         "", pattern=r"^[A-Za-z0-9.\-]*$", description="a host name or an address"
     )
+    policy_token_file: Path | None = Field(
+        None, description="the path of a file with a token of the policy service"
+    )
     sdn_controller_url: Address = Field(
         SDN_CONTROLLER_URL,
         description="an address without a path, such as http://127.0.0.1:8181",

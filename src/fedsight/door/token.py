@@ -7,7 +7,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from fedsight.errors import StoreError
+from fedsight.errors import SettingsError, StoreError
 
 TOKEN = "token"
 
@@ -30,6 +30,17 @@ def token_in(data: Path) -> str:
             f"cannot write to the data directory {data}: {error.strerror or error};"
             " choose another with FEDSIGHT_DATA"
         ) from error
+
+
+def token_from(file: Path, setting: str) -> str:
+    """The one token that a file of the operator's holds. Raises SettingsError naming it."""
+    try:
+        token = file.expanduser().read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{setting} {file} cannot be read: {error}") from error
+    if not token or any(not "!" <= one <= "~" for one in token):
+        raise SettingsError(f"{setting} {file} must hold one token, on one line")
+    return token
 
 
 def created_once(file: Path, fresh: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from fedsight.collector.options import CollectorOptions
 from fedsight.config import FL_SERVER_URL
-from fedsight.config.ports import FORECAST_URL
+from fedsight.config.ports import FORECAST_URL, POLICY_ENGINE_URL
 from tests.collector.server import JSON, Server
 from tests.collector.stub_service import Asked, Said, StubService
 
@@ -31,7 +31,8 @@ def stub() -> Iterator[StubService]:
 @pytest.fixture(scope="module")
 def collector(stub: StubService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("passing")
-    with Server(data, fl_server_url=stub.url, forecast_url=stub.url, refused_burst=1000) as running:
+    urls = {"fl_server_url": stub.url, "forecast_url": stub.url, "policy_url": stub.url}
+    with Server(data, **urls, refused_burst=1000) as running:
         yield running
 
 
@@ -82,7 +83,7 @@ def test_nothing_of_the_caller_is_passed_on(collector: Server, stub: StubService
 
 
 @pytest.mark.parametrize(
-    "path", ["fl/openapi.json", "fl/register", "fl/clients/..%2fstatus", "policy/status", "fl/"]
+    "path", ["fl/openapi.json", "fl/register", "fl/clients/..%2fstatus", "sdn/status", "fl/"]
 )
 def test_what_is_not_on_the_list_is_not_reached(
     collector: Server, stub: StubService, path: str
@@ -216,11 +217,13 @@ def test_a_service_that_is_away_is_502_with_what_starts_it(tmp_path: Path) -> No
 def test_a_service_is_where_the_port_table_has_it() -> None:
     options = CollectorOptions(Path("x"))
     assert (options.fl_server_url, options.forecast_url) == (FL_SERVER_URL, FORECAST_URL)
+    assert options.policy_url == POLICY_ENGINE_URL
 
 
 def test_a_service_that_answers_is_said_to(collector: Server) -> None:
     there = {"answers": True, "error": None}
     known = [{"name": "fl", "what": "FL server"}, {"name": "forecast", "what": "forecaster"}]
+    known.append({"name": "policy", "what": "policy service"})
     assert collector.get("/api/v1/services") == {"services": [one | there for one in known]}
 
 

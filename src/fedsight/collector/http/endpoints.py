@@ -101,16 +101,19 @@ ENDPOINTS = (
         errors=(404, 422, 502, 504),
         deep=True,
     ),
-    Endpoint(
-        "POST",
-        SERVICE,
-        service_routes.tell_service,
-        service_routes.ServiceQuery,
-        (service_routes.ServiceAnswer,),
-        service_routes.ServiceCommand,
-        (400, 404, 409, 413, 415, 422, 502, 504),
-        body_optional=True,
-        deep=True,
+    *(
+        Endpoint(
+            method,
+            SERVICE,
+            service_routes.tell_service,
+            service_routes.ServiceQuery,
+            (service_routes.ServiceAnswer,),
+            service_routes.ServiceCommand,
+            (400, 404, 409, 413, 415, 422, 502, 504),
+            body_optional=True,
+            deep=True,
+        )
+        for method in ("POST", "PUT")
     ),
     *promql.ENDPOINTS,
 )

@@ -20,8 +20,6 @@ from fedsight.door.guard import WRITE_KEY, client_address
 from fedsight.door.refusal import BadFieldError, RefusedError, too_many
 from fedsight.door.times import rfc3339
 
-COMMAND_BYTES = 64 * 1024
-
 Value = Annotated[str, Meta(max_length=200)]
 
 
@@ -39,6 +37,17 @@ class ServiceQuery(Struct, frozen=True, forbid_unknown_fields=True):
     node: Value | None = None
     metric: Value | None = None
     horizon: Value | None = None
+    since_decision_id: Value | None = None
+    before_decision_id: Value | None = None
+    client: Value | None = None
+    action: Value | None = None
+    rule: Value | None = None
+    allowed: Value | None = None
+    text: Value | None = None
+    since: Value | None = None
+    until: Value | None = None
+    before: Value | None = None
+    after: Value | None = None
 
 
 class ServiceState(Struct, frozen=True):
@@ -90,18 +99,15 @@ async def services(collector: Collector, _: Request, __: Nothing) -> Response:
 
 async def ask_service(collector: Collector, request: Request, query: ServiceQuery) -> Response:
     """Read from one of our services."""
-    return await _passed(collector, request, query, b"")
+    return await _passed(collector, request, query)
 
 
 async def tell_service(collector: Collector, request: Request, query: ServiceQuery) -> Response:
     """Change something in one of our services."""
-    body = await read_body(request, COMMAND_BYTES)
-    return await _passed(collector, request, query, _object(body))
+    return await _passed(collector, request, query)
 
 
-async def _passed(
-    collector: Collector, request: Request, query: ServiceQuery, body: bytes
-) -> Response:
+async def _passed(collector: Collector, request: Request, query: ServiceQuery) -> Response:
     name, path = request.path_params["service"], request.path_params["route"]
     found = SERVICES[name].find(request.method, path) if name in SERVICES else None
     if found is None:
@@ -112,7 +118,9 @@ async def _passed(
     for key in given:
         if key not in passage.query:
             raise BadFieldError(key, "is no parameter of this route")
-    reply = await collector.services.ask(name, request.method, address, given, body)
+    told = request.method != "GET"
+    body = _object(await read_body(request, passage.body_bytes)) if told else b""
+    reply = await collector.services.ask(name, passage, address, given, body)
     return Response(reply.body, reply.status, media_type="application/json")
 
 

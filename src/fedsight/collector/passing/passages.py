@@ -11,15 +11,26 @@ from urllib.parse import quote
 
 #: Longest value of a path's parameter.
 LONGEST = 200
+#: Longest body of a command, and of one that carries a policy set.
+COMMAND_BYTES = 64 * 1024
+SET_BYTES = 4 * 2**20
+#: A whole answer, from the first byte of the question on; and one that reads a whole audit trail.
+ANSWER_SECONDS = 10.0
+TRAIL_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One route of a service: `*` in its path stands for one part that the request chooses."""
+    """One route of a service: `*` in its path stands for one part that the request chooses.
+
+    A body may have `body_bytes`; a whole answer takes at most `seconds`.
+    """
 
     method: str
     path: str
     query: frozenset[str] = frozenset()
+    body_bytes: int = COMMAND_BYTES
+    seconds: float = ANSWER_SECONDS
 
     def address(self, parts: list[str]) -> str | None:
         """The path to ask for, quoted; None where these parts are another route's."""
@@ -34,11 +45,15 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One of our services: what people call it, what starts it, and what is passed on to it."""
+    """One of our services: what people call it, what starts it, and what is passed on to it.
+
+    `own_roles`: it decides by the token what may be done, and its refusals are passed on.
+    """
 
     what: str
     command: str
     passages: tuple[Passage, ...]
+    own_roles: bool = False
 
     def find(self, method: str, path: str) -> tuple[Passage, str] | None:
         """The passage that a request may take, and the path to ask for."""
@@ -59,8 +74,8 @@ def _get(path: str, *query: str) -> Passage:
     return Passage("GET", path, frozenset(query))
 
 
-def _posts(paths: Iterable[str]) -> list[Passage]:
-    return [Passage("POST", path) for path in paths]
+def _posts(paths: Iterable[str], body_bytes: int = COMMAND_BYTES) -> list[Passage]:
+    return [Passage("POST", path, body_bytes=body_bytes) for path in paths]
 
 
 FEDERATION = Service(
@@ -93,4 +108,29 @@ FORECAST = Service(
     ),
 )
 
-SERVICES = {"fl": FEDERATION, "forecast": FORECAST}
+_LIST = ("limit", "offset")
+_WHICH = ("client", "action", "rule", "run", "allowed", "text", "since", "until")
+POLICY = Service(
+    "policy service",
+    "fedsight serve policy",
+    (
+        _get("api/v1/decisions", "since_decision_id", "before_decision_id", *_WHICH, *_LIST),
+        _get("api/v1/refusals", *_WHICH),
+        _get("api/v1/trust", "client", *_LIST),
+        _get("api/v1/audit"),
+        _get("api/v1/audit/records", "after", "limit"),
+        Passage("GET", "api/v1/audit/verify", seconds=TRAIL_SECONDS),
+        Passage("POST", "api/v1/trust/reset"),
+        _get("api/v1/policies"),
+        _get("api/v1/policies/versions", *_LIST),
+        _get("api/v1/policies/versions/*"),
+        _get("api/v1/policies/diff", "before", "after"),
+        _get("api/v1/policies/replays/*"),
+        *_posts(("api/v1/policies/validate", "api/v1/policies/replays"), SET_BYTES),
+        *_posts(("api/v1/policies/rollback", "api/v1/policies/replays/*/stop")),
+        Passage("PUT", "api/v1/policies", body_bytes=SET_BYTES),
+    ),
+    own_roles=True,
+)
+
+SERVICES = {"fl": FEDERATION, "forecast": FORECAST, "policy": POLICY}
