@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from fedsight.door.endpoint import Endpoint, Nothing
 from fedsight.door.exposition import MEDIA_TYPE
-from fedsight.policy.service import changing, routes, rows
+from fedsight.policy.service import (
+    changing,
+    edit_rows,
+    editing,
+    replay_routes,
+    routes,
+    rows,
+)
+from fedsight.policy.service.replaying import ReplayState
+from fedsight.policy.trying import Tried
 
 CHECKS = (
     Endpoint(
@@ -27,6 +36,99 @@ CHECKS = (
     ),
     Endpoint(
         "POST", "/api/v1/check", routes.check, Nothing, (rows.Checked,), rows.Check, errors=(403,)
+    ),
+)
+
+#: A number in the path is one that `versions` or `replays` told.
+SETS = (
+    Endpoint(
+        "GET", "/api/v1/policies", editing.policies, Nothing, (edit_rows.PolicySet,), errors=(403,)
+    ),
+    Endpoint(
+        "PUT",
+        "/api/v1/policies",
+        editing.replace,
+        Nothing,
+        (edit_rows.Taken,),
+        edit_rows.NewSet,
+        errors=(403, 409, 412, 429, 503),
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/policies/rollback",
+        editing.rollback,
+        Nothing,
+        (edit_rows.Taken,),
+        edit_rows.Back,
+        errors=(403, 404, 409, 412, 429, 503),
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/policies/validate",
+        editing.validate,
+        Nothing,
+        (Tried,),
+        edit_rows.Candidate,
+        errors=(403, 429, 503),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/policies/versions",
+        editing.versions,
+        edit_rows.VersionQuery,
+        (edit_rows.VersionList,),
+        errors=(403, 422),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/policies/versions/{number}",
+        editing.version,
+        Nothing,
+        (edit_rows.WholeVersion,),
+        errors=(403, 404),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/policies/diff",
+        editing.diff,
+        edit_rows.DiffQuery,
+        (edit_rows.Diff,),
+        errors=(403, 404, 422),
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/policies/replay",
+        replay_routes.replayed,
+        Nothing,
+        (edit_rows.ReplayAnswer,),
+        edit_rows.ReplayOrder,
+        errors=(403, 404, 429, 503),
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/policies/replays",
+        replay_routes.begin,
+        Nothing,
+        (ReplayState,),
+        edit_rows.ReplayOrder,
+        errors=(403, 404, 429, 503),
+        status=202,
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/policies/replays/{number}",
+        replay_routes.replay,
+        Nothing,
+        (ReplayState,),
+        errors=(403, 404),
+    ),
+    Endpoint(
+        "POST",
+        "/api/v1/policies/replays/{number}/stop",
+        replay_routes.stop,
+        Nothing,
+        (ReplayState,),
+        errors=(403, 404),
     ),
 )
 
@@ -64,36 +166,7 @@ ENDPOINTS = (
         (rows.DecisionList,),
         errors=(403, 422),
     ),
-    Endpoint(
-        "GET", "/api/v1/policies", changing.policies, Nothing, (rows.PolicySet,), errors=(403,)
-    ),
-    Endpoint(
-        "PUT",
-        "/api/v1/policies",
-        changing.replace,
-        Nothing,
-        (rows.Taken,),
-        rows.NewSet,
-        errors=(403, 409, 429, 503),
-    ),
-    Endpoint(
-        "POST",
-        "/api/v1/policies/validate",
-        changing.validate,
-        Nothing,
-        (rows.Validated,),
-        rows.Candidate,
-        errors=(403,),
-    ),
-    Endpoint(
-        "POST",
-        "/api/v1/policies/replay",
-        changing.replayed,
-        Nothing,
-        (rows.ReplayAnswer,),
-        rows.ReplayOrder,
-        errors=(403, 429, 503),
-    ),
+    *SETS,
     Endpoint(
         "GET",
         "/api/v1/trust",

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from fedsight.policy.replay import Replayed
 from fedsight.policy.service.kept import DecisionRow, EventRow
 from fedsight.policy.trust import Change
 
@@ -140,85 +139,6 @@ class DecisionList(Struct, frozen=True):
     total: int
     last_decision_id: int
     oldest_decision_id: int | None
-
-
-class PolicyRow(Struct, frozen=True):
-    """A rule in force."""
-
-    id: str
-    effect: str
-    reason: str
-    file: str
-    line: int
-    text: str
-    active: bool = True
-
-
-class PolicySet(Struct, frozen=True):
-    """The set in force. `fault` says why the folder's is another."""
-
-    version: str
-    policies: list[PolicyRow]
-    files: dict[str, str]
-    warnings: list[str]
-    fault: str | None
-    observe: bool
-
-
-class NewSet(Struct, frozen=True, forbid_unknown_fields=True):
-    """All files of a set. `expected_version` is the one that it is meant to replace."""
-
-    files: Annotated[dict[str, str], Meta(max_length=1000)]
-    note: Annotated[str, Meta(max_length=1000)] = ""
-    expected_version: Text | None = None
-
-
-class Taken(Struct, frozen=True):
-    """The set that is in force now; `number` is its version's."""
-
-    version: str
-    number: int
-
-
-class Candidate(Struct, frozen=True, forbid_unknown_fields=True):
-    """A set to look at."""
-
-    files: Annotated[dict[str, str], Meta(max_length=1000)]
-
-
-class FaultRow(Struct, frozen=True):
-    """What is wrong, and where."""
-
-    file: str
-    line: int | None
-    column: int | None
-    message: str
-
-
-class Validated(Struct, frozen=True):
-    """Whether a set would be taken."""
-
-    ok: bool
-    version: str | None
-    rules: int
-    faults: list[FaultRow]
-    warnings: list[str]
-
-
-class ReplayOrder(Struct, frozen=True, forbid_unknown_fields=True):
-    """A set, and which recorded decisions to judge by it (RFC 3339)."""
-
-    files: Annotated[dict[str, str], Meta(max_length=1000)]
-    since: Text | None = None
-    until: Text | None = None
-
-
-class ReplayAnswer(Struct, frozen=True):
-    """What would have changed."""
-
-    version: str
-    seconds: float
-    found: Replayed
 
 
 class TrustQuery(Struct, frozen=True, forbid_unknown_fields=True):

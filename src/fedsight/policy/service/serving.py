@@ -8,21 +8,26 @@ import logging
 import threading
 
 from fedsight.errors import FedsightError
+from fedsight.policy.service.beside import Trier
 from fedsight.policy.service.callers import Tokens
 from fedsight.policy.service.deciding import Deciding
 from fedsight.policy.service.options import PolicyOptions
+from fedsight.policy.service.replaying import Replays
 
 log = logging.getLogger(__name__)
 
 
 class Serving:
-    """Everything that the routes are given. `busy` is held by the one long question at a time."""
+    """Everything that the routes are given. `busy` is held by the one long question at a time;
+    `trier` looks at drafts, `replays` judges what is recorded anew."""
 
     def __init__(self, options: PolicyOptions, token: str) -> None:
         self.options = options
         self.tokens = Tokens(token, options.tokens)
         self.deciding = Deciding(options)
         self.busy = threading.Lock()
+        self.trier = Trier()
+        self.replays = Replays()
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -36,6 +41,8 @@ class Serving:
             self._looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._looking
+        await self.replays.close()
+        await self.trier.close()
         await asyncio.to_thread(self.deciding.close)
 
     async def _look(self) -> None:

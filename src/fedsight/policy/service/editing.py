@@ -1,0 +1,268 @@
+"""What the routes answer that look at sets, change them, and go back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json as text_json
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fedsight.door.body import read_struct
+from fedsight.door.endpoint import Nothing
+from fedsight.door.refusal import BadFieldError, RefusedError
+from fedsight.door.times import rfc3339
+from fedsight.errors import FedsightError, UsageError
+from fedsight.policy.faults import PolicyError
+from fedsight.policy.files import belongs, texts
+from fedsight.policy.service import access
+from fedsight.policy.service import edit_rows as rows
+from fedsight.policy.service.alone import alone
+from fedsight.policy.service.callers import operator
+from fedsight.policy.service.routes import caller, json
+from fedsight.policy.service.serving import Serving
+from fedsight.policy.versions import Version, difference
+from fedsight.policy.watching import InForce
+
+#: Refusals of a rule are counted over so long, as far as decisions are kept.
+RECENT_NS = 24 * 3600 * 10**9
+_UNREADABLE = "unreadable"
+
+
+async def policies(service: Serving, request: Request, _: Nothing) -> Response:
+    """The set in force, rule by rule and as its files."""
+    service.deciding.permit(caller(service, request), access.READ)
+    found = await asyncio.to_thread(_policies, service)
+    answer = json(found)
+    answer.headers["ETag"] = f'"{found.digest}"'
+    return answer
+
+
+def _policies(service: Serving) -> rows.PolicySet:
+    force = service.deciding.force
+    taken, digest = force.engine.ruleset, digest_of(force)
+    since, refused = _refused(service)
+    found = [
+        rows.PolicyRow(
+            one.id,
+            one.effect,
+            one.reason,
+            one.file,
+            one.place.line,
+            one.text,
+            sorted(one.actions),
+            refused[one.id],
+        )
+        for one in taken.rules
+    ]
+    newest, _ = force.versions.page(1, 0)
+    return rows.PolicySet(
+        taken.version,
+        newest[0].number if newest else None,
+        digest,
+        found,
+        dict(force.files),
+        list(taken.warnings),
+        force.fault,
+        service.options.observe,
+        since,
+        _change_refused(service),
+    )
+
+
+def _refused(service: Serving) -> tuple[str, Counter[str]]:
+    """How often each rule refused, and since when that was counted."""
+    with service.deciding.lock:
+        kept = service.deciding.decisions.newest()
+        full = len(kept) >= service.options.kept
+    since = rfc3339(time.time_ns() - RECENT_NS)
+    recent = [one for one in kept if one.timestamp >= since]
+    if full and len(recent) == len(kept):
+        since = recent[-1].timestamp
+    refusals = (one for one in recent if one.observed or not one.allowed)
+    return since, Counter(rule for one in refusals for rule in one.rules)
+
+
+def _change_refused(service: Serving) -> str | None:
+    """Why the set in force lets nobody change it over HTTP."""
+    allowed = service.deciding.access
+    asked = allowed.asked(operator("data directory", ("admin",)), access.CHANGE)
+    said = allowed.judged(service.deciding.force.engine, asked)
+    return None if said.allowed and not said.observed else said.reason
+
+
+def digest_of(force: InForce) -> str:
+    """What tells all files of the set apart from others, tests too. Where the folder's set is not
+    the one in force, it is of what lies there: a change would replace that."""
+    if force.fault is None:
+        return _digest(force.files)
+    try:
+        return _digest(texts(force.folder))
+    except PolicyError:
+        return _UNREADABLE
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    return hashlib.sha256(text_json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:16]
+
+
+async def validate(service: Serving, request: Request, _: Nothing) -> Response:
+    """Whether a set would be taken, all that is wrong with it, and what came of its tests."""
+    service.deciding.permit(caller(service, request), access.READ)
+    found = await read_struct(request, service.options.body_bytes, rows.Candidate)
+    check_names(found.files)
+    return json(await service.trier.tried(found.files))
+
+
+async def replace(service: Serving, request: Request, _: Nothing) -> Response:
+    """Put a whole set in force: what is answered later is answered by it."""
+    who = caller(service, request)
+    service.deciding.permit(who, access.CHANGE, recorded=True)
+    new = await read_struct(request, service.options.body_bytes, rows.NewSet)
+    check_names(new.files)
+    await _right(service, new.files)
+    match = _if_match(request)
+
+    def change() -> rows.Taken:
+        force = service.deciding.force
+        with alone(service):
+            force.look()
+            before = force.engine.version
+            if new.expected_version not in (None, before):
+                message = f"version {before} is in force, not {new.expected_version}"
+                raise RefusedError(409, "conflict", message, field="expected_version")
+            _check_expected(force, new.expected, match)
+            return _in_force(force, dict(new.files), _author(who.id, new.by), new.note)
+
+    return json(await asyncio.to_thread(change))
+
+
+async def rollback(service: Serving, request: Request, _: Nothing) -> Response:
+    """Put an older version in force again, as the newest one."""
+    who = caller(service, request)
+    service.deciding.permit(who, access.CHANGE, recorded=True)
+    back = await read_struct(request, service.options.body_bytes, rows.Back)
+    match = _if_match(request)
+    files = (await asyncio.to_thread(version_of, service, back.number)).files
+    await _right(service, files)
+
+    def change() -> rows.Taken:
+        force = service.deciding.force
+        with alone(service):
+            force.look()
+            _check_expected(force, back.expected, match)
+            note = f"back to version {back.number}" + (f": {back.note}" if back.note else "")
+            return _in_force(force, files, _author(who.id, back.by), note)
+
+    return json(await asyncio.to_thread(change))
+
+
+async def _right(service: Serving, files: dict[str, str]) -> None:
+    """Raise RefusedError 422 where a set is wrong; looked at beside, within the deadline."""
+    found = await service.trier.tried(files)
+    if not found.ok:
+        places = (
+            f"{one.file}:{one.line}:{one.column}: {one.message}"
+            if one.line
+            else f"{one.file}: {one.message}"
+            for one in found.faults[:10]
+        )
+        message = f"the set is not taken: {'; '.join(places)}"
+        raise RefusedError(422, "policy", message, field="files")
+
+
+def _in_force(force: InForce, files: dict[str, str], author: str, note: str) -> rows.Taken:
+    try:
+        made = force.versions.replace(files, author, note)
+    except PolicyError as error:
+        raise unfit(error) from error
+    except FedsightError as error:
+        raise RefusedError(503, "store", str(error)) from error
+    force.look()
+    if force.engine.version != made.version:
+        message = f"the set was written and is not in force: {force.fault or 'changed since'}"
+        raise RefusedError(503, "store", message)
+    return rows.Taken(made.version, made.number)
+
+
+def _author(name: str, by: str | None) -> str:
+    """Whoever changed it: the token's name, after that of who wrote with it."""
+    return f"{by} ({name})" if by and by != name else name
+
+
+def _if_match(request: Request) -> str | None:
+    told = request.headers.get("if-match", "*").strip()
+    return None if told == "*" else told.removeprefix("W/").strip('"')
+
+
+def _check_expected(force: InForce, expected: str | None, match: str | None) -> None:
+    """Raise RefusedError where somebody else changed the set meanwhile: 409, 412 for If-Match."""
+    now = digest_of(force)
+    if expected in (None, now) and match in (None, now):
+        return
+    newest = force.versions.newest()
+    whose = f"version {newest.number} is by {newest.author}" if newest else "its folder has changed"
+    message = f"the set was changed meanwhile: {whose}; look at it, then change it again"
+    if match not in (None, now):
+        raise RefusedError(412, "precondition", message, field="If-Match")
+    raise RefusedError(409, "conflict", message, field="expected")
+
+
+def unfit(error: PolicyError) -> RefusedError:
+    """422 with what is wrong."""
+    told = "; ".join(map(str, error.faults[:10]))
+    return RefusedError(422, "policy", f"the set is not taken: {told}", field="files")
+
+
+def check_names(files: Mapping[str, str]) -> None:
+    """Refuse names that are no set's: with a path, or of another kind."""
+    for name in files:
+        if not belongs(name) or "/" in name or "\\" in name or "\0" in name or name[0] == ".":
+            raise BadFieldError("files", f"{name[:80]!r} is the name of no file of a set")
+
+
+async def versions(service: Serving, request: Request, query: rows.VersionQuery) -> Response:
+    """The versions that were in force: by whom, since when, why."""
+    service.deciding.permit(caller(service, request), access.READ)
+    kept = service.deciding.force.versions
+    found, total = await asyncio.to_thread(kept.page, query.limit, query.offset)
+    listed = [
+        rows.VersionRow(one.number, one.version, one.author, rfc3339(one.time), one.note)
+        for one in found
+    ]
+    return json(rows.VersionList(listed, total))
+
+
+async def version(service: Serving, request: Request, _: Nothing) -> Response:
+    """A version with its files."""
+    service.deciding.permit(caller(service, request), access.READ)
+    told = request.path_params["number"]
+    number = int(told) if told.isascii() and told.isdecimal() and len(told) <= 6 else 0
+    one = await asyncio.to_thread(version_of, service, number)
+    when = rfc3339(one.time)
+    files = dict(one.files)
+    return json(rows.WholeVersion(one.number, one.version, one.author, when, one.note, files))
+
+
+def version_of(service: Serving, number: int) -> Version:
+    """A version by its number. Raises RefusedError 404."""
+    try:
+        return service.deciding.force.versions.get(number)
+    except UsageError as error:
+        raise RefusedError(404, "not_found", str(error)) from None
+
+
+async def diff(service: Serving, request: Request, query: rows.DiffQuery) -> Response:
+    """How two versions differ."""
+    service.deciding.permit(caller(service, request), access.READ)
+
+    def between() -> str:
+        before, after = (version_of(service, one) for one in (query.before, query.after))
+        names = (str(query.before), str(query.after))
+        return difference(before.files, after.files, names)
+
+    return json(rows.Diff(query.before, query.after, await asyncio.to_thread(between)))
