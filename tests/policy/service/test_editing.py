@@ -40,6 +40,10 @@ def test_the_set_tells_its_rules_and_how_often_each_refused(served: Served) -> N
     assert rules["client.too-few-cores"]["refused"] == 0
     assert answer.headers["etag"] == f'"{found["digest"]}"'
     assert (found["number"], found["change_refused"]) == (1, None)
+    with served.client("t-viewer") as http:
+        viewer = current(http)
+    assert viewer["change_refused"] == "no rule permits it"
+    assert viewer["replay_refused"] == "no rule permits it"
 
 
 def test_a_draft_hears_its_faults_at_their_places_and_what_came_of_its_tests(

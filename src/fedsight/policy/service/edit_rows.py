@@ -32,7 +32,8 @@ class PolicySet(Struct, frozen=True):
     """The set in force, with its newest tests. `fault` says why the folder's is another.
 
     `digest` is what a change names as `expected`: it tells all files of the folder, tests too.
-    `change_refused` says why not even an administrator may change it over HTTP.
+    `change_refused` and `replay_refused` say why whoever shows this token may not change it, or
+    replay by it; without a token, why not even an administrator may.
     """
 
     version: str
@@ -45,6 +46,7 @@ class PolicySet(Struct, frozen=True):
     observe: bool
     refused_since: str
     change_refused: str | None
+    replay_refused: str | None
 
 
 class NewSet(Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from fedsight.door.times import rfc3339
 from fedsight.errors import FedsightError, UsageError
 from fedsight.policy.faults import PolicyError
 from fedsight.policy.files import belongs, texts
+from fedsight.policy.request import Party
 from fedsight.policy.service import access
 from fedsight.policy.service import edit_rows as rows
 from fedsight.policy.service.alone import alone
@@ -31,18 +32,20 @@ from fedsight.policy.watching import InForce
 #: Refusals of a rule are counted over so long, as far as decisions are kept.
 RECENT_NS = 24 * 3600 * 10**9
 _UNREADABLE = "unreadable"
+_ADMIN = operator("data directory", ("admin",))
 
 
 async def policies(service: Serving, request: Request, _: Nothing) -> Response:
     """The set in force, rule by rule and as its files."""
     service.deciding.permit(caller(service, request), access.READ)
-    found = await asyncio.to_thread(_policies, service)
+    who = service.tokens.who(request.headers.get("authorization", ""))
+    found = await asyncio.to_thread(_policies, service, who or _ADMIN)
     answer = json(found)
     answer.headers["ETag"] = f'"{found.digest}"'
     return answer
 
 
-def _policies(service: Serving) -> rows.PolicySet:
+def _policies(service: Serving, who: Party) -> rows.PolicySet:
     force = service.deciding.force
     taken, digest = force.engine.ruleset, digest_of(force)
     since, refused = _refused(service)
@@ -70,7 +73,8 @@ def _policies(service: Serving) -> rows.PolicySet:
         force.fault,
         service.options.observe,
         since,
-        _change_refused(service),
+        _why_not(service, who, access.CHANGE),
+        _why_not(service, who, access.AUDIT),
     )
 
 
@@ -87,11 +91,10 @@ def _refused(service: Serving) -> tuple[str, Counter[str]]:
     return since, Counter(rule for one in refusals for rule in one.rules)
 
 
-def _change_refused(service: Serving) -> str | None:
-    """Why the set in force lets nobody change it over HTTP."""
-    allowed = service.deciding.access
-    asked = allowed.asked(operator("data directory", ("admin",)), access.CHANGE)
-    said = allowed.judged(service.deciding.force.engine, asked)
+def _why_not(service: Serving, who: Party, action: str) -> str | None:
+    """Why the set in force does not let somebody do something."""
+    asking = service.deciding.access
+    said = asking.judged(service.deciding.force.engine, asking.asked(who, action))
     return None if said.allowed and not said.observed else said.reason
 
 
