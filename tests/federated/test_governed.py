@@ -1,70 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
 from fedsight.federated import codec
+from fedsight.federated.clients import told
 from fedsight.federated.fleet import NodeView
-from fedsight.federated.governance import Governance, told
-from fedsight.federated.governed import Governed
-from fedsight.federated.plan import RoundPlan
 from fedsight.federated.rounds.control import RunStoppedError
-from fedsight.federated.rounds.engine import Engine as Rounds
-from fedsight.federated.rounds.scripted import ScriptedGrid
-from fedsight.federated.wrapping import Checked
-from fedsight.policy import Engine, RuleSet
+from fedsight.policy import Engine
 from fedsight.policy.audit import SigningKey, Trail, verify
 from fedsight.policy.audit.exporting import records
-from fedsight.policy.overseer import Overseer
-from fedsight.policy.trust import Change, TrustBook
-from tests.federated.rounds.script import Mean, Said, add_id, failing
+from tests.federated.grounds import Ground, grid
+from tests.federated.rounds.script import add_id, failing
 from tests.policy.asked import NOON, changed
-
-FACTS: Mapping[str, Any] = {"capabilities": ("torch",), "cpu_count": 4, "memory_mb": 8000}
-MODEL = codec.pack(np.zeros(1, np.float32))
-
-
-def grid(count: int, answer: Callable[[Message], Message] = add_id) -> ScriptedGrid:
-    nodes = [NodeView(at, f"client-{at}", at, "warm") for at in range(1, count + 1)]
-    return ScriptedGrid(nodes, answer)
-
-
-class Ground:
-    """A strategy that is governed by a policy set, and all that it told."""
-
-    def __init__(self, taken: RuleSet, rounds: int = 10, **more: Any) -> None:
-        self.engine = Engine(taken, observe=more.pop("observe", False))
-        self.trust, self.said, self.changes = TrustBook(), Said(), list[Change]()
-        self.mean = Mean()
-        self.governance = Governance(
-            Overseer(lambda: self.engine, more.pop("trail", None)),
-            self.trust,
-            "r-1",
-            rounds,
-            facts=more.pop("facts", lambda _: FACTS),
-            say=self.said,
-            on_trust=self.changes.extend,
-            now=lambda: NOON,
-            **more,
-        )
-        self.strategy = Governed(Checked(self.mean), self.governance)
-
-    def run(self, on: ScriptedGrid, rounds: int, evaluate: Any = None) -> float:
-        """Run so many rounds; the model that came of them."""
-        loop = Rounds(on, RoundPlan(), checked=self.strategy.check, say=self.said)
-        inside = self.strategy.evaluating(evaluate)
-        result = loop.run(self.strategy, MODEL, rounds=rounds, evaluate=inside)
-        assert result.arrays is not None
-        return float(codec.unpack(result.arrays)[0])
-
-    def kinds(self) -> list[str]:
-        """The kinds of events that were told."""
-        return [kind for kind, *_ in self.said.events]
 
 
 @pytest.fixture
@@ -144,27 +96,6 @@ def test_a_round_with_too_few_clients_does_not_begin() -> None:
     ground = Ground(changed({"min_clients": "3", "members": '["client-1", "client-2"]'}))
     with pytest.raises(RunStoppedError, match="fewer clients may train than"):
         ground.run(grid(3), 10)
-
-
-OBLIGES = """
-@id("own.bounds") @reason("bounds") @obliges("{}") @owner("dpo") @priority("10")
-permit (principal is FL::Server, action == FL::Action::"nextRound", resource is FL::Run);
-"""
-
-
-def test_what_a_permit_obliges_to_holds() -> None:
-    ground = Ground(changed(own=OBLIGES.format("max_rounds <= 2")))
-    with pytest.raises(RunStoppedError, match=r"obliges to max_rounds <= 2 \(dpo, rule own"):
-        ground.run(grid(3), 10)
-    assert len(ground.mean.senders) == 2
-    ground = Ground(changed(own=OBLIGES.format("min_clients >= 4")))
-    with pytest.raises(RunStoppedError, match="obliges to min_clients >= 4"):
-        ground.run(grid(3), 10)
-
-
-def test_updates_are_clipped_to_the_norm_that_a_permit_obliges_to() -> None:
-    ground = Ground(changed(own=OBLIGES.format("clip_norm <= 1.5")))
-    assert ground.run(grid(3), 1) == pytest.approx((1 + 1.5 + 1.5) / 3)
 
 
 def test_an_update_is_judged_by_its_real_size_and_norm() -> None:

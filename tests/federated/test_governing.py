@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from fedsight.errors import UsageError
 from fedsight.federated.governing import governing
 from fedsight.federated.plan import Plan, RoundPlan
 from fedsight.federated.training import Outcome, Steering, train
@@ -90,10 +89,19 @@ def test_who_is_refused_is_left_out_with_the_reason(tmp_path: Path) -> None:
     assert [one.node for one in notes.events("CLIENT_REFUSED")] == ["client-1"] * 6
 
 
-def test_an_asynchronous_run_is_not_governed_and_says_so(tmp_path: Path) -> None:
-    closing = RoundPlan(mode="async")
-    with pytest.raises(UsageError, match="leave out mode async"):
-        governed(tmp_path, {}, Notes(), task="digits", closing=closing)
+def test_an_asynchronous_run_is_governed(tmp_path: Path) -> None:
+    notes = Notes()
+    init(tmp_path / "policy")
+    numbers = tmp_path / "policy" / "federation.toml"
+    numbers.write_text(numbers.read_text().replace('["*"]', '["client-0", "client-2"]'))
+    closing = RoundPlan(mode="async", buffer=1)
+    outcome = governed(tmp_path, {}, notes, task="digits", closing=closing)
+    assert (outcome.state, outcome.rounds) == ("finished", 6)
+    assert {one.node for one in notes.events("CLIENT_REFUSED")} == {"client-1"}
+    kept = [one.body["request"] for one in records(tmp_path / "audit", kind="decision")]
+    shared = [one["principal"]["id"] for one in kept if one["action"] == "shareModel"]
+    assert len(shared) == 6
+    assert set(shared) == {"client-0", "client-2"}
 
 
 def test_a_wrong_set_starts_nothing(tmp_path: Path) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from flwr.app import Message
 
+from fedsight.federated.clients import Facts, told
 from fedsight.federated.clock import Clock
-from fedsight.federated.fleet import NodeView, Property
-from fedsight.federated.node.introduction import SC_PAGE_SIZE, SC_PHYS_PAGES
+from fedsight.federated.faults import NODE_REFUSED, UPDATE_REJECTED
+from fedsight.federated.fleet import NodeView
+from fedsight.federated.refusals import Refusals
+from fedsight.federated.rounds.exchange import Missed
 from fedsight.federated.rounds.muster import Say
-from fedsight.federated.runs.state import State
-from fedsight.federated.wrapping import UPDATE_REJECTED
+from fedsight.federated.runs.state import State, joined, part
+from fedsight.federated.selection import Limit
 from fedsight.policy import Decision, Obligation, Party, Request
 from fedsight.policy.trust import Cause, Change, TrustBook, contributed
-from fedsight.signals import Json
+from fedsight.signals import Json, Sample
 
 ROUND_POLICY_DENIED, CLIENT_REFUSED, POLICY_OBSERVED = (
     "ROUND_POLICY_DENIED",
@@ -27,9 +29,8 @@ ROUND_POLICY_DENIED, CLIENT_REFUSED, POLICY_OBSERVED = (
 #: So many clients of a round are told of one by one.
 MOST_TOLD = 100
 ACCURACY, LOSS = "accuracy", "loss"
+REFUSALS = "refusals"
 
-#: What is known of a client beyond its trust: attributes of the schema's Client.
-Facts = Callable[[NodeView], Mapping[str, Any]]
 #: Makes a run's governance, given whether a node's updates are suspected, by its name.
 Govern = Callable[[Callable[[str], bool]], "Governance"]
 
@@ -41,39 +42,13 @@ class Decides(Protocol):
         """An answer to each request, in order. Never raises."""
 
 
-def told(node: NodeView) -> dict[str, Any]:
-    """A client's attributes as far as the node told them; what it did not tell is left out.
-
-    A simulated node is on this machine, and has what it has.
-    """
-    said = {**(this_machine() if node.kind == "simulated" else {}), **node.properties}
-    facts: dict[str, Any] = {"capabilities": tuple(node.tags)}
-    cpus, memory, samples = (said.get(key) for key in ("cpu_count", "memory_gb", "data_samples"))
-    if _whole(cpus):
-        facts["cpu_count"] = cpus
-    if isinstance(memory, int | float) and not isinstance(memory, bool) and math.isfinite(memory):
-        facts["memory_mb"] = int(memory * 1000)
-    if _whole(samples):
-        facts["samples"] = samples
-    return facts
-
-
-def this_machine() -> dict[str, Property]:
-    """What a node of this machine would tell of it."""
-    memory = os.sysconf(SC_PAGE_SIZE) * os.sysconf(SC_PHYS_PAGES) / 1e9
-    return {"cpu_count": os.cpu_count() or 0, "memory_gb": memory}
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 class Governance:
     """One run as policy sees it.
 
     `rounds` is how many the run is to have, `facts` what is known of a node, `suspected` whether a
-    node's updates are, by name. `say` is told of refusals, `on_trust` of each change of trust. With
-    `look` a changed policy set is taken before each round.
+    node's updates are, by name. `say` is told of refusals, `on_trust` of each change of trust,
+    `on_figures` of counts of refusals at the end of each round. With `look` a changed policy set is
+    taken before each round.
     """
 
     def __init__(
@@ -88,6 +63,7 @@ class Governance:
         suspected: Callable[[str], bool] = lambda _: False,
         say: Say = lambda *_, **__: None,
         on_trust: Callable[[Sequence[Change]], None] = lambda _: None,
+        on_figures: Callable[[list[Sample]], None] = lambda _: None,
         look: Callable[[], object] = lambda: None,
         now: Callable[[], int] | None = None,
     ) -> None:
@@ -100,14 +76,17 @@ class Governance:
         self._suspected = suspected
         self._say = say
         self._on_trust = on_trust
+        self._on_figures = on_figures
         self._look = look
         self._now = now or Clock().now
         self._obliged: dict[str, Obligation] = {}
         self._samples: dict[str, int] = {}
+        self._views: dict[str, NodeView] = {}
         self._known: dict[str, Party] = {}
         self._best: float | None = None
         self._stale = 0
         self._policed: set[str] = set()
+        self._refusals = Refusals()
 
     def may_start(self, round: int) -> str | None:
         """Why the run may not start, None where it may."""
@@ -121,8 +100,27 @@ class Governance:
         for name, value in (("max_rounds", round), ("min_clients", clients)):
             bound = self._obliged.get(name)
             if bound is not None and not bound.holds(value):
-                return self._denied(round, f"the policy obliges to {bound}, got {value}", ())
+                return self._broken(round, bound, f"got {value}")
+        limit = self.limit(clients)
+        if limit is not None and limit.most == 0:
+            return self._broken(
+                round, self._obliged["fraction"], f"of {clients} clients that is nobody"
+            )
         return None
+
+    def may_train(self, round: int, chosen: int) -> str | None:
+        """Why the round may not go on with so many clients chosen, None where it may."""
+        bound = self._obliged.get("min_clients")
+        if bound is None or bound.holds(chosen):
+            return None
+        return self._broken(round, bound, f"{chosen} were chosen")
+
+    def limit(self, clients: int) -> Limit | None:
+        """How many of so many clients may train at once, where policy bounds their fraction."""
+        bound = self._obliged.get("fraction")
+        if bound is None or bound.holds(1.0):
+            return None
+        return Limit(math.floor(round(bound.value * clients, 9)), f"beyond {bound}")
 
     def bound(self, parameter: str) -> float | None:
         """What policy bounds a parameter to, None where it does not."""
@@ -136,31 +134,41 @@ class Governance:
         decision = self._decide([Request(self._server, action, self._now(), run)], round)[0]
         if not decision.allowed:
             begin = " begin" if action == "nextRound" else ""
+            self._refusals.count(action, decision)
             return self._denied(round, f"{what}{begin}: {decision.reason}", decision.refused_by)
         self._obliged = {one.parameter: one for one in decision.obligations}
         return None
 
+    def _broken(self, round: int, bound: Obligation, got: str) -> str:
+        return self._denied(round, f"the policy obliges to {bound}, {got}", (bound.rule,))
+
     def _denied(self, round: int, message: str, rules: Sequence[str]) -> str:
         self._say(ROUND_POLICY_DENIED, {"message": message, "rules": list(rules)}, round=round)
+        self._tell_figures(round)
         return message
 
-    def refused(self, nodes: Sequence[NodeView], round: int) -> dict[int, str]:
-        """Which of the nodes may not train in this round, and why, by id."""
+    def refused(
+        self, nodes: Sequence[NodeView], round: int, action: str = "train"
+    ) -> dict[int, str]:
+        """Which of the nodes may not do it in this round, and why, by id."""
         self._look()
         now = self._now()
-        self._policed = set()
-        self._known = {node.name: self._party(node, now) for node in nodes}
-        asked = [Request(self._known[node.name], "train", now) for node in nodes]
+        if action == "train":
+            self._policed = set()
+        self._views |= {node.name: node for node in nodes}
+        self._known |= {node.name: self._party(node, now) for node in nodes}
+        asked = [Request(self._known[node.name], action, now) for node in nodes]
         decisions = self._decide(asked, round)
-        refused = {
-            node.node_id: decision
+        refused = [
+            (node, decision)
             for node, decision in zip(nodes, decisions, strict=True)
             if not decision.allowed
-        }
-        names = {node.node_id: node.name for node in nodes}
-        for node_id, decision in list(refused.items())[:MOST_TOLD]:
-            self._tell(names[node_id], round, "train", decision)
-        return {node_id: f"refused by policy: {one.reason}" for node_id, one in refused.items()}
+        ]
+        for at, (node, decision) in enumerate(refused):
+            self._refusals.count(action, decision, node.name)
+            if at < MOST_TOLD:
+                self._tell(node.name, round, action, decision)
+        return {node.node_id: f"refused by policy: {one.reason}" for node, one in refused}
 
     def refuses_update(
         self, node_id: int, name: str, round: int, size: int, norm: float, samples: int | None
@@ -169,12 +177,15 @@ class Governance:
         if samples is not None:
             self._samples[name] = samples
         now = self._now()
-        party = self._known.get(name) or self._party(NodeView(node_id, name), now)
+        party = self._known.get(name)
+        if party is None:
+            party = self._party(self._views.get(name) or NodeView(node_id, name), now)
         model = Party("Model", f"{self._run}/{round}", {"size_bytes": size, "norm": norm})
         decision = self._decide([Request(party, "shareModel", now, model)], round)[0]
         if decision.allowed:
             return None
         self._policed.add(name)
+        self._refusals.count("shareModel", decision, name)
         self._tell(name, round, "shareModel", decision)
         return f"refused by policy: {decision.reason}"
 
@@ -205,8 +216,22 @@ class Governance:
         details |= {"rules": list(decision.refused_by), "version": decision.version}
         self._say(CLIENT_REFUSED, details, round=round, node=name)
 
-    def learn(self, round: int, asked: Mapping[int, str], answers: Mapping[int, Message]) -> None:
-        """Take what the round showed of each client that was asked into its trust."""
+    def _tell_figures(self, round: int) -> None:
+        figures = self._refusals.figures(self._run, round, self._now())
+        if figures:
+            self._on_figures(figures)
+
+    def learn(
+        self,
+        round: int,
+        asked: Mapping[int, str],
+        answers: Mapping[int, Message],
+        missed: Mapping[int, Missed],
+    ) -> None:
+        """Take what the round showed of each client that was asked into its trust.
+
+        `missed` says by what an answer was waited for no longer, where it may come yet.
+        """
         usable = [
             name
             for node_id, name in asked.items()
@@ -215,25 +240,37 @@ class Governance:
         shares = contributed({name: self._samples.get(name, 0) for name in usable})
         changes = []
         for node_id, name in asked.items():
-            cause, note = self._cause(name, answers.get(node_id))
+            cause, note = self._cause(name, answers.get(node_id), missed.get(node_id))
+            if cause is None:
+                continue
             changes.append(self._noted(name, cause, round, note))
             if cause == "answered" and shares.get(name):
                 changes.append(self._noted(name, "contributed", round, "", shares[name]))
             if cause == "answered" and self._suspected(name):
                 changes.append(self._noted(name, "suspected", round, "its updates are suspected"))
         self._on_trust(changes)
+        self._tell_figures(round)
 
-    def _cause(self, name: str, reply: Message | None) -> tuple[Cause, str]:
+    def _cause(
+        self, name: str, reply: Message | None, missed: Missed | None
+    ) -> tuple[Cause | None, str]:
+        """What an answer, or that there is none, says of a client; None: nothing."""
         if reply is None:
-            return "silent", "no reply"
+            if missed == "quorum":  # it had no time to be late
+                return None, ""
+            late = missed == "deadline"
+            return ("late", "no reply in time") if late else ("silent", "no reply")
         if not reply.has_error():
             return "answered", ""
+        reason = reply.error.reason or ""
+        if reply.error.code == NODE_REFUSED:  # it has the right to
+            return None, ""
         if name in self._policed:
-            return "refused", reply.error.reason or ""
-        rejected = reply.error.code == UPDATE_REJECTED
-        return ("rejected" if rejected else "failed"), reply.error.reason or ""
+            return "refused", reason
+        return ("rejected" if reply.error.code == UPDATE_REJECTED else "failed"), reason
 
     def _noted(self, name: str, cause: Cause, round: int, note: str, share: float = 1.0) -> Change:
+        self._known.pop(name, None)
         return self._trust.note(
             name, cause, self._now(), share=share, run=self._run, round=round, note=note[:300]
         )
@@ -252,8 +289,10 @@ class Governance:
         self._stale = 0 if better else self._stale + 1
 
     def state(self) -> State:
-        """The best figure so far, and how many rounds went by since."""
-        return State({"best": self._best, "stale": self._stale, "samples": dict(self._samples)})
+        """The best figure so far, how many rounds went by since, and counts of refusals."""
+        own = State({"best": self._best, "stale": self._stale, "samples": dict(self._samples)})
+        kept = joined({REFUSALS: self._refusals.state()})
+        return State({**own.facts, **kept.facts})
 
     def load(self, state: State) -> None:
         """See `Stateful`."""
@@ -262,6 +301,7 @@ class Governance:
         self._best = state.facts["best"]
         self._stale = state.facts["stale"]
         self._samples = dict(state.facts["samples"])
+        self._refusals.load(part(state, REFUSALS))
 
 
 def _number(value: object) -> bool:

@@ -16,7 +16,7 @@ from fedsight.policy.overseer import Overseer
 from fedsight.policy.remote import RemoteOverseer
 from fedsight.policy.trust import Change, TrustBook, TrustRule
 from fedsight.policy.watching import InForce
-from fedsight.signals import Batch, Event
+from fedsight.signals import Batch, Event, Sample, batch
 
 KEY, TRAIL, TRUST = "keys/audit", "audit", "trust.json"
 
@@ -91,8 +91,13 @@ def _maker(
     book.load(data / TRUST)
 
     def learned(changes: Sequence[Change]) -> None:
+        if not changes:
+            return
         journal.append(Batch(events=[one.event() for one in changes]))
         book.save(data / TRUST)
+
+    def counted(figures: list[Sample]) -> None:
+        journal.append(batch(figures))
 
     def govern(one: Ruled) -> Governance:
         return Governance(
@@ -103,6 +108,7 @@ def _maker(
             suspected=one.suspected,
             say=one.say,
             on_trust=learned,
+            on_figures=counted,
             look=look,
         )
 

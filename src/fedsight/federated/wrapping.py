@@ -18,13 +18,11 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from fedsight.federated import codec
+from fedsight.federated.faults import UPDATE_REJECTED as UPDATE_REJECTED
 from fedsight.federated.flat import Vector
 from fedsight.federated.node.client import METRICS, NUM_EXAMPLES
 from fedsight.federated.plan import RoundPlan
 from fedsight.federated.rounds.engine import Engine, Evaluate
-
-#: The code of the Error that stands in for an update which was not averaged in.
-UPDATE_REJECTED = 1001
 
 #: No node has more samples: an update that claims more would drown all others.
 MOST_SAMPLES = 2**40

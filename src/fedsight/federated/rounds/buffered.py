@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,12 +19,14 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from fedsight.federated import codec
 from fedsight.federated.flat import Vector
+from fedsight.federated.fleet import Fleet
 from fedsight.federated.narrowed import OnlyThese
 from fedsight.federated.rounds.engine import Engine
 from fedsight.federated.rounds.exchange import (
     POLL_SECONDS,
     ROLL_CALL_SECONDS,
     SAID_AFTER_SECONDS,
+    Missed,
     Waiting,
 )
 from fedsight.federated.rounds.muster import Present
@@ -53,6 +55,11 @@ class BufferedEngine(Engine):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._training: dict[str, _Asked] = {}
+        self._given_up: dict[int, Missed] = {}
+
+    @property
+    def missed(self) -> Mapping[int, Missed]:
+        return self._given_up
 
     @property
     def busy(self) -> set[int]:
@@ -67,6 +74,7 @@ class BufferedEngine(Engine):
     ) -> bool:
         """Ask whoever is free, wait for a buffer of answers, and make the next model of them."""
         now = codec.unpack(result.arrays)
+        self._given_up.clear()
         messages = strategy.configure_train(current, result.arrays, config, self._free())
         self._ask(list(messages), current, now)
         arrays, metrics = strategy.aggregate_train(current, self._buffer(current, now))
@@ -81,7 +89,7 @@ class BufferedEngine(Engine):
         """The grid with the nodes that are there and do not train."""
         busy = {one.node_id for one in self._training.values()}
         grid = self._present()
-        if isinstance(grid, Present):
+        if isinstance(grid, Fleet):
             return Present(grid, grid.nodes(), busy)
         ids = [node_id for node_id in grid.get_node_ids() if node_id not in busy]
         return OnlyThese(grid, ids)
@@ -140,6 +148,7 @@ class BufferedEngine(Engine):
         for message_id, asked in list(self._training.items()):
             if asked.node_id in silent or now - asked.since > most:
                 del self._training[message_id]
+                self._given_up[asked.node_id] = "silent" if asked.node_id in silent else "deadline"
                 names.pop(message_id, None)
                 self._late.expect({message_id: asked.node_id}, now)
 

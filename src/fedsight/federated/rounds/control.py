@@ -22,6 +22,10 @@ class RunStoppedError(Exception):
     """The run ends before its last round, as it was asked to; the message says why. No failure."""
 
 
+class DeniedError(RunStoppedError):
+    """Policy lets the run not go on."""
+
+
 class ConvergedError(RunStoppedError):
     """The run has reached what it was to reach."""
 

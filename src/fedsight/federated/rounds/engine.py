@@ -18,7 +18,7 @@ from fedsight.errors import FedsightError
 from fedsight.federated.fleet import NodeView, RoundLostError
 from fedsight.federated.plan import RoundPlan
 from fedsight.federated.rounds.control import Activity, Control, ConvergedError, Progressing
-from fedsight.federated.rounds.exchange import Closing, Exchanges, RollCall, Waiting
+from fedsight.federated.rounds.exchange import Closing, Exchanges, Missed, RollCall, Waiting
 from fedsight.federated.rounds.late import Late, LateAnswer
 from fedsight.federated.rounds.muster import BUSY, LOOK_SECONDS, Muster, Present, Say
 from fedsight.federated.rounds.watchdog import listed
@@ -169,6 +169,11 @@ class Engine:
     def busy(self) -> set[int]:
         """Nodes that still owe an answer."""
         return self._late.busy
+
+    @property
+    def missed(self) -> Mapping[int, Missed]:
+        """Nodes of this round whose answers are waited for no longer: by what."""
+        return self.exchanges.missed
 
     def _pass_gate(self) -> None:
         def paused(reason: str) -> None:

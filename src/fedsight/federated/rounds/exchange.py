@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -27,6 +27,11 @@ ROLL_CALL_SECONDS = 1.0
 #: A wait is said once it has lasted so long, and half as long again as it usually does.
 SAID_AFTER_SECONDS = 5.0
 SAID_AFTER_TIMES = 1.5
+
+
+#: Why an answer was waited for no longer: its time was over, enough others had come, or its node is
+#: not there.
+Missed = Literal["deadline", "quorum", "silent"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,13 @@ class Exchanges:
         self._on_waiting = on_waiting
         self._checked = checked
         self._lost: dict[int, str] = {}
+        self._missed: dict[int, Missed] = {}
+
+    @property
+    def missed(self) -> Mapping[int, Missed]:
+        """Nodes of the last exchange whose answers were waited for no longer, though they may come:
+        by what."""
+        return self._missed
 
     @property
     def lost(self) -> Mapping[int, str]:
@@ -120,7 +132,7 @@ class Exchanges:
 
         A node without an answer is left out. Raises RunStoppedError where the run is to stop.
         """
-        self._lost = {}
+        self._lost, self._missed = {}, {}
         opened = time.monotonic()
         waits = closing.deadline_seconds
         deadline = None if waits is None else opened + waits
@@ -138,11 +150,11 @@ class Exchanges:
             if not going.places:
                 break
             if closing.quorum and going.usable >= closing.quorum:
-                self._close(going, f"the round was closed by {going.usable} answers")
+                self._close(going, "quorum", f"the round was closed by {going.usable} answers")
                 break
             now = time.monotonic()
             if deadline is not None and now >= deadline:
-                self._close(going, f"did not answer within {waits:g} s")
+                self._close(going, "deadline", f"did not answer within {waits:g} s")
                 break
             if now - called >= ROLL_CALL_SECONDS:
                 called = now
@@ -210,10 +222,10 @@ class Exchanges:
             return
         for message_id, node_id in list(going.nodes.items()):
             if node_id in silent:
-                self._lost[node_id] = silent[node_id]
+                self._lost[node_id], self._missed[node_id] = silent[node_id], "silent"
                 self._late.expect({message_id: node_id}, time.monotonic())
                 held.skip(going.take(message_id))
 
-    def _close(self, going: _Open, reason: str) -> None:
+    def _close(self, going: _Open, why: Missed, reason: str) -> None:
         for node_id in going.nodes.values():
-            self._lost[node_id] = reason
+            self._lost[node_id], self._missed[node_id] = reason, why

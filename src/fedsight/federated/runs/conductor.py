@@ -145,16 +145,12 @@ class Conductor:
         checked = Checked(observed, self._unwanted)
         if govern is None:
             return checked
-        if self._plan.closing.mode == ASYNC:
-            raise UsageError(
-                "policy governs runs whose rounds close together: leave out mode async"
-            )
-        return Governed(checked, govern(self._suspected))
+        return Governed(checked, govern(self._suspected), answers=self.engine)
 
     def _chosen(self, round: int, choice: Choice) -> None:
         self._wanted = choice.wanted
         self._on_choice(round, choice)
-        if not choice.nodes and self._lasting:
+        if not choice.nodes and self._lasting and not self.engine.busy:
             why = listed(tuple(dict.fromkeys(choice.reasons.values())), most=3)
             raise FedsightError(f"no node may train: {why or 'none has the names in `only`'}")
 
@@ -167,7 +163,10 @@ class Conductor:
         else:
             nodes = [NodeView(one, str(one)) for one in self._stage.grid.get_node_ids()]
         able, busy = eligible(self._plan.selection, nodes)[0], self.engine.busy
-        return [node.node_id for node in able if node.node_id not in busy]
+        free = [node for node in able if node.node_id not in busy]
+        if isinstance(self._strategy, Governed):
+            return self._strategy.may_evaluate(free)
+        return [node.node_id for node in free]
 
     def _suspected(self, name: str) -> bool:
         """Whether the updates of a node, by its name, are suspected."""

@@ -22,7 +22,12 @@ from fedsight.federated.governing import Ruled
 from fedsight.federated.node.personal import Tuning
 from fedsight.federated.observation import SOURCE, RoundRecord, Translator
 from fedsight.federated.plan import Plan
-from fedsight.federated.rounds.control import ConvergedError, Progressing, RunStoppedError
+from fedsight.federated.rounds.control import (
+    ConvergedError,
+    DeniedError,
+    Progressing,
+    RunStoppedError,
+)
 from fedsight.federated.rounds.muster import Muster
 from fedsight.federated.rounds.watchdog import Watchdog
 from fedsight.federated.runs import personal
@@ -140,7 +145,8 @@ class Session:
         except KeyboardInterrupt:
             return self._end("interrupted", "stopped by Ctrl-C", None)
         except RunStoppedError as stopped:
-            return self._end("stopped", str(stopped), self._conductor.model)
+            by: Json = "policy" if isinstance(stopped, DeniedError) else None
+            return self._end("stopped", str(stopped), self._conductor.model, by)
         except FedsightError as error:
             return self._end("failed", self._with_failures(str(error)), None)
         except (Exception, SystemExit) as error:  # the task's own code: the journal learns why
@@ -279,11 +285,14 @@ class Session:
             "config": dict(self._plan.config()),
         }
 
-    def _end(self, state: State, reason: str | None, vector: Vector | None) -> Outcome:
+    def _end(
+        self, state: State, reason: str | None, vector: Vector | None, by: Json = None
+    ) -> Outcome:
         digest = None if vector is None else hashlib.sha256(vector.tobytes()).hexdigest()
         self._open()
         self.progress.begin("ended", reason or "")
-        self.told.say("RUN_ENDED", {"state": state, "reason": reason, "model_sha256": digest})
+        said: dict[str, Json] = {"state": state, "reason": reason, "model_sha256": digest}
+        self.told.say("RUN_ENDED", said | ({} if by is None else {"by": by}))
         if self._checkpoints is not None and state == "finished":
             self._checkpoints.remove(self._run_id)
         return Outcome(

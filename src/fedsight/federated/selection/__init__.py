@@ -1,10 +1,10 @@
 """Who trains in a round, and why: pure functions of the run's seed, the round, the nodes and what
 the rounds before told of them."""
 
-from fedsight.federated.selection.choice import NODES_SELECTED, Choice, details
+from fedsight.federated.selection.choice import NODES_SELECTED, Choice, Limit, details
 from fedsight.federated.selection.draw import Choose, random_fraction
 from fedsight.federated.selection.eligibility import eligible
-from fedsight.federated.selection.selected import Selected
+from fedsight.federated.selection.selected import Limited, Selected
 from fedsight.federated.selection.selector import Chosen, Selector, selector
 
 __all__ = [
@@ -12,6 +12,8 @@ __all__ = [
     "Choice",
     "Choose",
     "Chosen",
+    "Limit",
+    "Limited",
     "Selected",
     "Selector",
     "details",

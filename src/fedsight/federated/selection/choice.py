@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fedsight.signals import Json
 
@@ -17,6 +18,13 @@ MOST_NAMED = 100
 
 #: What a reason says of its one node: all after a colon, or the number it ends with.
 _OF_ONE_NODE = re.compile(r":.*| -?[\d.]\S*( s)?$", re.DOTALL)
+
+
+class Limit(NamedTuple):
+    """How many may be chosen at the most, and by whose word."""
+
+    most: int
+    why: str
 
 
 @dataclass(frozen=True)

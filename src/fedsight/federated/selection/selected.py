@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
@@ -10,7 +11,7 @@ from flwr.serverapp.strategy import Strategy
 
 from fedsight.federated.fleet import Fleet, NodeView
 from fedsight.federated.narrowed import OnlyThese
-from fedsight.federated.selection.choice import Choice
+from fedsight.federated.selection.choice import Choice, Limit
 from fedsight.federated.selection.selector import Selector
 from fedsight.federated.wrapping import Wrapper
 
@@ -18,8 +19,17 @@ from fedsight.federated.wrapping import Wrapper
 OnChoice = Callable[[int, Choice], None]
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """A grid of whose nodes only some may be chosen."""
+
+    @property
+    def limit(self) -> Limit | None:
+        """How many at the most; None: all."""
+
+
 class Selected(Wrapper):
-    """The strategy inside sees only the chosen nodes.
+    """The strategy inside sees only the chosen nodes, of a `Limited` grid no more than it allows.
 
     Where nobody can be chosen it is not asked at all: one of Flower's would wait for nodes for
     ever.
@@ -36,7 +46,8 @@ class Selected(Wrapper):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        choice = self._selector.choose(server_round, self._nodes(grid))
+        limit = grid.limit if isinstance(grid, Limited) else None
+        choice = self._selector.choose(server_round, self._nodes(grid), limit)
         self._on_choice(server_round, choice)
         if not choice.nodes:
             return []

@@ -9,7 +9,7 @@ from fedsight.federated.fleet import NodeView
 from fedsight.federated.observation import RoundRecord
 from fedsight.federated.plan.selection import SelectionPlan
 from fedsight.federated.runs.state import State
-from fedsight.federated.selection.choice import Choice
+from fedsight.federated.selection.choice import Choice, Limit
 from fedsight.federated.selection.draw import Choose, generator, places
 from fedsight.federated.selection.eligibility import absent, eligible
 from fedsight.federated.selection.fairness import due
@@ -22,8 +22,11 @@ ALL = "all"
 class Selector(Protocol):
     """Chooses who trains, round by round; a `Stateful` part of a run."""
 
-    def choose(self, round: int, nodes: Sequence[NodeView]) -> Choice:
-        """Who of `nodes`, in the fleet's order, trains in `round`. Asked twice, the same answer."""
+    def choose(self, round: int, nodes: Sequence[NodeView], limit: Limit | None = None) -> Choice:
+        """Who of `nodes`, in the fleet's order, trains in `round`. Asked twice, the same answer.
+
+        No more than `limit` says, whatever else asks for more.
+        """
 
     def note(self, record: RoundRecord) -> None:
         """A round has ended. Its nodes go by the names that `choose` saw."""
@@ -52,25 +55,37 @@ class _Planned:
         self._remembers = plan.selection in REMEMBERING or plan.fair_rounds > 0
         self._history: History = {}
 
-    def choose(self, round: int, nodes: Sequence[NodeView]) -> Choice:
+    def choose(self, round: int, nodes: Sequence[NodeView], limit: Limit | None = None) -> Choice:
         """See `Selector`."""
         able, left_out = eligible(self._plan, nodes)
-        reasons = self._chosen(round, able) if able else {}
-        chosen = tuple([node.node_id for node in able if node.node_id in reasons])
         wanted = places(self._fraction, 0.0, len(able)) if self._over_select and able else 0
+        most = len(able) if limit is None else min(limit.most, len(able))
+        reasons, more = self._chosen(round, able, most) if able else ({}, False)
+        if limit is not None and more:
+            wanted = min(wanted, most)
+            left_out |= {one.node_id: limit.why for one in able if one.node_id not in reasons}
+        chosen = tuple([node.node_id for node in able if node.node_id in reasons])
         return Choice(chosen, reasons | left_out, absent(self._plan, nodes), wanted)
 
-    def _chosen(self, round_: int, able: Sequence[NodeView]) -> dict[int, str]:
-        count, reasons = places(self._fraction, self._over_select, len(able)), dict[int, str]()
+    def _chosen(
+        self, round_: int, able: Sequence[NodeView], most: int
+    ) -> tuple[dict[int, str], bool]:
+        """As many of `able` as the plan asks for, `most` at the most, each with its reason; and
+        whether it asks for more."""
+        asked, reasons = places(self._fraction, self._over_select, len(able)), dict[int, str]()
         if self._plan.fair_rounds:
             self._history = met(self._history, round_, (node.name for node in able))
-            count, reasons = due(able, self._history, round_, self._plan.fair_rounds, count)
+            asked, reasons = due(able, self._history, round_, self._plan.fair_rounds, asked)
+            reasons = dict(list(reasons.items())[:most])  # who waited longest comes first
+        asked, count = min(asked, len(able)), min(asked, most)
         if count >= len(able):
-            return dict.fromkeys((node.node_id for node in able), ALL)
-        rest = [node for node in able if node.node_id not in reasons] if reasons else able
-        rng = generator(self._seed, round_)
-        wanted = Wanted(round_, count - len(reasons), self._plan, self._history, rng)
-        return reasons | self._rule(wanted, rest)
+            return dict.fromkeys((node.node_id for node in able), ALL), False
+        if count > len(reasons):
+            rest = [node for node in able if node.node_id not in reasons] if reasons else able
+            rng = generator(self._seed, round_)
+            wanted = Wanted(round_, count - len(reasons), self._plan, self._history, rng)
+            reasons = reasons | self._rule(wanted, rest)
+        return reasons, asked > most
 
     def note(self, record: RoundRecord) -> None:
         """See `Selector`."""
@@ -93,10 +108,12 @@ class Chosen:
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
 
-    def choose(self, round: int, nodes: Sequence[NodeView]) -> Choice:
-        """See `Selector`."""
+    def choose(self, round: int, nodes: Sequence[NodeView], limit: Limit | None = None) -> Choice:
+        """See `Selector`. Beyond the limit those chosen first stay."""
         found = tuple(self._choose(round, [node.node_id for node in nodes if node.online]))
-        return Choice(found, dict.fromkeys(found, "chosen"))
+        kept = found if limit is None else found[: limit.most]
+        out = {} if limit is None else dict.fromkeys(found[limit.most :], limit.why)
+        return Choice(kept, dict.fromkeys(kept, "chosen") | out)
 
     def note(self, record: RoundRecord) -> None:
         """Nothing to remember."""
