@@ -48,6 +48,7 @@ class ServiceQuery(Struct, frozen=True, forbid_unknown_fields=True):
     until: Value | None = None
     before: Value | None = None
     after: Value | None = None
+    changes: Value | None = None
 
 
 class ServiceState(Struct, frozen=True):

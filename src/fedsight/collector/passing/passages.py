@@ -117,6 +117,7 @@ POLICY = Service(
         _get("api/v1/decisions", "since_decision_id", "before_decision_id", *_WHICH, *_LIST),
         _get("api/v1/refusals", *_WHICH),
         _get("api/v1/trust", "client", *_LIST),
+        _get("api/v1/trust/history", "client", "changes", *_LIST),
         _get("api/v1/audit"),
         _get("api/v1/audit/records", "after", "limit"),
         Passage("GET", "api/v1/audit/verify", seconds=TRAIL_SECONDS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from fedsight.policy.audit import AuditError, PublicKey, verify
 from fedsight.policy.service import access, rows
 from fedsight.policy.service.alone import alone
 from fedsight.policy.service.deciding import KEY, TRAIL
+from fedsight.policy.service.listing import proven
 from fedsight.policy.service.routes import caller, json
 from fedsight.policy.service.serving import Serving
 
@@ -43,15 +45,17 @@ async def audit_verify(service: Serving, request: Request, _: Nothing) -> Respon
 
 
 def _verified(service: Serving) -> rows.AuditAnswer:
-    data = service.options.data
+    data, begun = service.options.data, time.perf_counter()
     with alone(service):
         with service.deciding.lock:
             _read(service.deciding.trail.sign)
         key = PublicKey.read(data / f"{KEY}.pub")
         found = _read(lambda: verify(data / TRAIL, key))
-    return rows.AuditAnswer(
+    answer = rows.AuditAnswer(
         found.ok, found.records, found.first, found.last, found.signed, found.seq, found.what
     )
+    service.proven = proven(answer, begun)
+    return answer
 
 
 def _read(asked: Callable[[], T]) -> T:

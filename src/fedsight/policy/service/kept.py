@@ -40,6 +40,7 @@ class DecisionRow(Struct, frozen=True):
     run: str | None
     round: int | None
     request: dict[str, Any]
+    obligations: list[str]
 
 
 class EventRow(Struct, frozen=True):
@@ -115,6 +116,7 @@ def decision_row(number: int, body: dict[str, Any]) -> DecisionRow:
         request.get("run"),
         request.get("round"),
         request,
+        body.get("obligations", []),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -153,31 +152,6 @@ async def events(service: Serving, request: Request, query: rows.EventQuery) -> 
         kept = service.deciding.events
         found, last = list(kept.after(query.since_event_id)), kept.last
     return json(rows.EventList(found[: query.limit], last))
-
-
-async def decisions(service: Serving, request: Request, query: rows.DecisionQuery) -> Response:
-    """Recorded decisions, with what was asked and why it was answered so."""
-    service.deciding.permit(caller(service, request), access.AUDIT)
-    return json(await asyncio.to_thread(_decisions, service, query))
-
-
-def _decisions(service: Serving, query: rows.DecisionQuery) -> rows.DecisionList:
-    with service.deciding.lock:
-        kept = service.deciding.decisions
-        since = query.since_decision_id
-        all_ = kept.newest() if since is None else list(kept.after(since))
-        last, oldest = kept.last, kept.oldest
-    found = [
-        one
-        for one in all_
-        if query.client in (None, one.client_id)
-        and query.action in (None, one.action)
-        and query.run in (None, one.run)
-        and query.allowed in (None, one.allowed)
-        and (query.rule is None or query.rule in one.rules)
-    ]
-    page = found[query.offset : query.offset + query.limit]
-    return rows.DecisionList(page, len(found), last, oldest)
 
 
 async def metrics(service: Serving, request: Request, _: Nothing) -> Response:

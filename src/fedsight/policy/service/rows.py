@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from fedsight.policy.service.kept import DecisionRow, EventRow
+from fedsight.policy.service.kept import EventRow
 from fedsight.policy.trust import Change
 
 Level = Literal["healthy", "degraded"]
@@ -117,28 +117,6 @@ class EventList(Struct, frozen=True):
 
     events: list[EventRow]
     last_event_id: int
-
-
-class DecisionQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which decisions. With `since_decision_id` the oldest first, else the newest first."""
-
-    since_decision_id: Number | None = None
-    client: Text | None = None
-    action: Text | None = None
-    rule: Text | None = None
-    run: Text | None = None
-    allowed: bool | None = None
-    limit: Limit = 100
-    offset: Number = 0
-
-
-class DecisionList(Struct, frozen=True):
-    """Decisions; `total` of those kept fit, `oldest_decision_id` is the first that is kept."""
-
-    decisions: list[DecisionRow]
-    total: int
-    last_decision_id: int
-    oldest_decision_id: int | None
 
 
 class TrustQuery(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from fedsight.errors import FedsightError
 from fedsight.policy.service.beside import Trier
 from fedsight.policy.service.callers import Tokens
 from fedsight.policy.service.deciding import Deciding
+from fedsight.policy.service.listed import Proven
 from fedsight.policy.service.options import PolicyOptions
 from fedsight.policy.service.replaying import Replays
 
@@ -19,13 +20,15 @@ log = logging.getLogger(__name__)
 
 class Serving:
     """Everything that the routes are given. `busy` is held by the one long question at a time;
-    `trier` looks at drafts, `replays` judges what is recorded anew."""
+    `proven` is what verifying the trail found last; `trier` looks at drafts, `replays` judges what
+    is recorded anew."""
 
     def __init__(self, options: PolicyOptions, token: str) -> None:
         self.options = options
         self.tokens = Tokens(token, options.tokens)
         self.deciding = Deciding(options)
         self.busy = threading.Lock()
+        self.proven: Proven | None = None
         self.trier = Trier()
         self.replays = Replays()
         self._looking: asyncio.Task[None] | None = None

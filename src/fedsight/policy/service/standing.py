@@ -10,7 +10,7 @@ from typing import Any
 
 from fedsight.errors import FedsightError
 from fedsight.policy.request import Party, Request
-from fedsight.policy.trust import Change, TrustBook
+from fedsight.policy.trust import Change, TrustBook, TrustRule
 
 
 class Standings:
@@ -41,6 +41,11 @@ class Standings:
                 self.fault = str(error)
                 return
             self._book, self.fault = book, None
+
+    @property
+    def rule(self) -> TrustRule:
+        """The numbers of the formula."""
+        return self._book.rule
 
     def scores(self) -> Mapping[str, float]:
         """Everybody's score, now."""
