@@ -123,17 +123,13 @@ def _mixture(over: Sequence[Node], models: Sequence[Forecaster]) -> Row:
         known, ahead = _validation(node, model), foreseen(model, node.data, node.at)
         medians = [_median(node, at) for at in (before, node.at)]
         share = mixture.weights(known[..., 1], medians[0], node.came(before))
-        past.append(_moved(known, medians[0], share))
-        fans.append(_moved(ahead, medians[1], share))
+        past.append(mixture.moved(known, 1, medians[0], share))
+        fans.append(mixture.moved(ahead, 1, medians[1], share))
     return _of_fans(over, fans, past)
 
 
 def _median(node: Node, at: Array) -> Array:
     return baselines.moving_median(node.series, at, SHAPE.horizon)
-
-
-def _moved(fan: Array, median: Array, share: Array) -> Array:
-    return fan + (mixture.mixed(fan[..., 1], median, share) - fan[..., 1])[..., None]
 
 
 def _of_fans(over: Sequence[Node], fans: Sequence[Array], past: Sequence[Array]) -> Row:

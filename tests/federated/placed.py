@@ -44,7 +44,7 @@ class Targets:
     def held_out(self) -> None:
         return None
 
-    def own(self, data: Sequence[float]) -> Mapping[str, np.ndarray[Any, Any]]:
+    def own(self, data: Sequence[float], model: Any) -> Mapping[str, np.ndarray[Any, Any]]:
         return {"target": np.array(data)}
 
     def train(

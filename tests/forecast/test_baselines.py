@@ -8,7 +8,7 @@ import pytest
 from fedsight.errors import SeriesError
 from fedsight.forecast import baselines
 from fedsight.forecast.accuracy import accuracy, naive_error
-from fedsight.forecast.mixture import mixed, weights
+from fedsight.forecast.mixture import mixed, moved, shares, weights
 
 SERIES = np.array([1.0, 3.0, 2.0, 8.0, 4.0, 6.0])
 AT = np.array([4])
@@ -61,3 +61,23 @@ def test_a_mixture_takes_what_was_better_at_each_step() -> None:
     assert share[:5].tolist() == [0] * 5
     assert share[5:] == pytest.approx(0.7, abs=0.11)
     assert np.abs(mixed(near, far, share)).max() < 0.5
+
+
+def test_weights_leave_out_what_did_not_come_and_need_enough() -> None:
+    one, other = np.full((4, 30), 2.0), np.zeros((4, 30))
+    actual = np.full((4, 30), 0.5)
+    actual[2:, 5:] = np.nan
+    found = weights(one, other, actual, least=3)
+    assert set(found[:5]) <= {0.2, 0.3, weights(one, other, actual)[0]}
+    assert (found[5:] == 1).all()
+
+
+def test_each_metric_of_a_fan_is_moved_with_its_width() -> None:
+    middle = np.stack([np.full((3, 6), 4.0), np.full((3, 6), 8.0)], axis=-1)
+    level, actual = np.tile([2.0, 8.0], (3, 1)), np.full((3, 6, 2), [2.0, 8.0])
+    share = shares(middle, level, actual)
+    assert share.shape == (6, 2)
+    assert (share[:, 0] == 0).all()
+    fan = np.stack([middle - 1, middle, middle + 3], axis=-1)
+    found = moved(fan, 1, level[:, None], share)
+    assert found[0, 0].tolist() == [[1, 2, 5], [7, 8, 11]]

@@ -215,3 +215,12 @@ def test_windows_are_nodes_once_they_hold_enough(tmp_path: Path) -> None:
         task.data(part(tmp_path, "young"))
     with pytest.raises(UsageError, match="node nobody: it has no window"):
         task.data(part(tmp_path, "nobody"))
+
+
+def test_a_node_keeps_its_scale_and_the_weights_of_its_mixture(tmp_path: Path) -> None:
+    folder = recorded.write(tmp_path / "data", "a")
+    data = VALUE.data(part(folder, "a"))
+    kept = VALUE.own(data, VALUE.model(0))
+    assert np.array_equal(kept["sd"], data.scale.sd)
+    assert kept["share"].shape == (VALUE.shape.horizon, 1)
+    assert ((kept["share"] >= 0) & (kept["share"] <= 1)).all()

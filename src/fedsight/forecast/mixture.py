@@ -18,22 +18,47 @@ def weights(
     other: Array,
     actual: Array,
     groups: Sequence[tuple[int, int | None]] = GROUPS,
+    least: int = 1,
 ) -> Array:
     """How much of `one` to take at each step, (horizon,): what gave the least absolute error.
 
-    `one`, `other` and `actual` are validation forecasts and what came, (n, horizon).
+    `one`, `other` and `actual` are validation forecasts and what came, (n, horizon); NaN came
+    not. Where fewer than `least` forecasts within a group have what came, `one` is taken as it is.
     """
-    found = np.empty(one.shape[1])
+    found = np.ones(one.shape[1])
     for first, last in groups:
         part = (slice(None), slice(first, last))
-        errors = [
-            np.abs(weight * one[part] + (1 - weight) * other[part] - actual[part]).mean()
-            for weight in WEIGHTS
-        ]
+        there = np.isfinite(actual[part])
+        if not there.any() or there.any(axis=1).sum() < least:
+            continue
+        away = (one[part] - other[part])[there]
+        left = (actual[part] - other[part])[there]
+        errors = [np.abs(weight * away - left).mean() for weight in WEIGHTS]
         found[first:last] = WEIGHTS[int(np.argmin(errors))]
     return found
+
+
+def shares(middle: Array, level: Array, actual: Array, least: int = 1) -> Array:
+    """`weights` of each metric of a node, (horizon, metrics): of its model beside a flat level.
+
+    `middle` and `actual` (n, horizon, metrics); `level` (n, metrics), the moving median.
+    """
+    steps, metrics = middle.shape[1:]
+    flat = np.repeat(level[:, None], steps, axis=1)
+    columns = [
+        weights(middle[..., at], flat[..., at], actual[..., at], least=least)
+        for at in range(metrics)
+    ]
+    return np.stack(columns, axis=1)
 
 
 def mixed(one: Array, other: Array, share: Array) -> Array:
     """Forecasts (n, horizon), `share` (horizon,) of `one` and the rest of `other`."""
     return share * one + (1 - share) * other
+
+
+def moved(fan: Array, middle: int, other: Array, share: Array) -> Array:
+    """Fans (..., quantiles), each moved as a whole to where its median, the quantile at `middle`,
+    is mixed with `other` (...)."""
+    median = fan[..., middle]
+    return fan + (mixed(median, other, share) - median)[..., None]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from fedsight.errors import SeriesError, UsageError
-from fedsight.forecast import places
+from fedsight.forecast import mixture, places
 from fedsight.forecast.derived import UNITS
 from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.processor import NodeData, prepared, rows_needed
@@ -118,9 +118,11 @@ class Telemetry:
         first = int(data.training.origins[-1]) + self.shape.horizon + 1
         return Held(data.validation, data.scale.sd, naive(data.values[:first]))
 
-    def own(self, data: NodeData) -> Mapping[str, Array]:
-        """What a node keeps beside a model of its own: its scale, by `mean` and `sd`."""
-        return {"mean": data.scale.mean, "sd": data.scale.sd}
+    def own(self, data: NodeData, model: torch.nn.Module) -> Mapping[str, Array]:
+        """What a node keeps beside a model of its own: its scale, by `mean` and `sd`, and how much
+        of the model to mix with the moving median, by `share` (horizon, metrics)."""
+        share = _share(data, cast(Forecaster, model))
+        return {"mean": data.scale.mean, "sd": data.scale.sd, "share": share}
 
     def train(
         self, model: torch.nn.Module, data: NodeData, recipe: Recipe, rng: torch.Generator
@@ -163,6 +165,19 @@ class Telemetry:
     def rows_needed(self) -> int:
         """How many rows a node must have before it can train."""
         return rows_needed(self.shape, Split(100 - MOST_VALIDATION, MOST_VALIDATION))
+
+
+def _share(data: NodeData, model: Forecaster) -> Array:
+    """The weights of the mixture that were best on the node's validation part."""
+    held = data.validation
+    model.eval()
+    with torch.inference_mode():
+        starts = range(0, len(held), EVALUATION_BATCH)
+        parts = [model(held.inputs[start : start + EVALUATION_BATCH]) for start in starts]
+    outputs = torch.cat(parts).numpy().astype(float)
+    middle = held.windows.back(outputs)[..., data.shape.quantiles.index(0.5)]
+    came = held.windows.back(held.targets.numpy().astype(float)[..., None])[..., 0]
+    return mixture.shares(middle, held.windows.centre, came)
 
 
 def _inside(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fedsight.errors import ModelError
 from fedsight.forecast.model import Forecaster, ModelShape
-from fedsight.forecast.service.loading import MEAN, SD, loaded
+from fedsight.forecast.service.loading import MEAN, SD, SHARE, loaded
 
 SHAPE = ModelShape(("load", "power"), horizon=20, hidden=4)
 Arrays = dict[str, NDArray[Any]]
@@ -29,9 +29,14 @@ def test_a_node_whose_own_model_is_none_is_foreseen_by_that_of_all(
     broken = arrays() | {"head.bias": np.full(120, np.nan, np.float32)}
     scaleless = arrays() | {MEAN: np.zeros(2), SD: np.array([1.0, np.inf])}
     good = arrays() | {MEAN: np.zeros(2), SD: np.ones(2)}
+    good[SHARE] = np.full((20, 2), 0.5)
+    shareless = arrays() | {SHARE: np.full((20, 2), 1.5)}
     own = {"wider": wider, "broken": broken, "scaleless": scaleless, "good": good}
+    own["shareless"] = shareless
     found = loaded("r-1/1", "", SHAPE.described(), arrays(), own)
     assert list(found.personal) == ["good"]
+    assert found.personal["good"].share is not None
+    assert "the model of node shareless has shares of a mixture that are none" in caplog.text
     assert "the model of node wider does not have the shape" in caplog.text
     assert "the model of node broken holds NaN" in caplog.text
     assert "the model of node scaleless has a scale that is none" in caplog.text

@@ -160,7 +160,9 @@ class Trainer:
             return False
         facts = {"node": self._place.node, "task": self._task_name, "model": described(task)}
         facts |= {"before": before, "after": after}
-        own = task.own(self._data) if isinstance(task, personal.KeepingOwn) else {}
+        self._model.load(tuned)
+        model = self._model.model
+        own = task.own(self._data, model) if isinstance(task, personal.KeepingOwn) else {}
         personal.keep(folder, self._model, tuned, tuning, facts, own)
         return True
 

@@ -54,8 +54,8 @@ class Tuning:
 class KeepingOwn(Protocol):
     """A task whose nodes have more that belongs with a model of their own; optional."""
 
-    def own(self, data: Any) -> Mapping[str, np.ndarray[Any, Any]]:
-        """What of a node's data is kept beside its model, by name."""
+    def own(self, data: Any, model: Any) -> Mapping[str, np.ndarray[Any, Any]]:
+        """What of a node's data is kept beside `model`, which is the node's own, by name."""
 
 
 def tuning_of(config: Mapping[str, Any]) -> Tuning | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import rfc3339, rfc3339_column
+from fedsight.forecast import mixture
 from fedsight.forecast.service import quality, rows
 from fedsight.forecast.service.looking import Seen
 from fedsight.forecast.service.predictor import Known, Loaded
@@ -119,6 +120,7 @@ def forecast(
             },
             rows.Observed(past, _known(observed, at)),
             _calibration(loaded, None if sums is None else sums[:, at]),
+            _shares(one, at, horizon),
         )
         for at, metric in enumerate(shape.metrics)
         if metric in wanted
@@ -127,12 +129,20 @@ def forecast(
         one.node,
         rfc3339(one.made),
         one.version,
+        one.method,
         one.personal,
         shape.rows,
         step,
         horizon,
         forecasts,
     )
+
+
+def _shares(one: Seen, at: int, horizon: int) -> dict[str, float] | None:
+    if one.share is None:
+        return None
+    first = [begin for begin, _ in mixture.GROUPS if begin < horizon]
+    return {str(begin + 1): float(one.share[begin, at]) for begin in first}
 
 
 def _metrics(metrics: tuple[str, ...], wanted: str | None) -> tuple[str, ...]:
@@ -163,6 +173,7 @@ def qualities(
     loaded: Loaded,
     horizons: tuple[int, ...],
     sums: Mapping[str, Array],
+    seen: Mapping[str, Seen],
     query: rows.QualityQuery,
     step: float,
 ) -> list[rows.MetricQuality]:
@@ -180,7 +191,7 @@ def qualities(
             unit_of(metric),
             None if total is None else quality.coverage(total[:, at]),
             [] if total is None else quality.by_horizon(total[:, at], horizons, step),
-            list(_nodes(page, sums, at, horizons, step)),
+            list(_nodes(page, sums, seen, at, horizons, step)),
         )
         for at, metric in enumerate(loaded.shape.metrics)
         if metric in wanted
@@ -188,9 +199,16 @@ def qualities(
 
 
 def _nodes(
-    names: Iterable[str], sums: Mapping[str, Array], at: int, horizons: tuple[int, ...], step: float
+    names: Iterable[str],
+    sums: Mapping[str, Array],
+    seen: Mapping[str, Seen],
+    at: int,
+    horizons: tuple[int, ...],
+    step: float,
 ) -> Iterable[rows.NodeQuality]:
     for name in names:
         own = sums[name][:, at]
         held = quality.coverage(own)
-        yield rows.NodeQuality(name, held, quality.by_horizon(own, horizons, step))
+        now = seen.get(name)
+        method = None if now is None or now.told is None else now.method
+        yield rows.NodeQuality(name, method, held, quality.by_horizon(own, horizons, step))

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedsight.forecast import calibration
-from fedsight.forecast.fan import forecasts
 from fedsight.forecast.model import ModelShape
 from fedsight.forecast.scale import Scale
-from fedsight.forecast.service.predictor import Known, Loaded
+from fedsight.forecast.service.past import LEAST_ORIGINS, Past
 from fedsight.forecast.service.scoring import Array, Score
-
-#: Forecasts within a window that widths are begun from, at the least.
-LEAST_ORIGINS = 20
 
 
 class Corrections:
@@ -26,31 +21,22 @@ class Corrections:
         self._scored = np.array(horizons, np.int64)
         self._all = np.arange(1, shape.horizon + 1)
 
-    def begun(self, one: Known, loaded: Loaded, scale: Scale) -> Array | None:
+    def begun(self, past: Past, scale: Scale) -> Array:
         """What the node's window already tells: widths that would have held just often enough for
-        forecasts from its own rows. A horizon with too few of them keeps the model's own width;
-        None where all do, and a metric that is constant."""
-        rows, values = loaded.shape.rows, one.values
-        whole: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
-        ends = np.arange(rows - 1, len(values) - 1)
-        ends = ends[[bool(whole[end - rows + 1 : end + 1].all()) for end in ends]]
-        if len(ends) < LEAST_ORIGINS:
-            return None
-        past = np.stack([values[end - rows + 1 : end + 1] for end in ends])
-        found = forecasts(loaded.model_of(one.node), past, [scale] * len(past))
+        forecasts from its own rows. A horizon with too few of them, and a metric that is constant,
+        keep the forecast's own width."""
         widths: Array = calibration.unlearned(len(self._scored), self._metrics)
         for at, horizon in enumerate(self._scored.tolist()):
-            there = ends + horizon < len(values)
-            there[there] = whole[ends[there] + horizon]
+            came = past.came[:, horizon - 1 : horizon]
+            there = np.isfinite(came).all(axis=(1, 2))
             if there.sum() >= LEAST_ORIGINS:
-                foreseen = found[there, horizon - 1 : horizon]
-                came = values[ends[there] + horizon][:, None]
-                found_width = calibration.split(foreseen, came, self._quantiles)[0]
+                foreseen = past.fans[there, horizon - 1 : horizon]
+                found_width = calibration.split(foreseen, came[there], self._quantiles)[0]
                 widths[at] = np.where(scale.varies, found_width, 0.0)
         return widths
 
     def told(self, learned: Array | None, values: Array) -> Array:
-        """The model's values (horizon, metrics, quantiles), corrected."""
+        """Values (horizon, metrics, quantiles), corrected."""
         if learned is None:
             return values
         columns = [

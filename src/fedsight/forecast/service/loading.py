@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 Arrays = Mapping[str, NDArray[Any]]
 
 #: What a node keeps beside the weights of a model of its own.
-OWN, MEAN, SD = "own/", "own/mean", "own/sd"
+OWN, MEAN, SD, SHARE = "own/", "own/mean", "own/sd", "own/share"
 
 
 def loaded(
@@ -67,10 +67,22 @@ def _personal(node: str, shape: ModelShape, arrays: Arrays) -> Personal:
     what = f"the model of node {node}"
     weights = {name: one for name, one in arrays.items() if not name.startswith(OWN)}
     if MEAN not in arrays or SD not in arrays:
-        return Personal(_model(what, shape, weights), None)
+        return Personal(_model(what, shape, weights), None, _share(what, shape, arrays))
     mean, sd = arrays[MEAN].astype(float), arrays[SD].astype(float)
     wanted = (len(shape.metrics),)
     known = np.isfinite(mean).all() and np.isfinite(sd).all() and (sd > 0).all()
     if mean.shape != wanted or sd.shape != wanted or not known:
         raise ModelError(f"{what} has a scale that is none")
-    return Personal(_model(what, shape, weights), Scale(mean, sd))
+    share = _share(what, shape, arrays)
+    return Personal(_model(what, shape, weights), Scale(mean, sd), share)
+
+
+def _share(what: str, shape: ModelShape, arrays: Arrays) -> NDArray[np.float64] | None:
+    """How much of the model a node's forecasts take; None where it did not choose."""
+    if SHARE not in arrays:
+        return None
+    share = arrays[SHARE].astype(float)
+    wanted = (shape.horizon, len(shape.metrics))
+    if share.shape != wanted or not ((share >= 0) & (share <= 1)).all():
+        raise ModelError(f"{what} has shares of a mixture that are none")
+    return share

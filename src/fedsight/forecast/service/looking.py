@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import compress
+from typing import Literal
 
 from fedsight.door.times import now_ns
 from fedsight.errors import SeriesError
@@ -19,6 +20,8 @@ from fedsight.forecast.service.scoring import Array
 from fedsight.signals import Batch, Event, Sample, batch
 from fedsight.telemetry.windows import WindowError, Windows
 
+#: The model alone, or mixed with the moving median.
+Method = Literal["model", "mixture"]
 #: Errors that wait for a journal that cannot be written, at the most; the oldest are given up.
 MOST_UNTOLD = 100_000
 
@@ -28,7 +31,8 @@ class Seen:
     """What is known of one node after a look. Without a forecast, `lacks` says why.
 
     `told` (horizon, metrics, quantiles), in real units, was made at `made` by `version`, in the
-    units of `scale`; what it says of a metric that is constant there is not told.
+    units of `scale`; what it says of a metric that is constant there is not told. `share`
+    (horizon, metrics) of it is the model's, the rest the moving median; None: all of it.
     """
 
     node: str
@@ -39,6 +43,12 @@ class Seen:
     version: str = ""
     personal: bool = False
     scale: Scale | None = None
+    share: Array | None = None
+
+    @property
+    def method(self) -> Method:
+        """What foresees it."""
+        return "model" if self.share is None else "mixture"
 
     def foreseen(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
         """Those of these metrics that a forecast is told of."""
@@ -147,10 +157,10 @@ class Look:
         ahead = loaded.foretell([one for one, _ in ready], [scale for _, scale in ready])
         seconds = time.perf_counter() - begun
         for (one, scale), foretold in zip(ready, ahead, strict=True):
-            self._memory.begin(one, loaded, scale)
-            told = self._memory.told(one, foretold, loaded.version)
+            share = self._memory.share(one, loaded, scale)
+            told = self._memory.told(one, foretold, loaded.version, share)
             seen[one.node] = Seen(
-                one.node, one, None, told, now, loaded.version, foretold.personal, scale
+                one.node, one, None, told, now, loaded.version, foretold.personal, scale, share
             )
         return dict(sorted(seen.items())), seconds
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 import msgspec
 import numpy as np
@@ -13,7 +14,9 @@ from fedsight.forecast.scale import Scale
 from fedsight.forecast.service import drift, scoring
 from fedsight.forecast.service.correcting import Corrections
 from fedsight.forecast.service.drift import Drift
+from fedsight.forecast.service.mixing import Mixing
 from fedsight.forecast.service.options import ForecastOptions
+from fedsight.forecast.service.past import Past, past
 from fedsight.forecast.service.predictor import Foretold, Known, Loaded
 from fedsight.forecast.service.scoring import SUMS, Array, Foreseen, Score
 from fedsight.forecast.service.state import NodeState, StateFile
@@ -72,6 +75,7 @@ class Memory:
         # Power, load and memory are never below 0; of other metrics that is not known.
         self._least = np.array([-np.inf if unit_of(one) is None else 0.0 for one in shape.metrics])
         self._corrections = Corrections(shape, self.horizons)
+        self._mixing = Mixing(self._middle)
         if self.drift.version != loaded.version:
             self.drift = Drift(loaded.version)
 
@@ -111,22 +115,38 @@ class Memory:
         found.loss += float(lost.sum())
         found.count += int(score.there.sum())
 
-    def begin(self, one: Known, loaded: Loaded, scale: Scale) -> None:
-        """Of a node or metric that nothing is known of yet, begin with what the window tells: a
-        metric may have been constant before."""
+    def share(self, one: Known, loaded: Loaded, scale: Scale) -> Array | None:
+        """How much of the model the node's forecast takes, (horizon, metrics); None: all of it.
+
+        Of a node or metric that nothing is known of yet, intervals begin with what the window
+        tells, too.
+        """
+        found = cache(partial(past, one, loaded, scale))
+        share = self._mixing.share(one, loaded, scale, found)
+        self._begin(one, scale, share, found)
+        return share
+
+    def _begin(
+        self, one: Known, scale: Scale, share: Array | None, found: Callable[[], Past | None]
+    ) -> None:
+        """A metric may have been constant before, and begin now."""
         state = self.nodes.setdefault(one.node, NodeState())
         before = state.correction
         new = scale.varies if before is None else scale.varies & ~before.any(axis=0)
         if not new.any():
             return
-        begun = self._corrections.begun(one, loaded, scale)
-        if begun is not None:
-            state.correction = begun if before is None else np.where(new, begun, before)
+        seen = found()
+        if seen is None:
+            return
+        begun = self._corrections.begun(self._mixing.mixed_past(seen, share), scale)
+        state.correction = begun if before is None else np.where(new, begun, before)
 
-    def told(self, one: Known, foretold: Foretold, version: str) -> Array:
-        """That version's forecast with its intervals corrected; it now waits for its rows."""
+    def told(self, one: Known, foretold: Foretold, version: str, share: Array | None) -> Array:
+        """That version's forecast, mixed, with its intervals corrected; it now waits for its
+        rows."""
         state = self.nodes.setdefault(one.node, NodeState())
-        corrected = self._corrections.told(state.correction, foretold.values)
+        said = self._mixing.mixed(one, foretold.values, share)
+        corrected = self._corrections.told(state.correction, said)
         values: Array = np.maximum(corrected, self._least[:, None])
         at = self._steps - 1
         last, median = scoring.baselines(one.values)
@@ -136,7 +156,7 @@ class Memory:
             Foreseen(
                 int(one.times[-1]),
                 one.step,
-                foretold.values[at],
+                said[at],
                 values[at],
                 last,
                 median,

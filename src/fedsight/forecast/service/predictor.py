@@ -38,10 +38,12 @@ class Foretold(NamedTuple):
 
 
 class Personal(NamedTuple):
-    """What a node keeps for itself: weights that were tuned on its rows, and its scale."""
+    """What a node keeps for itself: weights that were tuned on its rows, its scale, and how much
+    of the model its forecasts take, (horizon, metrics); the rest is the moving median."""
 
     model: Forecaster | None
     scale: Scale | None
+    share: Array | None = None
 
 
 @dataclass(frozen=True)

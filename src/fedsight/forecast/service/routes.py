@@ -113,7 +113,7 @@ def _quality(service: Forecasting, query: rows.QualityQuery) -> rows.Quality:
         loaded.version,
         answers.target(loaded),
         step,
-        answers.qualities(loaded, horizons, sums, query, step),
+        answers.qualities(loaded, horizons, sums, service.standing.nodes, query, step),
         len(sums),
         drift.figures(service.memory.drift, service.options.drift),
         service.options.retrain,

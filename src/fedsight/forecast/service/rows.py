@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fedsight.forecast.service.drift import DriftFigures
+from fedsight.forecast.service.looking import Method
 from fedsight.forecast.service.options import Retrain
 from fedsight.forecast.service.quality import HorizonQuality
 
@@ -128,7 +129,11 @@ class Calibration(Struct, frozen=True):
 
 
 class MetricForecast(Struct, frozen=True):
-    """One metric ahead, in its unit: a list of values for each quantile, as long as `times`."""
+    """One metric ahead, in its unit: a list of values for each quantile, as long as `times`.
+
+    `model_shares`: how much of the model the mixture takes from that step on, the rest is the
+    moving median; null where the model foresees alone.
+    """
 
     metric: str
     unit: str | None
@@ -136,14 +141,16 @@ class MetricForecast(Struct, frozen=True):
     quantiles: dict[str, list[float]]
     observed: Observed
     calibration: Calibration
+    model_shares: dict[str, float] | None
 
 
 class NodeForecast(Struct, frozen=True):
-    """What is foreseen of one node."""
+    """What is foreseen of one node: by the model alone, or by it mixed with the moving median."""
 
     node: str
     made_at: str
     model: str
+    method: Method
     personal: bool
     rows_used: int
     step_seconds: float
@@ -152,9 +159,11 @@ class NodeForecast(Struct, frozen=True):
 
 
 class NodeQuality(Struct, frozen=True):
-    """One node's errors by horizon; `coverage` over all of them."""
+    """One node's errors by horizon; `coverage` over all of them. `method` foresees it now; null:
+    nothing does."""
 
     node: str
+    method: Method | None
     coverage: float | None
     horizons: list[HorizonQuality]
 
