@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedsight.policy import Engine, Party, Ref, Request
-from fedsight.policy.entities import Entities, encoded, misfit
+from fedsight.policy.entities import MINUTE_NS, Entities, encoded, misfit
 from fedsight.policy.files import default
 from tests.policy.asked import GOOD, NOON, changed
 
@@ -32,6 +32,9 @@ others = st.sampled_from(
         'action == FL::Action::"train"',
         "principal.memory_mb * principal.memory_mb > 4",
         "resource.weekdays.contains(context.weekday)",
+        "resource has epsilon_budget",
+        "resource.max_rounds * 9223372036854775807 > context.minute",
+        'FL::Client::"c-1".cpu_count > 3',
     ]
 )
 conditions = st.recursive(
@@ -63,15 +66,16 @@ def rule_sets(draw: st.DrawFn) -> tuple[str, str]:
             st.tuples(
                 st.sampled_from(["permit", "forbid"]),
                 heads,
-                st.sampled_from(["when", "unless"]),
-                conditions,
+                st.lists(st.tuples(st.sampled_from(["when", "unless"]), conditions), max_size=3),
             ),
             max_size=5,
         )
     )
     text = "\n".join(
-        f'@id("r.{at}") @reason("r") {effect} ({head}) {kind} {{ {condition} }};'
-        for at, (effect, head, kind, condition) in enumerate(rules)
+        f'@id("r.{at}") @reason("r") {effect} ({head}) '
+        + " ".join(f"{kind} {{ {condition} }}" for kind, condition in conditions)
+        + ";"
+        for at, (effect, head, conditions) in enumerate(rules)
     )
     members = draw(st.sampled_from(['["*"]', '["c-1", "c-3"]', "[]"]))
     return members, text
@@ -111,7 +115,9 @@ asked = st.builds(
     parties,
     st.sampled_from(["train", "evaluate", "participate", "work", "shareModel"])
     | st.text(max_size=5),
-    st.just(NOON) | st.integers(-(2**80), 2**80),
+    st.just(NOON)
+    | st.integers(0, 7 * 24 * 60).map(lambda minutes: NOON + minutes * MINUTE_NS)
+    | st.integers(-(2**80), 2**80),
     resources,
     st.just({}) | st.dictionaries(st.text(max_size=4), values, max_size=1),
 )

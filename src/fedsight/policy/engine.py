@@ -1,7 +1,7 @@
 """The engine: a request in, a decision out. Pure; nothing is allowed that could not be judged.
 
-It asks Cedar with handles that were parsed once: for each action the rules that can decide about
-it, and for each party the entities as they were last seen. A decision is never remembered.
+It asks Cedar with handles that were parsed once: the rules that can decide (`slices`), and for each
+party the entities as they were last seen. A decision is never remembered.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from fedsight.policy.decision import Decision, Ruling
 from fedsight.policy.entities import FEDERATION, OPERATOR, Entities, encoded, misfit, uid
 from fedsight.policy.obligations import Obligation, settled
 from fedsight.policy.request import Request
-from fedsight.policy.ruleset import RuleSet, parsed
+from fedsight.policy.ruleset import RuleSet
+from fedsight.policy.slices import Kinds, Slice, Slices
 from fedsight.policy.text import tokens
 
 #: So many parsed entities of parties are kept.
@@ -38,10 +39,9 @@ class Engine:
         self._entities = Entities(ruleset.schema, ruleset.federation)
         self._schema = ruleset.schema.handle
         self._actions = {action: uid("Action", action) for action in ruleset.actions}
-        self._slices: dict[tuple[str, str, str], tuple[cedarpy.PolicySet, bool]] = {}
         # Whether action, types and the moment fit the schema is the same for all requests of a kind
         # (but for types whose ids the schema lists).
-        self._fitting: set[tuple[str, str, str]] = set()
+        self._fitting: set[Kinds] = set()
         self._enumerates = "enum" in {token.text for token in tokens(ruleset.schema.text)}
         self._rulings = {one.id: Ruling(one.id, one.effect, one.reason) for one in ruleset.rules}
         self._obligations: Mapping[str, tuple[Obligation, ...]] = {
@@ -54,6 +54,7 @@ class Engine:
         self._ground = cedarpy.Entities.from_json_str(
             f"[{encoded(home).decode()}]", self._schema if actions else None
         )
+        self._slices = Slices(ruleset, self._ground, self._home)
         self._kept: dict[bytes, cedarpy.Entities] = {}
         self._counts: dict[bytes, int] = {}
         self._held = 0
@@ -93,8 +94,9 @@ class Engine:
         made = self._made(request)
         if isinstance(made, Decision):
             return made.errors
-        timed = self._rules(made)[1]
-        return made.kinds, made.principal, made.resource, made.context if timed else b""
+        slice_ = self._slice(made)
+        moment = made.context if slice_.timed else b""
+        return made.kinds, made.principal, made.resource, moment, slice_.number
 
     def unreachable(self, why: str) -> Decision:
         """The answer where nobody could be asked: a refusal, unless the engine only observes."""
@@ -124,35 +126,36 @@ class Engine:
             if len(chunk) > 1:
                 return [self._judged([one])[0] for one in chunk]
             return [self._refused(f"the request does not fit the schema: {error}", first.digest)]
-        policies, action = self._rules(first)[0], self._actions[first.action]
-        resource = self._home if first.thing is None else first.thing["uid"]
-        context = first.context.decode()
-        asked = [
-            {
-                "principal": one.entity["uid"],
-                "action": action,
-                "resource": resource,
-                "context": context,
-            }
-            for one in chunk
-        ]
         known = first.kinds in self._fitting and first.usual
-        schema = None if known else self._schema
-        answers = cedarpy.is_authorized_batch(asked, policies, handle, schema)
-        if first.usual and answers[0].decision is not cedarpy.Decision.NoDecision:
+        slice_ = self._slice(first)
+        answers = cedarpy.is_authorized_batch(
+            self._asked(chunk, slice_.timed or not known),
+            slice_.policies,
+            handle,
+            None if known else self._schema,
+        )
+        if not known and first.usual and answers[0].decision is not cedarpy.Decision.NoDecision:
             self._fitting.add(first.kinds)
         return [
             self._decided(answer, one.digest) for answer, one in zip(answers, chunk, strict=True)
         ]
 
-    def _rules(self, one: _Made) -> tuple[cedarpy.PolicySet, bool]:
-        """The rules that can decide about it, and whether one of them looks at the context."""
-        found = self._slices.get(one.kinds)
-        if found is None:
-            rules = self.ruleset.about(*one.kinds)
-            found = parsed(rules), any(rule.names_context for rule in rules)
-            self._slices[one.kinds] = found
-        return found
+    def _asked(self, chunk: Sequence[_Made], moment: bool) -> list[dict[str, Any]]:
+        """Cedar's requests, with the moment where it is looked at."""
+        first = chunk[0]
+        alike = {
+            "action": self._actions[first.action],
+            "resource": self._home if first.thing is None else first.thing["uid"],
+        }
+        if moment:
+            alike["context"] = first.context.decode()
+        return [{"principal": one.entity["uid"], **alike} for one in chunk]
+
+    def _slice(self, one: _Made) -> Slice:
+        """The rules that can decide about it."""
+        if one.thing is None and one.usual:
+            return self._slices.at(one.kinds, self._actions[one.action], one.context)
+        return self._slices.whole(one.kinds)
 
     def _handle(self, chunk: Sequence[_Made]) -> cedarpy.Entities:
         """The parsed entities of a chunk: as they were kept, or parsed now. Raises ValueError."""

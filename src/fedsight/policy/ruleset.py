@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cedarpy
 
@@ -66,12 +67,8 @@ class RuleSet:
         return next((one for one in self.rules if one.id == id_), None)
 
 
-def parsed(chosen: Iterable[Rule]) -> cedarpy.PolicySet:
-    """Rules that were chosen by `RuleSet.about` as Cedar's handle, under their own names.
-
-    What chose them is left out of their heads: Cedar need not look at it again.
-    """
-    forms = {one.id: dict(one.body) for one in chosen}
+def parsed(forms: Mapping[str, Mapping[str, Any]]) -> cedarpy.PolicySet:
+    """Rules as Cedar's JSON has them, under their names, as Cedar's handle."""
     whole = {"templates": {}, "staticPolicies": forms, "templateLinks": []}
     return cedarpy.PolicySet.from_json_str(json.dumps(whole))
 
