@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fedsight.forecast.service.drift import Drift, drifted, figures
 from fedsight.forecast.service.options import DriftRule
 from fedsight.forecast.service.retraining import RetrainError
-from tests.forecast.service.made import Made, slots
+from tests.forecast.service.made import Made, a_model, slots
 
 RULE = DriftRule(ratio=1.5, calm=1.2, recent=20, reference=20)
 
@@ -94,3 +96,29 @@ def test_never_says_nothing(made: Made) -> None:
     made.again(retrain="never")
     drifts(made)
     assert kinds(made) == []
+
+
+def test_that_it_is_over_is_told_once_the_error_is_back(made: Made) -> None:
+    drifts(made)
+    memory = made.service.memory
+    calm = memory.drift.reference_sum / memory.drift.reference_count
+    memory.drift = replace(memory.drift, recent=((calm * 40, 40),))
+    times = slots(60)
+    made.add("n-2", times[:40])
+    made.service.look()
+    made.add("n-2", times[40:])
+    made.service.look()
+    assert kinds(made) == ["RETRAIN_SUGGESTED", "DRIFT_ENDED"]
+    details = made.events[-1].details
+    assert details["version"] == details["served"] == "r-aaaaaaaa/1"
+    assert details["ratio"] < 1.2
+
+
+def test_a_new_version_ends_the_drift_of_the_one_before(made: Made) -> None:
+    drifts(made)
+    made.versions.now = a_model(seed=3, version="r-bbbbbbbb/7")
+    made.again().look()
+    made.service.look()
+    assert kinds(made) == ["RETRAIN_SUGGESTED", "DRIFT_ENDED"]
+    details = made.events[-1].details
+    assert (details["version"], details["served"]) == ("r-aaaaaaaa/1", "r-bbbbbbbb/7")

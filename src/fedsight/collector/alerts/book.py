@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fedsight.collector.alerts import outbox, table
 from fedsight.collector.alerts.alert import AlertRecord, json_of
 from fedsight.collector.alerts.finding import Finding
+from fedsight.collector.alerts.kinds import LASTING
 from fedsight.collector.alerts.lifecycle import SECOND, followed, resolved
 from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.alerts.silences import SilenceRecord, silencing, standing
@@ -135,7 +136,7 @@ class Book:
             because = None
             if record.run is not None and self._is_over(record.run):
                 because = "the run is over"
-            elif max(record.seen, since) < stale_before:
+            elif _is_stale(record, since, stale_before):
                 because = "nobody looked at it any more"
             if because is not None:
                 self._end(record, because)
@@ -167,7 +168,7 @@ class Book:
         """Whether `look_after` would change something; for a connection that only reads."""
         stale_before = self._now - int(self._options.stale_seconds * SECOND)
         return table.has_superfluous(self._db, self._options.keep, self._oldest) or any(
-            max(record.seen, since) < stale_before
+            _is_stale(record, since, stale_before)
             or (record.run is not None and self._is_over(record.run))
             or (
                 record.state == "firing"
@@ -192,3 +193,8 @@ class Book:
         silence = silencing(self._silences, seen, self._now)
         table.tell(self._db, "ALERT_ACKNOWLEDGED", seen, self._now, silence)
         return seen
+
+
+def _is_stale(record: AlertRecord, since: int, before: int) -> bool:
+    """Whether nobody has looked for too long at what somebody is to look at."""
+    return record.type not in LASTING and max(record.seen, since) < before

@@ -15,6 +15,10 @@ class AlertKind:
     fires_when: str
 
 
+#: Begun and ended by events, and not for that nobody looked at it.
+RETRAIN_SUGGESTED = "retrain_suggested"
+LASTING = frozenset({RETRAIN_SUGGESTED})
+
 KINDS = {
     "fl_accuracy_drop": AlertKind(
         "critical",
@@ -32,5 +36,9 @@ KINDS = {
     ),
     "update_suspected": AlertKind(
         "critical", "a client's updates are unlike those of the others, round after round"
+    ),
+    RETRAIN_SUGGESTED: AlertKind(
+        "warning",
+        "the error of forecasts drifts, until it is back or a new model is served",
     ),
 }

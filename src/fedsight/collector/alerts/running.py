@@ -11,6 +11,7 @@ from fedsight.collector.alerts import outbox
 from fedsight.collector.alerts.alertmanager import Alertmanagers
 from fedsight.collector.alerts.alerts import Alerts
 from fedsight.collector.alerts.evaluating import Evaluating, Search
+from fedsight.collector.alerts.events import EventRules, remembered
 from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.alerts.webhooks import Webhooks
 from fedsight.collector.ending import end_loops
@@ -34,6 +35,7 @@ class Alerting:
     def __init__(self, ingest: Ingest, readers: Readers, options: AlertOptions, store: str) -> None:
         self.options = options
         self.alerts = Alerts(ingest, readers, options)
+        self._ingest, self._readers = ingest, readers
         self.webhooks = Webhooks(ingest, readers, options, store)
         self.alertmanagers = Alertmanagers(readers, options)
         self.alerts.on_news += [self.webhooks.wake, self.alertmanagers.wake]
@@ -47,7 +49,13 @@ class Alerting:
             pause = self.options.rule_seconds
             self.rules = Evaluating(self.options.rules, pause, search, self.alerts)
             running.append(self.rules.run())
+        self._ingest.taps.append(EventRules(self.alerts).tap)
+        running.append(self._remember())
         self._tasks = [asyncio.create_task(part) for part in running]
+
+    async def _remember(self) -> None:
+        """Report what events told before the start, once."""
+        self.alerts.report(await self._readers.ask(remembered))
 
     async def close(self) -> None:
         """End; what was found is written, and what is still to be sent waits in the store."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
 from typing import Literal
@@ -97,9 +97,11 @@ class Look:
         self._untold += self._scored(found.values(), now, scored, loaded)
         del self._untold[:-MOST_UNTOLD]
         self._changed |= scored.changed
+        drifted = self._memory.drift.drifting
         began = self._memory.drifts(scored)
-        if began and self._options.retrain != "never":
-            self._events.append(self._drift(now, loaded))
+        if self._options.retrain != "never":
+            self._events += self._of_drift(now, loaded, began, drifted)
+        self._memory.replaced = None
         seen, seconds = self._foresee(now, found, before, loaded)
         told = [one for one in seen.values() if one.made == now]
         samples = [*self._untold, *(each for one in told for each in self._samples(one, loaded))]
@@ -175,9 +177,16 @@ class Look:
         shape = loaded.shape
         return telling.foretold(one.node, shape.metrics, there, shape.quantiles, told)
 
-    def _drift(self, now: int, loaded: Loaded) -> Event:
-        figures = drift.figures(self._memory.drift, self._options.drift)
-        return telling.suggested(now, loaded.version, figures)
+    def _of_drift(self, now: int, loaded: Loaded, began: bool, before: bool) -> Iterator[Event]:
+        """What is told of drift: that it is over, that it begins."""
+        memory, version = self._memory, loaded.version
+        figures = drift.figures(memory.drift, self._options.drift)
+        if memory.replaced is not None:
+            yield telling.calm(now, memory.replaced, version, None)
+        if before and not memory.drift.drifting:
+            yield telling.calm(now, version, version, figures)
+        if began:
+            yield telling.suggested(now, version, figures)
 
 
 def _scale(one: Known | Lacks, now: int, loaded: Loaded) -> Scale | Lacks:

@@ -51,6 +51,8 @@ class Memory:
         self.lock = threading.Lock()
         self.nodes: dict[str, NodeState] = {}
         self.drift = Drift("")
+        #: A version that drifted when another took its place, until that is told.
+        self.replaced: str | None = None
         self.horizons: tuple[int, ...] = ()
         self._options = options
         self._state = state
@@ -77,6 +79,8 @@ class Memory:
         self._corrections = Corrections(shape, self.horizons)
         self._mixing = Mixing(self._middle)
         if self.drift.version != loaded.version:
+            if self.drift.drifting:
+                self.replaced = self.drift.version
             self.drift = Drift(loaded.version)
 
     def _kept_drift(self) -> Drift:

@@ -60,6 +60,19 @@ def suggested(time: int, version: str, drift: DriftFigures) -> Event:
     return Event(time, SOURCE, "RETRAIN_SUGGESTED", details=details)
 
 
+def calm(time: int, version: str, served: str, drift: DriftFigures | None) -> Event:
+    """Drift of `version` is over: `served` foresees now, or its error is back."""
+    why = (
+        f"the loss of model {version} is {drift.ratio or 0:.2f} times what it was at first again"
+        if drift is not None
+        else f"model {served} is served in the place of {version}, whose error drifted"
+    )
+    details = {"message": why, "version": version, "served": served}
+    if drift is not None:
+        details |= {"ratio": drift.ratio, "threshold": drift.threshold}  # type: ignore[dict-item]
+    return Event(time, SOURCE, "DRIFT_ENDED", details=details)
+
+
 def started(time: int, version: str, run: str) -> Event:
     """Training again was begun."""
     details = {
