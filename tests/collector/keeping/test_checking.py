@@ -12,7 +12,7 @@ import pytest
 from fedsight.collector.keeping.checking import verify
 from fedsight.collector.keeping.opened import reading
 from fedsight.collector.store import manifest
-from fedsight.collector.store.schema import FILE_NAME
+from fedsight.collector.store.schema import FILE_NAME, PAGE_BYTES
 from tests.collector.store.contract_suite.suite import SECOND, at, named, rows
 from tests.collector.store.kept_store import KeptStore
 
@@ -96,7 +96,7 @@ def test_a_damaged_database_is_found(kept: KeptStore, tmp_path: Path):
     kept.store.close()
     file = tmp_path / FILE_NAME
     page = bytearray(file.read_bytes())
-    page[4096 * 3 : 4096 * 3 + 200] = b"\xff" * 200
+    page[PAGE_BYTES * 3 : PAGE_BYTES * 3 + 200] = b"\xff" * 200
     file.write_bytes(page)
     assert FILE_NAME in wrong(tmp_path)
     kept.store._open()

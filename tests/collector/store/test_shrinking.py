@@ -15,8 +15,7 @@ from tests.collector.store.contract_suite.suite import at
 from tests.collector.store.kept_store import KeptStore
 
 MIB = 2**20
-PAGE = 4096
-SPARE = 256
+SPARE = MIB
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def test_the_file_shrinks_to_what_it_needs_and_some_spare_pages(kept: KeptStore)
     assert size(kept) > 4 * MIB
     seal_all(kept)
     kept.upkeep.give_back(spare=SPARE)
-    assert SPARE * PAGE < size(kept) < SPARE * PAGE + MIB
+    assert SPARE < size(kept) < SPARE + MIB
     kept.upkeep.give_back(spare=0)
     assert size(kept) < MIB
     fill(kept, 50_000)

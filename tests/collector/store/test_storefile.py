@@ -8,7 +8,7 @@ import pytest
 
 from fedsight.collector.reading import queries
 from fedsight.collector.reading.queries import EventFilter, RunFilter
-from fedsight.collector.store.schema import FILE_NAME
+from fedsight.collector.store.schema import FILE_NAME, PAGE_BYTES
 from fedsight.collector.store.storefile import note_damage, open_readonly, open_store
 from fedsight.errors import StoreError
 from tests.collector.open_store import Store
@@ -26,7 +26,7 @@ def torn_page(file: Path) -> None:
     store.send(shipment("j", whole_run("r-1", ["a", "b"], rounds=50)))
     store.close()
     content = bytearray(file.read_bytes())
-    content[3 * 4096 : 8 * 4096] = b"\xa5" * (5 * 4096)
+    content[3 * PAGE_BYTES : 8 * PAGE_BYTES] = b"\xa5" * (5 * PAGE_BYTES)
     file.write_bytes(content)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,23 +70,22 @@ class HotSampleWriter:
 
     def append(self, journal: str, seq: int, block: SampleBlock) -> None:
         """As `SampleWriter.append`; the caller's cursor makes a second time impossible."""
-        ids = self._ids.of(block.series)[block.index]
+        ids = self._ids.of(block.series).astype(np.int32).take(block.index)
         self._insert(journal, seq, block.run, ids, block.round, block.value, block.time)
 
     def append_all(self, source: str, blocks: Sequence[SampleBlock]) -> None:
         """As `SampleWriter.append_all`: one row, as a row for a few samples each costs most."""
-        ids = np.concatenate([self._ids.of(block.series).take(block.index) for block in blocks])
-        round_ = np.concatenate([block.round for block in blocks])
-        value = np.concatenate([block.value for block in blocks])
-        time = np.concatenate([block.time for block in blocks])
-        self._insert(source, 0, blocks[0].run, ids, round_, value, time)
+        ids = [self._ids.of(block.series).astype(np.int32).take(block.index) for block in blocks]
+        round_, value = [block.round for block in blocks], [block.value for block in blocks]
+        columns = (_one(ids), _one(round_), _one(value), _one([block.time for block in blocks]))
+        self._insert(source, 0, blocks[0].run, *columns)
 
     def _insert(
         self,
         journal: str,
         seq: int,
         run: str | None,
-        ids: NDArray[np.int64],
+        ids: NDArray[np.int32],
         round_: NDArray[np.int32],
         value: NDArray[np.float64],
         time: NDArray[np.int64],
@@ -101,10 +100,11 @@ class HotSampleWriter:
                 run,
                 *range_of(round_),
                 len(ids),
-                ids.astype("<i4").tobytes(),
-                round_.astype("<i4", copy=False).tobytes(),
-                value.astype("<f8", copy=False).tobytes(),
-                time.astype("<i8", copy=False).tobytes(),
+                # SQLite copies them as they lie in memory.
+                np.ascontiguousarray(ids, "<i4").data,
+                np.ascontiguousarray(round_, "<i4").data,
+                np.ascontiguousarray(value, "<f8").data,
+                np.ascontiguousarray(time, "<i8").data,
             ),
         )
 
@@ -123,6 +123,10 @@ class HotSampleWriter:
             self._next_batch = int(self._db.execute(query).fetchone()[0])
         self._next_batch += 1
         return self._next_batch - 1
+
+
+def _one(columns: list[NDArray[Any]]) -> NDArray[Any]:
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
 
 
 def run_samples(snapshot: sqlite3.Connection) -> SampleReader:

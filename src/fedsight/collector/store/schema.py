@@ -149,6 +149,13 @@ UPGRADES = {
 }
 
 
+#: Of a new file. Samples are blobs of half a megabyte: each page costs two writes and a checksum,
+#: twice. See docs/decisions/0153-larger-pages.md.
+PAGE_BYTES = 16_384
+#: Bytes of the write-ahead log that are folded into the file at once.
+CHECKPOINT_BYTES = 8 * 2**20
+
+
 def connect_writer(file: Path) -> sqlite3.Connection:
     """The one connection that writes: every commit is on disk before it returns.
 
@@ -157,11 +164,13 @@ def connect_writer(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
     try:
         # Before there is any page; a file that has some stays as it is (see `shrinking`).
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-16384")
-        connection.execute("PRAGMA wal_autocheckpoint=2000")
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_BYTES // page}")
         connection.execute("PRAGMA journal_size_limit=16777216")
     except sqlite3.Error:
         connection.close()

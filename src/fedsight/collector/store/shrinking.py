@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Protocol
 
-#: Pages (of 4 KiB) given back in one go: some milliseconds, in which nothing else is written.
-STEP = 256
-#: Pages that stay for what comes next, so that a steady trickle does not grow and shrink the file.
-SPARE = 1024
+#: Bytes given back in one go: some milliseconds, in which nothing else is written.
+STEP = 2**20
+#: Bytes that stay for what comes next, so that a steady trickle does not grow and shrink the file.
+SPARE = 4 * 2**20
 INCREMENTAL = 2
 
 
@@ -28,7 +28,7 @@ class WritingAlone(Protocol):
 
 
 def to_spare(store: sqlite3.Connection, spare: int = SPARE) -> bool:
-    """Whether a file that can shrink has more than `spare` free pages."""
+    """Whether a file that can shrink has more than `spare` free bytes."""
     (kind,) = store.execute("PRAGMA auto_vacuum").fetchone()
     return bool(kind == INCREMENTAL and _free(store) > spare)
 
@@ -36,7 +36,7 @@ def to_spare(store: sqlite3.Connection, spare: int = SPARE) -> bool:
 def give_back(
     writing: WritingAlone, spare: int = SPARE, stopped: Callable[[], bool] = lambda: False
 ) -> None:
-    """Shrink the file to `spare` free pages, step by step, then fold the write-ahead log into it.
+    """Shrink the file to `spare` free bytes, step by step, then fold the write-ahead log into it.
 
     Between two steps others write. Raises StoreError where a step fails; the rest stays free.
     """
@@ -49,12 +49,17 @@ def _step(store: sqlite3.Connection, spare: int) -> bool:
     if not to_spare(store, spare):
         return False
     # As a script, since `execute` ends the statement after its first page.
-    store.executescript(f"PRAGMA incremental_vacuum({min(STEP, _free(store) - spare)})")
+    most = min(STEP, _free(store) - spare) // _page(store)
+    store.executescript(f"PRAGMA incremental_vacuum({max(most, 1)})")
     return to_spare(store, spare)
 
 
 def _free(store: sqlite3.Connection) -> int:
-    return int(store.execute("PRAGMA freelist_count").fetchone()[0])
+    return int(store.execute("PRAGMA freelist_count").fetchone()[0]) * _page(store)
+
+
+def _page(store: sqlite3.Connection) -> int:
+    return int(store.execute("PRAGMA page_size").fetchone()[0])
 
 
 def _fold(store: sqlite3.Connection) -> None:

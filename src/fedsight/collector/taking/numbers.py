@@ -18,7 +18,8 @@ from fedsight.collector.store.prepare import NO_ROUND
 from fedsight.door.times import LATEST
 
 LARGEST_ROUND = 1_000_000_000
-
+#: Bytes of a column of indices that are remembered at most.
+REMEMBERED_BYTES = 2**20
 
 #: Columns of equal length: index, time, value, round.
 Arrays = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.int32]]
@@ -29,6 +30,10 @@ class NumberReader:
 
     def __init__(self) -> None:
         self._parser = simdjson.Parser()
+        #: The column of indices before, what it came to, and the largest of them.
+        self._seen = b"[]"
+        self._places: NDArray[np.int32] = np.zeros(0, np.int32)
+        self._largest = -1
 
     def whole(self, raw: bytes) -> NDArray[np.int64] | None:
         """A JSON array of whole numbers; None where it is anything else."""
@@ -44,7 +49,7 @@ class NumberReader:
         """A JSON array of rounds or nulls, as -1; None where it is anything else."""
         if b"-" in raw:
             return None
-        found = self.whole(raw.replace(b"null", b"%d" % NO_ROUND))
+        found = self.whole(raw.replace(b"null", b"%d" % NO_ROUND) if b"n" in raw else raw)
         if found is None or (found.size and np.maximum.reduce(found) > LARGEST_ROUND):
             return None
         return found.astype(np.int32)
@@ -62,15 +67,30 @@ class NumberReader:
 
         `round_` None: none of them has a round. `latest` is the last time that may be.
         """
-        at, when, what = self.whole(index), self.whole(time), self.real(value)
+        at, when, what = self._index(index, series), self.whole(time), self.real(value)
         if at is None or when is None or what is None or not at.size == when.size == what.size:
             return None
         rounds = np.full(at.size, NO_ROUND, np.int32) if round_ is None else self.rounds(round_)
         if rounds is None or rounds.size != at.size:
             return None
-        if not within(at, series - 1) or not within(when, latest):
+        return (at, when, what, rounds) if within(when, latest) else None
+
+    def _index(self, raw: bytes, series: int) -> NDArray[np.int32] | None:
+        """Places among so many series, not to be written to; None where they are anything else.
+
+        A producer mostly sends the same series in the same order as before: one comparison tells.
+        """
+        if raw == self._seen:
+            return self._places if self._largest < series else None
+        found = self.whole(raw)
+        if found is None or not within(found, series - 1):
             return None
-        return at.astype(np.int32), when, what, rounds
+        places = found.astype(np.int32)
+        places.flags.writeable = False
+        if len(raw) <= REMEMBERED_BYTES:
+            self._seen, self._places = raw, places
+            self._largest = int(np.maximum.reduce(places)) if places.size else -1
+        return places
 
     def _buffer(self, raw: bytes, of_type: Literal["i", "d"]) -> bytes | None:
         if raw.find(b"[", raw.find(b"[") + 1) >= 0:  # it would flatten arrays of arrays
