@@ -66,8 +66,12 @@ def test_the_files_size_decides_and_the_decision_is_recorded(
 def test_what_cannot_be_asked_or_recorded_is_refused(tmp_path: Path, store: ModelStore) -> None:
     govern(tmp_path, size(tmp_path))
     key = SigningKey.open(tmp_path / "keys" / "audit")
-    with Trail(tmp_path / "audit", key):
-        assert "another process writes" in (refusal(tmp_path, store) or "")
+    with Trail(tmp_path / "audit", key):  # of a run or a service beside it
+        assert refusal(tmp_path, store) is None
+    key_file = tmp_path / "keys" / "audit"
+    key_file.chmod(0o640)
+    assert "others may use the signing key" in (refusal(tmp_path, store) or "")
+    key_file.chmod(0o600)
     (tmp_path / "policy" / "own.cedar").write_text("permit")
     assert refusal(tmp_path, store) is None  # the newest version that was right is in force
     shutil.rmtree(tmp_path / "policy" / ".versions")

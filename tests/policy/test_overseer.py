@@ -131,6 +131,7 @@ def test_replay_of_a_time_range_alone(trail: Trail) -> None:
     times = [int(one.time) for one in records(trail.folder, kind="decision")]
     assert replay(default(), trail.folder, since=times[2]).requests == 3
     assert replay(default(), trail.folder, until=times[2]).requests == 2
+    trail.close()
     (path,) = trail.folder.glob("*.jsonl")
     path.write_bytes(b"nothing\n")
     with pytest.raises(AuditError, match="is no record"):

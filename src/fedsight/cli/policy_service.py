@@ -47,9 +47,9 @@ def policy(
 ) -> None:
     """Decide by a policy set over HTTP, and record each decision before it is answered.
 
-    Prints `listening on URL` once it does. The audit trail of the data directory has one writer:
-    beside the service no run that the same directory governs can start. Bound beyond loopback,
-    every request needs a token.
+    Prints `listening on URL` once it does. Governed runs of the same data directory write the same
+    audit trail beside it, and their decisions show up here. Bound beyond loopback, every request
+    needs a token.
     """
     from fedsight.door.tls import Tls
     from fedsight.policy.service.options import PolicyOptions

@@ -69,14 +69,16 @@ class Overseer:
                 self._trail.append_all((DECISION, body(*pair)) for pair in pairs)
                 self.fault = None
         except (AuditError, ValueError) as error:
-            self._say(str(error))
+            self.failed(error)
             return [
                 one if request.action in self._unrecorded else _unrecordable(one, error, engine)
                 for request, one in zip(requests, decisions, strict=True)
             ]
         return decisions
 
-    def _say(self, fault: str) -> None:
+    def failed(self, error: Exception) -> None:
+        """The trail cannot be written or followed: it is said once, until it works again."""
+        fault = str(error)
         if fault != self.fault:
             self.fault = fault
             message = f"decisions cannot be recorded and are refused: {fault}"

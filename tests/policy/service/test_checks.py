@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fedsight.policy.audit import AuditError, PublicKey, verify
+from fedsight.policy import Engine
+from fedsight.policy.audit import PublicKey, SigningKey, Trail, verify
+from fedsight.policy.files import default
+from fedsight.policy.overseer import Overseer
+from tests.policy.asked import asks, client
 from tests.policy.service.served import GOOD, Served, write_set
 
 NOBODY = """
@@ -160,6 +164,40 @@ def test_after_a_restart_decisions_events_and_keys_are_there(tmp_path: Path) -> 
     assert verify(data / "audit", PublicKey.read(data / "keys" / "audit.pub")).ok
 
 
-def test_the_trail_has_one_writer(served: Served) -> None:
-    with pytest.raises(AuditError, match="another process"):
-        Served(served.data)
+def test_what_others_record_in_the_data_directory_shows_and_is_signed(served: Served) -> None:
+    """A governed run beside the service, and a second service."""
+    key = SigningKey.open(served.data / "keys" / "audit")
+    engine = Engine(default())
+    with Trail(served.data / "audit", key, head_records=10**6) as trail:
+        assert Overseer(lambda: engine, trail).decide(asks(party=client("of-a-run"))).allowed
+        with served.client() as http:
+            rows = http.get("/api/v1/decisions?client=of-a-run").json()["decisions"]
+            assert [one["decision_id"] for one in rows] == [trail.seq]
+            mine = http.post("/check/client_eligibility", json=dict(GOOD)).json()["decision_id"]
+        assert mine == trail.seq + 1
+        assert trail.follow() == mine
+    second = Served(served.data)
+    told = {"event_type": "X", "event_id": "e-1"}
+    with served.client() as http, second.client() as other:
+        first = http.post("/log/training_event", json=told).json()
+        assert other.post("/log/training_event", json=told).json() == {**first, "duplicate": True}
+        changed = other.post("/log/training_event", json={**told, "event_type": "Y"})
+        assert changed.status_code == 409
+        kinds = [one["event_type"] for one in http.get("/events").json()["events"]]
+        assert kinds.count("X") == 1
+        assert "AUDIT_ANCHOR" in kinds  # of the run's head
+    second.close()
+    public = PublicKey.read(served.data / "keys" / "audit.pub")
+    assert verify(served.data / "audit", public).ok
+
+
+def test_a_trail_that_somebody_changed_refuses_and_health_says_so(served: Served) -> None:
+    (path,) = (served.data / "audit").glob("*.jsonl")
+    path.write_bytes(path.read_bytes() + b"nothing\n")
+    with served.client() as http:
+        said = http.post("/check/client_eligibility", json=dict(GOOD)).json()
+        health = http.get("/health").json()
+    assert not said["allowed"]
+    assert "was changed by somebody else" in said["reason"]
+    assert health["parts"]["audit"]["status"] == "degraded"
+    path.write_bytes(path.read_bytes().removesuffix(b"nothing\n"))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from fedsight.policy import disk
-from fedsight.policy.audit.record import AuditError
+from fedsight.policy.audit.record import AuditError, retired_text, signed_text
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -42,8 +44,23 @@ class PublicKey:
         except (OSError, ValueError) as error:
             raise AuditError(f"{path} holds no public key of an audit trail: {error}") from error
 
-    def signed(self, content: bytes, signature: str) -> bool:
+    def signs_head(self, log: str, seq: int, hash_: str, signature: object) -> bool:
+        """Whether the key's owner signed that record `seq` of a trail has this hash."""
+        return self.signed(signed_text(log, seq, hash_), signature)
+
+    def signs_retired(self, log: str, body: Mapping[str, Any]) -> tuple[int, str] | None:
+        """Up to which record, and with which hash, its owner removed records as `body` says; None
+        where nothing of the kind was signed."""
+        last, hash_ = body.get("last"), body.get("hash")
+        if type(last) is not int or not isinstance(hash_, str):
+            return None
+        signed = self.signed(retired_text(log, last, hash_), body.get("signature"))
+        return (last, hash_) if signed else None
+
+    def signed(self, content: bytes, signature: object) -> bool:
         """Whether the key's owner signed that; the signature in hexadecimal."""
+        if not isinstance(signature, str):
+            return False
         try:
             self.key.verify(bytes.fromhex(signature), content)
         except (InvalidSignature, ValueError):

@@ -8,8 +8,9 @@ before, `time` Unix nanoseconds as a text. Sequence numbers begin at 1 and have 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,6 +23,12 @@ Kind = Annotated[str, Meta(pattern=r"^[a-z][a-z_.]{0,63}$")]
 
 #: `prev` of the first record.
 NOTHING = "0" * 64
+
+#: So large may what a record says be.
+BODY_BYTES = 8 * 2**20
+#: So much of a line is not what the record says.
+_FRAME_BYTES = 512
+LINE_BYTES = BODY_BYTES + _FRAME_BYTES
 
 OPENED, HEAD, RETIRED, TORN = "opened", "head", "retired", "torn"
 #: What the trail says of itself, beside what it is told.
@@ -60,11 +67,49 @@ def made(
     log: str, seq: int, prev: str, time: int, kind: str, body: Mapping[str, Any]
 ) -> tuple[str, bytes]:
     """A record's hash and its line, without the newline. Raises ValueError."""
-    said = canonical.dumps(dict(body))
+    return chained(log, seq, prev, time, kind, canonical.dumps(dict(body)))
+
+
+def chained(log: str, seq: int, prev: str, time: int, kind: str, said: bytes) -> tuple[str, bytes]:
+    """The same of a body's canonical bytes."""
     rest = ',"kind":"%s","log":"%s","prev":"%s","seq":%d,"time":"%d"}'
     content = said, (rest % (kind, log, prev, seq, time)).encode("ascii")
     hash_ = hashlib.sha256(b'{"body":%s%s' % content).hexdigest()
     return hash_, b'{"body":%s,"hash":"%s"%s' % (content[0], hash_.encode(), content[1])
+
+
+class Link(NamedTuple):
+    """Where a record stands in its chain."""
+
+    hash: str
+    kind: str
+    log: str
+    prev: str
+    seq: int
+    time: int
+
+
+_TAIL = re.compile(
+    rb',"hash":"([0-9a-f]{64})"'
+    rb',"kind":"([a-z][a-z_.]{0,63})","log":"([0-9a-f]{32})","prev":"([0-9a-f]{64})"'
+    rb',"seq":([1-9][0-9]{0,15}),"time":"([0-9]{1,19})"\}'
+)
+
+
+def link(line: bytes) -> Link | None:
+    """Where the record on a line stands, None where it has not the hash of what it says.
+
+    Whether what it says is written canonically is left to `read`.
+    """
+    at = line.rfind(b',"hash":"')
+    found = _TAIL.fullmatch(line, at) if at > 0 else None
+    if found is None:
+        return None
+    content = line[:at] + line[found.end(1) + 1 :]
+    texts = [one.decode("ascii") for one in found.groups()]
+    if hashlib.sha256(content).hexdigest() != texts[0]:
+        return None
+    return Link(texts[0], texts[1], texts[2], texts[3], int(texts[4]), int(texts[5]))
 
 
 def read(line: bytes) -> tuple[Record | None, str]:
@@ -83,3 +128,9 @@ def read(line: bytes) -> tuple[Record | None, str]:
 def signed_text(log: str, seq: int, hash_: str) -> bytes:
     """What a head signs: that the record `seq` of this trail has this hash."""
     return canonical.dumps({"hash": hash_, "log": log, "seq": seq, "what": "fedsight audit head"})
+
+
+def retired_text(log: str, last: int, hash_: str) -> bytes:
+    """What is signed where records are removed: that those up to `last` were, with this hash."""
+    what = "fedsight audit retired"
+    return canonical.dumps({"hash": hash_, "last": last, "log": log, "what": what})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from fedsight.policy.audit.turns import still
 
 _NAMED = re.compile(r"([0-9]{12})\.jsonl")
 
@@ -40,9 +42,25 @@ def segments(folder: Path) -> list[Segment]:
     )
 
 
+def written(folder: Path) -> list[tuple[Segment, int]]:
+    """The files, oldest first, and the bytes of each while nobody writes. Raises OSError.
+
+    Whoever reads no further meets no record that is being written, and none that is taken back.
+    """
+    with still(folder):
+        return [(one, one.path.stat().st_size) for one in segments(folder)]
+
+
 def lines(folder: Path) -> Iterator[Line]:
-    """Every line, oldest first. Raises OSError."""
-    for segment in segments(folder):
+    """Every line, oldest first, as they were when the first was asked for. Raises OSError."""
+    return lines_of(written(folder))
+
+
+def lines_of(files: Iterable[tuple[Segment, int]]) -> Iterator[Line]:
+    """The lines of files as `written` gives them. Raises OSError."""
+    for segment, size in files:
         with segment.path.open("rb") as file:
-            for number, text in enumerate(file, 1):
+            left, number = size, 0
+            while left > 0 and (text := file.readline(left)):
+                left, number = left - len(text), number + 1
                 yield Line(segment.path, number, text.removesuffix(b"\n"), text.endswith(b"\n"))

@@ -1,50 +1,58 @@
-"""Writing the trail: one process at a time appends, signs the head now and then, and anchors it."""
+"""Writing the trail: several processes append, one at a time, sign its head now and then, and
+anchor it."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from fedsight.policy import disk
 from fedsight.policy.audit import canonical, segments
+from fedsight.policy.audit.following import DO, End, Listener, first_of
 from fedsight.policy.audit.keys import SigningKey
 from fedsight.policy.audit.record import (
+    BODY_BYTES,
     HEAD,
-    NOTHING,
     OPENED,
     RETIRED,
     TORN,
     Anchor,
     AuditError,
-    made,
-    read,
+    chained,
+    retired_text,
     signed_text,
 )
+from fedsight.policy.audit.turns import Turns
 
 #: Told of each signed head: what a witness elsewhere is to keep.
 Witness = Callable[[Anchor], object]
+#: A record to be written: its kind, and its body as plain JSON.
+Said = tuple[str, Mapping[str, Any]]
 
 HEAD_RECORDS, HEAD_SECONDS = 100, 60.0
 SEGMENT_BYTES = 8 * 2**20
-LOCK = "lock"
+#: Whoever is farther behind than this reads on before others have to wait for it.
+_NEAR_BYTES = 64 * 2**10
 
 
 class Trail:
-    """The trail in `folder`, open for appending. Safe to use from any thread.
+    """The trail in `folder`, open for appending. Safe to use from any thread, and beside other
+    processes that append to it.
 
-    The head is signed after `head_records` records or `head_seconds`, and when it is closed;
-    `witness` is given each. What was recorded outlives the process, and from the next signed head
-    on a loss of power too; with `durable` at once. A record that could not be written whole is
-    taken back, and AuditError raised. Raises AuditError where another process writes, or the
-    trail's end cannot be read.
+    The head is signed after `head_records` records or `head_seconds`, whoever wrote them, and when
+    it is closed; `witness` is given each head signed here, `listener` each record from here on,
+    others' too. What was recorded outlives the process, and from the next signed head on a loss of
+    power too; with `durable` at once. A record that could not be written whole is taken back, and
+    AuditError raised; so it is where what others wrote does not fit. Raises AuditError where the
+    trail's end cannot be read, or another process keeps it to itself.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Trail:
         key: SigningKey,
         witness: Witness = lambda _: None,
         *,
+        listener: Listener | None = None,
         head_records: int = HEAD_RECORDS,
         head_seconds: float = HEAD_SECONDS,
         segment_bytes: int = SEGMENT_BYTES,
@@ -68,15 +77,33 @@ class Trail:
         self._durable = durable
         self._now = now
         self._mutex = threading.RLock()
-        self._unsigned = 0
-        self._signed_at = time.monotonic()
-        self.log, self.seq, self.hash = "", 0, NOTHING
+        self._depth, self._files = 0, -1
+        self._end = End(folder, key.public, listener)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._hold = self._locked()
-            self._open()
+            self._turns: Turns | None = Turns(folder)
+            self._turns.take()
+            try:
+                self._open()
+            finally:
+                self._turns.give()
         except OSError as error:
-            raise AuditError(f"cannot open the audit trail {folder}: {error}") from error
+            raise AuditError(f"cannot open the audit trail {folder}: {_why(error)}") from error
+
+    @property
+    def log(self) -> str:
+        """The trail's name."""
+        return self._end.log
+
+    @property
+    def seq(self) -> int:
+        """The number of the last record that is known here."""
+        return self._end.seq
+
+    @property
+    def hash(self) -> str:
+        """Its hash."""
+        return self._end.hash
 
     def append(self, kind: str, body: Mapping[str, Any]) -> int:
         """Record something; its sequence number. Raises AuditError where it is not on disk."""
@@ -87,27 +114,50 @@ class Trail:
 
         Raises AuditError where they could not be written.
         """
-        with self._mutex:
-            last = self._write([(kind, canonical.plain(body)) for kind, body in records])
-            old = time.monotonic() - self._signed_at > self._head_seconds
-            if self._unsigned >= self._head_records or (old and self._unsigned):
-                self.sign()
-            return last
+        said = [(kind, canonical.plain(body)) for kind, body in records]
+        texts = [canonical.dumps(body) for _, body in said]
+        self._enter()
+        try:
+            last = self._write(said, texts)
+            anchor = self._sign() if self._due() else None
+        finally:
+            self._leave()
+        if anchor is not None:
+            self._witness(anchor)
+        return last
 
-    def sign(self) -> Anchor | None:
-        """Sign the head, see it on disk, and let the witness know; None where it is signed."""
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Nobody else writes meanwhile, and what others wrote was followed. Raises AuditError."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def follow(self) -> int:
+        """Follow what others wrote; the last record's number. Raises AuditError."""
         with self._mutex:
-            if not self._unsigned:
-                return None
-            body = {"hash": self.hash, "seq": self.seq, "signature": self._signature()}
-            self._write([(HEAD, body)])
-            anchor = Anchor(self.log, self.seq, self.hash, self._signature())
-            self._unsigned, self._signed_at = 0, time.monotonic()
+            turns = self._held()
             try:
-                os.fsync(self._file)
+                if self._depth == 0 and self._behind(turns.files()):
+                    self._follow(turns)
             except OSError as error:
-                raise AuditError(f"cannot write the audit trail {self.folder}: {error}") from error
-        self._witness(anchor)
+                raise self._unreadable(error) from error
+            return self._end.seq
+
+    def sign(self, *, due: bool = False) -> Anchor | None:
+        """Sign the head, see it on disk, and let the witness know; None where it is signed.
+
+        With `due` only where so many records or seconds passed since that it is time.
+        """
+        self._enter()
+        try:
+            anchor = self._sign() if self._due() or not due else None
+        finally:
+            self._leave()
+        if anchor is not None:
+            self._witness(anchor)
         return anchor
 
     def retire(self, before_seq: int) -> int:
@@ -116,37 +166,37 @@ class Trail:
         What is removed is named in the trail first, by its last hash, and that is signed: the chain
         that stays is proven from there.
         """
-        with self._mutex:
-            all_ = segments.segments(self.folder)
-            old = [one for one, after in pairwise(all_) if after.first <= before_seq]
-            if not old:
-                return 0
-            last = all_[len(old)].first - 1
-            first_line = next(iter(segments.lines(self.folder)))
-            end = _first_of(all_[len(old)].path)
-            begun = read(first_line.text)[0]
-            body = {"first": begun.seq if begun else 0, "last": last, "hash": end}
-            self._write([(RETIRED, body)])
-            self.sign()
+        with self.turn():
             try:
+                all_ = segments.segments(self.folder)
+                old = [one for one, after in pairwise(all_) if after.first <= before_seq]
+                if not old:
+                    return 0
+                last = all_[len(old)].first - 1
+                end = first_of(all_[len(old)].path)
+                body = {"first": old[0].first, "last": last, "hash": end}
+                signature = self._key.sign(retired_text(self.log, last, end))
+                self._record((RETIRED, {**body, "signature": signature}))
+                self.sign()
+                self._held().files_change()
                 for one in old:
                     one.path.unlink()
                 disk.sync_folder(self.folder)
             except OSError as error:
-                raise AuditError(f"cannot remove old records: {error}") from error
-            return last - (begun.seq if begun else 0) + 1
+                raise AuditError(f"cannot remove old records: {_why(error)}") from error
+            return last - old[0].first + 1
 
     def close(self) -> None:
         """Sign the head and let go of the trail. Harmless when done twice."""
         with self._mutex:
-            if self._hold is None:
+            if self._turns is None:
                 return
             try:
                 self.sign()
             finally:
-                os.close(self._file)
-                os.close(self._hold)
-                self._hold = None
+                self._turns.close()
+                self._end.close()
+                self._turns = None
 
     def __enter__(self) -> Trail:
         return self
@@ -154,95 +204,167 @@ class Trail:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _held(self) -> Turns:
+        if self._turns is None:
+            raise AuditError(f"the audit trail {self.folder} was closed")
+        return self._turns
+
+    def _enter(self) -> None:
+        """Begin a turn, or go deeper in one."""
+        self._mutex.acquire()
+        try:
+            turns = self._held()
+            if self._depth == 0:
+                turns.take()
+                try:
+                    self._caught_up(turns)
+                except BaseException:
+                    turns.give()
+                    raise
+        except OSError as error:
+            self._mutex.release()
+            raise self._unreadable(error) from error
+        except BaseException:
+            self._mutex.release()
+            raise
+        self._depth += 1
+
+    def _leave(self) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._turns is not None:
+            self._turns.give()
+        self._mutex.release()
+
+    def _caught_up(self, turns: Turns) -> None:
+        files = turns.files()
+        behind = self._behind(files)
+        if behind > _NEAR_BYTES:
+            turns.give()
+            self._follow(turns)
+            turns.take()
+            files = turns.files()
+        if behind:
+            self._end.follow()
+            self._mend()
+        self._files = files
+
+    def _behind(self, files: int) -> int:
+        """About how many bytes others wrote since, 0 where there is nothing to follow."""
+        behind = self._end.behind()
+        if behind == 0 and (files == self._files or not self._end.ended()):
+            return 0
+        return abs(behind) or 1
+
+    def _follow(self, turns: Turns) -> None:
+        """Follow what is written whole now; others write on meanwhile."""
+        turns.take()
+        try:
+            mark = self._end.mark()
+        finally:
+            turns.give()
+        self._end.follow(mark)
+
+    def _open(self) -> None:
+        self._end.find()
+        if self._end.first == 0:
+            self._begin(1)
+        if self._end.seq == 0:
+            self._end.log = secrets.token_hex(16)
+            torn = self._taken_away()
+            self._record((OPENED, {"key": self._key.public.text}))
+            self._note(torn)
+        else:
+            self._mend()
+
+    def _mend(self) -> None:
+        """Take away what a killed writer left half, and say so."""
+        self._note(self._taken_away())
+
+    def _taken_away(self) -> bytes:
+        torn = self._end.torn()
+        if torn:
+            os.ftruncate(self._end.file, self._end.size)
+        return torn
+
+    def _note(self, torn: bytes) -> None:
+        if torn:
+            digest = hashlib.sha256(torn).hexdigest()
+            self._record((TORN, {"bytes": len(torn), "sha256": digest}))
+
+    def _due(self) -> bool:
+        unsigned = self._end.unsigned
+        old = time.monotonic() - self._end.signed_at > self._head_seconds
+        return unsigned >= self._head_records or (old and unsigned > 0)
+
+    def _sign(self) -> Anchor | None:
+        if not self._end.unsigned:
+            return None
+        body = {"hash": self.hash, "seq": self.seq, "signature": self._signature()}
+        self._record((HEAD, body))
+        anchor = Anchor(self.log, self.seq, self.hash, self._signature())
+        try:
+            os.fsync(self._end.file)
+            there = self._held().there() and not self._end.ended()
+        except OSError as error:
+            raise self._unwritten(error) from error
+        if not there:
+            raise AuditError(f"files of the audit trail {self.folder} were removed; {DO}")
+        return anchor
+
     def _signature(self) -> str:
         return self._key.sign(signed_text(self.log, self.seq, self.hash))
 
-    def _locked(self) -> int | None:
-        handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise AuditError(f"another process writes the audit trail {self.folder}") from None
-        return handle
+    def _record(self, one: Said) -> None:
+        self._write([one], [canonical.dumps(one[1])])
 
-    def _open(self) -> None:
-        found = segments.segments(self.folder)
-        if not found:
-            self.log = secrets.token_hex(16)
-            self._begin(1)
-            self._write([(OPENED, {"key": self._key.public.text})])
-            return
-        kept, torn = _end(found[-1].path)
-        if kept is None and len(found) > 1:
-            kept, _ = _end(found[-2].path)
-        if kept is None:
-            raise AuditError(f"the audit trail {self.folder} has no readable end; verify it")
-        last, wrong = read(kept)
-        if last is None or wrong:
-            raise AuditError(f"the last record of the audit trail {self.folder} {wrong}; verify it")
-        self.log, self.seq, self.hash = last.log, last.seq, last.hash
-        self._unsigned = 0 if last.kind == HEAD else 1
-        self._file = os.open(found[-1].path, os.O_RDWR | os.O_APPEND)
-        self._size = os.fstat(self._file).st_size
-        if torn:
-            self._size -= len(torn)
-            os.ftruncate(self._file, self._size)
-            digest = hashlib.sha256(torn).hexdigest()
-            self._write([(TORN, {"bytes": len(torn), "sha256": digest})])
+    def _write(self, said: list[Said], texts: list[bytes]) -> int:
+        """Write records with these bodies, whose canonical bytes are `texts`."""
+        end, now, lines, hashes = self._end, self._now(), list[bytes](), list[str]()
+        hash_ = end.hash
+        for seq, ((kind, _), text) in enumerate(zip(said, texts, strict=True), end.seq + 1):
+            if len(text) > BODY_BYTES:
+                raise AuditError(f"a record of {len(text)} bytes is more than {BODY_BYTES}")
+            hash_, line = chained(end.log, seq, hash_, now, kind, text)
+            hashes.append(hash_)
+            lines.append(line + b"\n")
+        content = b"".join(lines)
+        try:
+            if end.size and end.size + len(content) > self._segment_bytes:
+                os.fsync(end.file)
+                self._begin(end.seq + 1)
+            self._whole(content)
+        except OSError as error:
+            raise self._unwritten(error) from error
+        for (kind, body), hash_, line in zip(said, hashes, lines, strict=True):
+            end.grew(hash_, now, kind, body, len(line))
+        return end.seq
 
     def _begin(self, first: int) -> None:
         """Go on in a new file."""
-        path = self.folder / segments.name(first)
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        self._size = 0
+        turns = self._held()
+        turns.files_change()
+        self._end.begin(first)
+        self._files = turns.files()
         disk.sync_folder(self.folder)
-
-    def _write(self, records: list[tuple[str, Any]]) -> int:
-        seq, hash_, parts = self.seq, self.hash, []
-        for kind, body in records:
-            seq += 1
-            hash_, line = made(self.log, seq, hash_, self._now(), kind, body)
-            parts.append(line + b"\n")
-        content = b"".join(parts)
-        try:
-            if self._size and self._size + len(content) > self._segment_bytes:
-                full = self._file
-                self._begin(self.seq + 1)
-                os.close(full)
-            self._whole(content)
-        except OSError as error:
-            why = error.strerror or error
-            raise AuditError(f"cannot write the audit trail {self.folder}: {why}") from error
-        self.seq, self.hash = seq, hash_
-        self._size += len(content)
-        self._unsigned += len(records)
-        return seq
 
     def _whole(self, content: bytes) -> None:
         """Write all of it, or leave the file as it was."""
-        done = 0
+        done, file = 0, self._end.file
         try:
             while done < len(content):
-                done += os.write(self._file, content[done:])
+                done += os.write(file, content[done:])
             if self._durable:
-                os.fdatasync(self._file)
+                os.fdatasync(file)
         except OSError:
-            os.ftruncate(self._file, self._size)
+            os.ftruncate(file, self._end.size)
             raise
 
+    def _unwritten(self, error: OSError) -> AuditError:
+        return AuditError(f"cannot write the audit trail {self.folder}: {_why(error)}")
 
-def _end(path: Path) -> tuple[bytes | None, bytes]:
-    """The last whole line of a file, and what stands after it without a newline."""
-    content = path.read_bytes()
-    whole, _, torn = content.rpartition(b"\n")
-    return (whole.rpartition(b"\n")[2] or None), torn
+    def _unreadable(self, error: OSError) -> AuditError:
+        return AuditError(f"cannot go on with the audit trail {self.folder}: {_why(error)}")
 
 
-def _first_of(path: Path) -> str:
-    """`prev` of a file's first record: the hash of all before it."""
-    with path.open("rb") as file:
-        found, wrong = read(file.readline().removesuffix(b"\n"))
-    if found is None or wrong:
-        raise AuditError(f"the first record of {path.name} {wrong}; verify the trail")
-    return found.prev
+def _why(error: OSError) -> object:
+    return error.strerror or error

@@ -21,7 +21,6 @@ from fedsight.policy.audit.record import (
     AuditError,
     Record,
     read,
-    signed_text,
 )
 from fedsight.policy.audit.segments import Line
 
@@ -73,9 +72,7 @@ class _Chain:
     def __init__(self, key: PublicKey, anchors: Sequence[Anchor]) -> None:
         self._key = key
         self._anchors = [
-            one
-            for one in anchors
-            if key.signed(signed_text(one.log, one.seq, one.hash), one.signature)
+            one for one in anchors if key.signs_head(one.log, one.seq, one.hash, one.signature)
         ]
         self._pinned: Mapping[int, str] = {}
         self._log: str | None = None
@@ -128,8 +125,9 @@ class _Chain:
             self._anchored = found.seq
         if found.kind == HEAD:
             return self._head(found)
-        if found.kind == RETIRED and self._gap == (found.body.get("last"), found.body.get("hash")):
-            self._gap = None
+        if found.kind == RETIRED and self._gap is not None:
+            retired = self._key.signs_retired(found.log, found.body)
+            self._gap = None if retired == self._gap else self._gap
         return None
 
     def _head(self, found: Record) -> tuple[int, str] | None:
@@ -137,8 +135,7 @@ class _Chain:
         if seq != found.seq - 1 or hash_ != found.prev:
             return found.seq, "was altered: it is the head of another record"
         signature = found.body.get("signature")
-        text = signed_text(found.log, found.seq - 1, found.prev)
-        if not isinstance(signature, str) or not self._key.signed(text, signature):
+        if not self._key.signs_head(found.log, found.seq - 1, found.prev, signature):
             return found.seq, "was altered: its signature is not the key's"
         self._signed = found.seq - 1
         return None

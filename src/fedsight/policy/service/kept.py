@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from fedsight.door.times import rfc3339
 from fedsight.policy.audit import Anchor, AuditError, SigningKey, canonical, segments
-from fedsight.policy.audit.record import HEAD, Record, read, signed_text
+from fedsight.policy.audit.following import Told
+from fedsight.policy.audit.record import HEAD, read, signed_text
 from fedsight.policy.audit.witness import AUDIT_ANCHOR
 from fedsight.policy.overseer import DECISION
 
@@ -94,7 +95,7 @@ class Kept(Generic[Row]):
         return self._numbers[0] if self._numbers else None
 
 
-def decision_row(number: int, body: dict[str, Any]) -> DecisionRow:
+def decision_row(number: int, body: Mapping[str, Any]) -> DecisionRow:
     """A decision as its record has it (`overseer.body`, in plain JSON)."""
     request = body["request"]
     principal = request["principal"]
@@ -120,7 +121,7 @@ def decision_row(number: int, body: dict[str, Any]) -> DecisionRow:
     )
 
 
-def event_row(number: int, body: dict[str, Any]) -> EventRow:
+def event_row(number: int, body: Mapping[str, Any]) -> EventRow:
     """An event as its record has it."""
     return EventRow(
         number,
@@ -140,44 +141,51 @@ def anchor_row(anchor: Anchor, time: int) -> EventRow:
     return EventRow(anchor.seq, rfc3339(time), SOURCE, AUDIT_ANCHOR, details)
 
 
-def load(
-    folder: Path,
-    key: SigningKey,
-    decisions: Kept[DecisionRow],
-    events: Kept[EventRow],
-    keys: dict[str, tuple[str, int]],
-) -> None:
-    """Take the newest records of a trail in. What is none of ours is left to `verify`.
+class Shelf:
+    """What the trail told of, newest last: decisions, events with signed heads among them, and the
+    keys under which events were logged, each with the event's digest and number."""
 
-    Raises AuditError where it cannot be read.
-    """
-    try:
-        for segment in segments.segments(folder)[-3:]:
-            for text in segment.path.read_bytes().splitlines():
-                found, wrong = read(text)
-                if found is not None and not wrong:
-                    _take(found, key, decisions, events, keys)
-    except OSError as error:
-        raise AuditError(f"cannot read the audit trail {folder}: {error}") from error
+    def __init__(self, key: SigningKey, most: int) -> None:
+        self._key = key
+        self._most = most
+        self.decisions: Kept[DecisionRow] = Kept(most)
+        self.events: Kept[EventRow] = Kept(most)
+        self.keys: dict[str, tuple[str, int]] = {}
 
+    def load(self, folder: Path, last: int) -> None:
+        """Take the newest records up to `last` in. What is none of ours is left to `verify`.
 
-def _take(
-    found: Record,
-    key: SigningKey,
-    decisions: Kept[DecisionRow],
-    events: Kept[EventRow],
-    keys: dict[str, tuple[str, int]],
-) -> None:
-    try:
-        if found.kind == DECISION:
-            decisions.add(found.seq, decision_row(found.seq, found.body))
-        elif found.kind == EVENT:
-            events.add(found.seq, event_row(found.seq, found.body))
-            if found.body.get("key"):
-                keys[found.body["key"]] = (found.body["digest"], found.seq)
-        elif found.kind == HEAD:
-            signature = key.sign(signed_text(found.log, found.seq, found.hash))
-            anchor = Anchor(found.log, found.seq, found.hash, signature)
-            events.add(found.seq, anchor_row(anchor, int(found.time)))
-    except (KeyError, TypeError, AttributeError):
-        return
+        Raises AuditError where they cannot be read.
+        """
+        try:
+            for line in segments.lines_of(segments.written(folder)[-3:]):
+                found, wrong = read(line.text)
+                if found is not None and not wrong and found.seq <= last:
+                    of = found.seq, found.kind, found.hash, found.log, int(found.time), found.body
+                    self.take(Told(*of, False))
+        except OSError as error:
+            raise AuditError(f"cannot read the audit trail {folder}: {error}") from error
+
+    def take(self, told: Told) -> None:
+        """Keep a record, where it is one of these."""
+        try:
+            if told.kind == DECISION:
+                self.decisions.add(told.seq, decision_row(told.seq, told.body))
+            elif told.kind == EVENT:
+                self._event(told)
+            elif told.kind == HEAD:
+                self.events.add(told.seq, self._head(told))
+        except (KeyError, TypeError, AttributeError):
+            return
+
+    def _event(self, told: Told) -> None:
+        self.events.add(told.seq, event_row(told.seq, told.body))
+        key = told.body.get("key")
+        if key:
+            self.keys[key] = told.body["digest"], told.seq
+            while len(self.keys) > self._most:
+                del self.keys[next(iter(self.keys))]
+
+    def _head(self, told: Told) -> EventRow:
+        signature = self._key.sign(signed_text(told.log, told.seq, told.hash))
+        return anchor_row(Anchor(told.log, told.seq, told.hash, signature), told.time)

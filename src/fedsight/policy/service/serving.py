@@ -54,5 +54,6 @@ class Serving:
             try:
                 await asyncio.to_thread(self.deciding.force.look)
                 await asyncio.to_thread(self.deciding.standings.look)
+                await asyncio.to_thread(self.deciding.look)
             except (FedsightError, OSError) as error:
                 log.warning("the policy files cannot be looked at: %s", error)
