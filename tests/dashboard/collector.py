@@ -25,6 +25,7 @@ run(
         until_stdin_closes=True,
         fl_server_url=sys.argv[3],
         forecast_url=sys.argv[5],
+        policy_url=sys.argv[6],
         alerts=AlertOptions(rules=(few,), rule_seconds=0.5),
     )
 )
@@ -47,11 +48,13 @@ class CollectorProcess:
         fl_server_url: str = NOWHERE,
         fewest: int = 0,
         forecast_url: str = NOWHERE,
+        policy_url: str = NOWHERE,
     ) -> None:
         self.data = data
         self.fewest = fewest
         self.fl_server_url = fl_server_url
         self.forecast_url = forecast_url
+        self.policy_url = policy_url
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
@@ -64,6 +67,7 @@ class CollectorProcess:
         """Returns once it listens."""
         command = [sys.executable, "-c", SERVE, str(self.data), str(self.port)]
         command += [self.fl_server_url, str(self.fewest), self.forecast_url]
+        command.append(self.policy_url)
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
