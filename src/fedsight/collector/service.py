@@ -15,7 +15,6 @@ from fedsight.collector.options import CollectorOptions
 from fedsight.collector.replica.announced import announce_writer, withdraw_writer
 from fedsight.collector.running import Parts
 from fedsight.door.serving import listening, serve, url_of
-from fedsight.errors import StoreError
 
 __all__ = ["CollectorOptions", "create_app", "run"]
 
@@ -66,10 +65,10 @@ async def _write(
 
     app = create_app(parts, on_ready=announce)
     more, closes = [own] if options.shared else [], options.until_stdin_closes
-    began = await serve(app, listener, tls=secured, more=more, until_stdin_closes=closes)
-    withdraw_writer(options.data, reached)
-    if not began:
-        raise StoreError(f"the collector could not begin with the data directory {options.data}")
+    try:
+        await serve(app, listener, tls=secured, more=more, until_stdin_closes=closes)
+    finally:
+        withdraw_writer(options.data, reached)
 
 
 async def _read(
@@ -87,9 +86,7 @@ async def _read(
         print(f"listening on {address}", flush=True)
 
     app = create_replica_app(ReplicaParts(options, address), on_ready=announce)
-    closes = options.until_stdin_closes
-    if not await serve(app, listener, tls=secured, until_stdin_closes=closes):
-        raise StoreError(f"the reader could not begin with the data directory {options.data}")
+    await serve(app, listener, tls=secured, until_stdin_closes=options.until_stdin_closes)
 
 
 def reaching(options: CollectorOptions, own: socket.socket) -> str:

@@ -12,11 +12,11 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fedsight.door.bounded import Bounded
 from fedsight.door.websockets import FlowControlled
@@ -83,20 +83,23 @@ async def serve(
     more: Sequence[socket.socket] = (),
     until_stdin_closes: bool = False,
     on_stop: Callable[[], None] = lambda: None,
-) -> bool:
+) -> None:
     """Serve until SIGINT, SIGTERM or, where asked, the end of standard input.
 
     `more` are further sockets to serve on. `on_stop` is called at the first of
-    these signs; a second ends open requests at once. Returns whether the application ever began.
+    these signs; a second ends open requests at once. Raises FedsightError, with its own sentence
+    where it has one, where the application cannot begin, or what it holds could not be closed.
     """
+    lifespan = _Lifespan(app)
     secured = None if tls is None else (lambda *_: tls)
     config = uvicorn.Config(
-        app,
+        lifespan,
         ssl_context_factory=secured,
         loop="none",
         http=Bounded,
         ws=FlowControlled,
         lifespan="on",
+        interface="asgi3",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -119,7 +122,39 @@ async def serve(
     if until_stdin_closes:
         _call_at_end_of_input(lambda: loop.call_soon_threadsafe(stop))
     await server.serve(sockets=[listener, *more])
-    return server.started
+    if lifespan.error is not None or not server.started:
+        raise lifespan.failure(server.started) from lifespan.error
+
+
+class _Lifespan:
+    """The application; `error` is why it could not begin or end: uvicorn logs that, and goes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.error: Exception | None = None
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        run = self._last if scope["type"] == "lifespan" else self._app
+        return run(scope, receive, send)
+
+    async def _last(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            # Starlette tells a whole trace there, which would be logged beside our sentence.
+            await send({"type": message["type"]})
+
+        try:
+            await self._app(scope, receive, tell)
+        except Exception as error:  # whatever it is ends the process: `serve` says it in a sentence
+            self.error = error
+            raise
+
+    def failure(self, began: bool) -> FedsightError:
+        """What to say of it."""
+        if isinstance(self.error, FedsightError):
+            return self.error
+        what = "could not be closed well" if began else "could not begin"
+        why = f": {type(self.error).__name__}: {self.error}" if self.error is not None else ""
+        return FedsightError(f"the service {what}{why}")
 
 
 def _allow_files() -> None:
