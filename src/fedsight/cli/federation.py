@@ -15,12 +15,13 @@ from fedsight.cli.attached import collector_url
 from fedsight.cli.options import Config, log_to_stderr
 from fedsight.cli.placing import completed, local_nodes
 from fedsight.cli.reach import Reach, linked
+from fedsight.cli.ruling import Observe, Policy, Ruling, ruled
 from fedsight.config import Settings, load
 from fedsight.errors import UsageError
 
 if TYPE_CHECKING:
     from fedsight.federated.api.options import FederationOptions
-    from fedsight.federated.api.trained import Way
+    from fedsight.federated.api.trained import Rule, Way
     from fedsight.federated.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -33,10 +34,27 @@ fedsight serve federation --engine deployment --nodes 4
 
 fedsight serve federation --superlink 127.0.0.1:8000
 
+fedsight serve federation --policy policy
+
 curl -X POST -H "Authorization: Bearer $TOKEN" --json '{}' http://127.0.0.1:8081/start
 
 curl http://127.0.0.1:8081/status
 """
+
+SuperLink_ = Annotated[
+    str | None,
+    typer.Option(help="Use the nodes of this SuperLink.", metavar="HOST:PORT"),
+]
+
+RootCert = Annotated[
+    Path | None,
+    typer.Option(help="Certificate of the authority that vouches for the SuperLink."),
+]
+
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(help="What a SuperLink on another machine asks for.", show_default="DATA/token"),
+]
 
 
 def federation(
@@ -60,20 +78,11 @@ def federation(
             show_default="run.engine",
         ),
     ] = None,
-    superlink: Annotated[
-        str | None,
-        typer.Option(help="Use the nodes of this SuperLink.", metavar="HOST:PORT"),
-    ] = None,
-    root_cert: Annotated[
-        Path | None,
-        typer.Option(help="Certificate of the authority that vouches for the SuperLink."),
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="What a SuperLink on another machine asks for.", show_default="DATA/token"
-        ),
-    ] = None,
+    superlink: SuperLink_ = None,
+    root_cert: RootCert = None,
+    token_file: TokenFile = None,
+    policy: Policy = None,
+    observe: Observe = False,
     until_stdin_closes: Annotated[
         bool, typer.Option(help="End when standard input closes.", hidden=True)
     ] = False,
@@ -83,8 +92,9 @@ def federation(
 
     Prints `listening on URL` once it does. What a run does where its start does not say comes from
     the tables federation and run of the configuration. Runs are journaled in the data directory and
-    shipped to its collector while one answers. Changes need the token of the data directory; bound
-    beyond loopback, every request does. Ctrl-C ends the run that goes on, too.
+    shipped to its collector while one answers. With --policy each of them is governed. Changes need
+    the token of the data directory; bound beyond loopback, every request does. Ctrl-C ends the run
+    that goes on, too.
     """
     from fedsight.federated.api.service import run
 
@@ -95,9 +105,19 @@ def federation(
     here = superlink is None
     plan = _plan(settings, here, task=task, nodes=nodes, engine=engine)
     reach = Reach(superlink, root_cert, token_file)
+    ruling = ruled(policy, observe)
     options = _options(settings, plan, host, port, until_stdin_closes)
+    for warning in () if ruling is None else ruling.warnings():
+        logger.warning("%s", warning)
+    if ruling is not None and not ruling.remote:
+        options = replace(options, rules=Path(ruling.where), observe=ruling.observe)
     with _link(settings, plan, reach) as link:
-        run(options, link)
+        run(options, link, _rule(settings, ruling))
+
+
+def _rule(settings: Settings, ruling: Ruling | None) -> Rule | None:
+    """What governs each run."""
+    return None if ruling is None else lambda journal: ruling.governing(settings, journal)
 
 
 def _options(

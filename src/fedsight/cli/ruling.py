@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
+
+import typer
 
 from fedsight.config import Settings
 from fedsight.config.trust import Trust
 from fedsight.door.hosts import is_loopback
 from fedsight.door.token import token_of
 from fedsight.errors import SettingsError, UsageError
-from fedsight.journal import Journal
+
+if TYPE_CHECKING:
+    from fedsight.federated.runs.telling import Recorder
+
+Policy = Annotated[
+    str | None,
+    typer.Option("--policy", help="Govern runs by this set, or service.", metavar="DIR|URL"),
+]
+Observe = Annotated[bool, typer.Option("--observe", help="Only say what the policy would refuse.")]
+
+
+def ruled(policy: str | None, observe: bool) -> Ruling | None:
+    """Who decides, None where nobody is named. Raises UsageError."""
+    if policy is not None:
+        return Ruling(policy, observe)
+    if observe:
+        raise UsageError("--observe says how a policy counts: it needs --policy DIR")
+    return None
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,11 @@ class Ruling:
         """Whether a service decides."""
         return "://" in self.where
 
+    def flags(self) -> str:
+        """The flags that say so, for a command line anywhere on this machine."""
+        where = self.where if self.remote else str(Path(self.where).absolute())
+        return f"--policy {shlex.quote(where)}{' --observe' if self.observe else ''}"
+
     def warnings(self) -> tuple[str, ...]:
         """What must not go unseen. Raises PolicyError where a folder's set is wrong."""
         if self.remote:
@@ -50,7 +75,7 @@ class Ruling:
         observed = ("the policy is only observed: nobody is refused",) if self.observe else ()
         return (*files.read(Path(self.where)).warnings, *observed)
 
-    def governing(self, settings: Settings, journal: Journal) -> AbstractContextManager[Any]:
+    def governing(self, settings: Settings, journal: Recorder) -> AbstractContextManager[Any]:
         """What makes a run's governance."""
         from fedsight.federated import governing
 

@@ -16,7 +16,7 @@ from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.cli.options import Config
 from fedsight.cli.plan_options import plan, with_plan_options
 from fedsight.cli.reach import Reach
-from fedsight.cli.ruling import Ruling
+from fedsight.cli.ruling import Observe, Policy, ruled
 from fedsight.cli.running import Asked, Running
 from fedsight.cli.screen import Screen
 from fedsight.config import Settings, load
@@ -53,12 +53,6 @@ fedsight run --resume r-3fa9c01b: goes on from the last whole round of a run tha
 
 fedsight run --exit --json | jq .final.accuracy: one JSON object on stdout
 """
-
-Policy = Annotated[
-    str | None,
-    typer.Option("--policy", help="Govern it by this set, or service.", metavar="DIR|URL"),
-]
-Observe = Annotated[bool, typer.Option("--observe", help="Only say what the policy would refuse.")]
 
 
 @with_plan_options
@@ -123,11 +117,11 @@ def run(
 
 def _govern(job: Running | RunningApp, policy: str | None, observe: bool) -> None:
     """Let a policy set or service decide on the run, where one is named."""
-    if policy is None:
-        if observe:
-            raise UsageError("--observe says how a policy counts: it needs --policy DIR")
-    elif isinstance(job, Running):
-        job.governed(Ruling(policy, observe))
+    ruling = ruled(policy, observe)
+    if ruling is None:
+        return
+    if isinstance(job, Running):
+        job.governed(ruling)
     else:
         raise UsageError("--policy governs runs of a task: leave out PATH")
 

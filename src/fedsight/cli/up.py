@@ -16,6 +16,7 @@ from fedsight.cli.attached import answers, collector_url, make_writable
 from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.cli.kept import collector
 from fedsight.cli.options import Config
+from fedsight.cli.ruling import Observe, Policy, Ruling, ruled
 from fedsight.cli.screen import Screen
 from fedsight.config import PORTS, Settings, load
 from fedsight.errors import FedsightError, UsageError
@@ -28,6 +29,8 @@ EXAMPLES = """[bold]Examples[/]
 fedsight up --nodes 4: then, elsewhere, fedsight run --superlink 127.0.0.1:8000 --nodes 4
 
 fedsight up --nodes 4 --task digits --run: begins a run itself
+
+fedsight up --nodes 4 --run --policy policy: governed
 """
 DEFAULT_NODES = 2
 MOST_NODES = 256
@@ -54,12 +57,15 @@ def up(
     run: Annotated[
         bool, typer.Option("--run", help="Begin a run as soon as the nodes are there.")
     ] = False,
+    policy: Policy = None,
+    observe: Observe = False,
     config: Config = None,
 ) -> int:
     """Bring up a federation: a SuperLink, nodes, and the collector with its dashboard.
 
     All listen on this machine alone. What dies is started again. A run is begun from anywhere on
-    it with the command that is printed, or here with --run, as the configuration says.
+    it with the command that is printed, or here with --run, as the configuration says. With
+    --policy it is governed, and so is whatever the printed commands begin.
     """
     settings = load(config)
     port = settings.collector.port if port is None else port
@@ -68,6 +74,7 @@ def up(
             raise UsageError(f"{name} must be a port number from 0 to 65535, got {number}")
     if not 1 <= nodes <= MOST_NODES:
         raise UsageError(f"nodes must be a whole number from 1 to {MOST_NODES}, got {nodes}")
+    ruling = ruled(policy, observe)
     make_writable(settings.data)
     INTERRUPTS.listen()
     from fedsight.federated.link.launch import launched
@@ -75,6 +82,8 @@ def up(
     screen = Screen()
     wanted = task or settings.run.task
     tell = partial(screen.say, style="yellow")
+    for warning in () if ruling is None else ruling.warnings():
+        tell(warning)
     with launched(
         settings,
         _members(settings, wanted, nodes),
@@ -86,8 +95,8 @@ def up(
     ) as federation:
         screen.say(f"SuperLink at {federation.address}, logs in {settings.data / 'logs'}", "bold")
         if run:
-            return _run(settings, federation, task, port, screen)
-        _stay_up(settings, federation, task, port, screen)
+            return _run(settings, federation, task, port, screen, ruling)
+        _stay_up(settings, federation, task, port, screen, ruling)
     return 0
 
 
@@ -107,7 +116,12 @@ def _members(settings: Settings, task: str, nodes: int) -> int | dict[str, str]:
 
 
 def _stay_up(
-    settings: Settings, federation: Federation, task: str | None, port: int, screen: Screen
+    settings: Settings,
+    federation: Federation,
+    task: str | None,
+    port: int,
+    screen: Screen,
+    ruling: Ruling | None,
 ) -> None:
     """A dashboard beside the federation, until Ctrl-C."""
     attach = port != 0 and answers(settings, port)
@@ -115,7 +129,8 @@ def _stay_up(
         screen.say(f"dashboard at {reached.url}", "bold")
         _wait_online(federation, screen)
         nodes, named = len(federation.names), "" if task is None else f" --task {task}"
-        flags = f"--superlink {federation.address} --nodes {nodes}{named}"
+        governed = "" if ruling is None else f" {ruling.flags()}"
+        flags = f"--superlink {federation.address} --nodes {nodes}{named}{governed}"
         screen.say(f"begin a run: fedsight run {flags}")
         screen.say(f"steer from the browser: fedsight serve federation {flags}, fedsight login")
         try:
@@ -127,7 +142,12 @@ def _stay_up(
 
 
 def _run(
-    settings: Settings, federation: Federation, task: str | None, port: int, screen: Screen
+    settings: Settings,
+    federation: Federation,
+    task: str | None,
+    port: int,
+    screen: Screen,
+    ruling: Ruling | None,
 ) -> int:
     """One run on these nodes; its dashboard and the federation stay up until Ctrl-C."""
     from fedsight.cli.plan_options import plan
@@ -144,6 +164,8 @@ def _run(
     given |= {} if task is None else {"task": task}
     asked = plan(settings.run, given, settings.windows_folder)
     running = Running(settings, Asked(asked, reach=Reach(federation.address)), screen)
+    if ruling is not None:
+        running.governed(ruling)
     outcome = running.run(port, stay=True, on_end=lambda *_: None)
     return 0 if outcome.state in {"finished", "stopped"} else 1
 

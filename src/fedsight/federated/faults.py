@@ -5,4 +5,4 @@ from __future__ import annotations
 #: An update that was not averaged in.
 UPDATE_REJECTED = 1001
 #: A node whose own policy does not let it do what it was asked.
-NODE_REFUSED = 1002
+REFUSED_BY_NODE = 1002

@@ -10,7 +10,7 @@ from flwr.app import Message
 
 from fedsight.federated.clients import Facts, told
 from fedsight.federated.clock import Clock
-from fedsight.federated.faults import NODE_REFUSED, UPDATE_REJECTED
+from fedsight.federated.faults import REFUSED_BY_NODE, UPDATE_REJECTED
 from fedsight.federated.fleet import NodeView
 from fedsight.federated.refusals import Refusals
 from fedsight.federated.rounds.exchange import Missed
@@ -18,7 +18,7 @@ from fedsight.federated.rounds.muster import Say
 from fedsight.federated.runs.state import State, joined, part
 from fedsight.federated.selection import Limit
 from fedsight.policy import Decision, Obligation, Party, Request
-from fedsight.policy.trust import Cause, Change, TrustBook, contributed
+from fedsight.policy.trust import Book, Cause, Change, contributed
 from fedsight.signals import Json, Sample
 
 ROUND_POLICY_DENIED, CLIENT_REFUSED, POLICY_OBSERVED = (
@@ -54,7 +54,7 @@ class Governance:
     def __init__(
         self,
         overseer: Decides,
-        trust: TrustBook,
+        trust: Book,
         run: str,
         rounds: int,
         *,
@@ -239,17 +239,23 @@ class Governance:
         ]
         shares = contributed({name: self._samples.get(name, 0) for name in usable})
         changes = []
-        for node_id, name in asked.items():
-            cause, note = self._cause(name, answers.get(node_id), missed.get(node_id))
-            if cause is None:
-                continue
-            changes.append(self._noted(name, cause, round, note))
-            if cause == "answered" and shares.get(name):
-                changes.append(self._noted(name, "contributed", round, "", shares[name]))
-            if cause == "answered" and self._suspected(name):
-                changes.append(self._noted(name, "suspected", round, "its updates are suspected"))
+        with self._trust.together():
+            for node_id, name in asked.items():
+                cause, note = self._cause(name, answers.get(node_id), missed.get(node_id))
+                if cause is not None:
+                    changes += self._shown(name, cause, round, note, shares.get(name))
         self._on_trust(changes)
         self._tell_figures(round)
+
+    def _shown(
+        self, name: str, cause: Cause, round: int, note: str, share: float | None
+    ) -> list[Change]:
+        changes = [self._noted(name, cause, round, note)]
+        if cause == "answered" and share:
+            changes.append(self._noted(name, "contributed", round, "", share))
+        if cause == "answered" and self._suspected(name):
+            changes.append(self._noted(name, "suspected", round, "its updates are suspected"))
+        return changes
 
     def _cause(
         self, name: str, reply: Message | None, missed: Missed | None
@@ -263,7 +269,7 @@ class Governance:
         if not reply.has_error():
             return "answered", ""
         reason = reply.error.reason or ""
-        if reply.error.code == NODE_REFUSED:  # it has the right to
+        if reply.error.code == REFUSED_BY_NODE:  # it has the right to
             return None, ""
         if name in self._policed:
             return "refused", reason

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fedsight.door.refusal import BadFieldError, RefusedError
-from fedsight.federated.api.history import ClientFacts
+from fedsight.federated.api.history import ClientFacts, RefusedFacts
 from fedsight.federated.fleet import NodeView, Property
 from fedsight.signals import NAME_PATTERN
 
@@ -39,6 +39,14 @@ class Registration(Struct, frozen=True, forbid_unknown_fields=True):
     capabilities: Capabilities | None = None
 
 
+class RefusedBy(Struct, frozen=True):
+    """The policy's newest no to a client in the current run: for what, in which round, and why."""
+
+    action: str
+    round: int | None
+    reason: str
+
+
 class Client(Struct, frozen=True):
     """One client. `node_id` is text, as it has 64 bits; `last_*` are of its last training."""
 
@@ -61,6 +69,7 @@ class Client(Struct, frozen=True):
     last_accuracy: float | None = None
     last_seconds: float | None = None
     samples: int | None = None
+    refused: RefusedBy | None = None
 
 
 class Registry:
@@ -104,6 +113,7 @@ def listed(
     names: Iterable[str],
     facts: Mapping[str, ClientFacts],
     registered: Mapping[str, Registration],
+    refused: Mapping[str, RefusedFacts] | None = None,
 ) -> list[Client]:
     """Every client: nodes as the grid orders them, then `names` that a run told of, then others.
 
@@ -119,7 +129,15 @@ def listed(
         if name not in found:
             found[name] = _client(name, None, facts.get(name), rest.pop(name, None))
     others = [_client(name, None, None, said) for name, said in rest.items() if name not in found]
-    return [*found.values(), *others]
+    return [_with_refusal(one, refused or {}) for one in (*found.values(), *others)]
+
+
+def _with_refusal(client: Client, refused: Mapping[str, RefusedFacts]) -> Client:
+    facts = refused.get(client.client_id)
+    if facts is None:
+        return client
+    told = RefusedBy(facts.action, facts.round, facts.reason)
+    return msgspec.structs.replace(client, refused=told)
 
 
 def _client(

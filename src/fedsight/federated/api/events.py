@@ -26,6 +26,7 @@ ENDED = {
     "stopped": "TRAINING_STOPPED",
     "interrupted": "TRAINING_STOPPED",
 }
+STOPPED_BY_POLICY = "TRAINING_STOPPED_BY_POLICY"
 PHASES = {"aggregate": "AGGREGATION_COMPLETED", "evaluate": "EVALUATION_COMPLETED"}
 #: Details that are long and that the collector tells.
 LEFT_OUT = {"RUN_STARTED": ("config", "nodes"), "ROUND_STARTED": ("selected",)}
@@ -117,6 +118,7 @@ def translated(batch: Batch) -> Iterator[Event]:
         kind = CALLED.get(event.kind, event.kind)
         if event.kind == "RUN_ENDED":
             kind = ENDED.get(str(event.details.get("state")), event.kind)
+            kind = STOPPED_BY_POLICY if event.details.get("by") == "policy" else kind
         out = LEFT_OUT.get(event.kind, ())
         details = {name: told for name, told in event.details.items() if name not in out}
         if event.kind == "ROUND_STARTED":

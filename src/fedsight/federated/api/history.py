@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from fedsight.federated.refusals import REFUSALS
 from fedsight.signals import Batch, Event, Sample, samples_of
 
 #: Older rounds of a very long run are told by the collector alone.
@@ -54,6 +55,15 @@ class ClientFacts:
 
 
 @dataclass(frozen=True)
+class RefusedFacts:
+    """The policy's newest no to a node: in which round, for what, and why."""
+
+    round: int | None
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Opening:
     """What the run told of itself as it began."""
 
@@ -78,6 +88,8 @@ class History:
         self._clients: dict[str, ClientFacts] = {}
         self._opening = Opening()
         self._best: float | None = None
+        self._refused: dict[str, RefusedFacts] = {}
+        self._refusals: dict[tuple[tuple[str, str], ...], float] = {}
 
     def note(self, batch: Batch) -> RoundFacts | None:
         """Take in what the run recorded; returns the round that ended with it, if one did."""
@@ -86,6 +98,12 @@ class History:
             for event in batch.events:
                 if event.kind == "RUN_STARTED":
                     self._opening = _opening(event)
+                elif event.kind == "CLIENT_REFUSED" and event.node is not None:
+                    self._refused[event.node] = _refused(event)
+            for sample in _samples(batch):
+                if sample.name == REFUSALS:
+                    labels = {name: is_ for name, is_ in sample.labels.items() if name != "run"}
+                    self._refusals[tuple(labels.items())] = sample.value
             if found is not None:
                 self._rounds.append(found)
                 self._clients.update(self._changed(batch, found.round))
@@ -118,6 +136,16 @@ class History:
         """Every node that was ever asked to train, by name."""
         with self._lock:
             return dict(self._clients)
+
+    def refused(self) -> dict[str, RefusedFacts]:
+        """The policy's newest no to each node to which it said one, by name."""
+        with self._lock:
+            return dict(self._refused)
+
+    def refusals(self) -> list[tuple[dict[str, str], float]]:
+        """How often policy said no so far, by `node`, `action` and `rule`."""
+        with self._lock:
+            return [(dict(labels), count) for labels, count in self._refusals.items()]
 
     def _changed(self, batch: Batch, round: int) -> Iterator[tuple[str, ClientFacts]]:
         figures = _gathered(batch).of_node
@@ -191,6 +219,11 @@ def _gathered(batch: Batch) -> _Gathered:
 
 def _samples(batch: Batch) -> list[Sample]:
     return samples_of(batch.samples)
+
+
+def _refused(event: Event) -> RefusedFacts:
+    told = event.details
+    return RefusedFacts(event.round, str(told.get("action")), str(told.get("message")))
 
 
 def _opening(event: Event) -> Opening:

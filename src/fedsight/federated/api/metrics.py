@@ -7,6 +7,7 @@ from fedsight.federated.api.counters import Counters
 from fedsight.federated.api.history import RoundFacts
 from fedsight.federated.api.runs import Current
 from fedsight.federated.api.status import known_nodes
+from fedsight.federated.refusals import REFUSALS
 
 
 def families(current: Current | None, counters: Counters) -> list[Family]:
@@ -35,6 +36,12 @@ def _gauges(current: Current | None) -> list[Family]:
     of_round = [] if last is None else _of_round(last)
     return [
         *of_round,
+        Family(
+            REFUSALS,
+            "counter",
+            "How often policy said no in the current run.",
+            tuple(Figure(count, labels) for labels, count in current.history.refusals()),
+        ),
         _gauge("fl_best_accuracy", "The run's best accuracy.", best),
         _gauge("fl_total_clients", "Nodes known.", total),
         _gauge("fl_model_parameters", "Parameters of the model.", opening.model_parameters),

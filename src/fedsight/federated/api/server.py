@@ -71,7 +71,9 @@ class Server:
         history = current.history
         seen = current.seen
         views = () if seen is None else seen.nodes
-        found = listed(views, history.opening.nodes, history.clients(), registered)
+        found = listed(
+            views, history.opening.nodes, history.clients(), registered, history.refused()
+        )
         if seen is None or seen.fresh(time.monotonic()):
             return found
         # Nobody has looked for a while: who is there now is not known.

@@ -146,9 +146,8 @@ def known_nodes(current: Current) -> int | None:
 
 def _stop_reason(current: Current) -> str | None:
     """Why it ended before its last round, or is about to."""
-    if current.ended is not None:
-        return current.ended.reason
-    return current.control.stop_reason
+    ended = current.ended or current.told
+    return ended.reason if ended is not None else current.control.stop_reason
 
 
 def _message(current: Current, paused: bool) -> str:

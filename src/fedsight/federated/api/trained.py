@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING
 
 from fedsight.federated.api.options import FederationOptions
@@ -14,6 +14,8 @@ from fedsight.journal.proven import ProvenSink
 from fedsight.signals import Batch
 
 if TYPE_CHECKING:
+    from fedsight.federated.governance import Governance
+    from fedsight.federated.governing import Ruled
     from fedsight.federated.training import Link
 
 FLUSH_SECONDS = 5.0
@@ -22,6 +24,10 @@ PERSONAL = "personal"
 
 #: Makes the way to nodes elsewhere when a run wants it: its parts take seconds to import.
 Way = Callable[[], "Link"]
+
+
+#: What makes a run's governance while the context lasts, given its journal.
+Rule = Callable[["Teed"], AbstractContextManager["Callable[[Ruled], Governance]"]]
 
 
 class Teed:
@@ -39,16 +45,23 @@ class Teed:
 
 
 class Trained:
-    """Trains on the engine of the plan; `link` leads to nodes elsewhere.
+    """Trains on the engine of the plan; `link` leads to nodes elsewhere, `rule` governs each run.
 
     Where no collector answers, the journal stays in the data directory, and the next collector
     fetches it.
     """
 
-    def __init__(self, options: FederationOptions, token: str, link: Way | None = None) -> None:
+    def __init__(
+        self,
+        options: FederationOptions,
+        token: str,
+        link: Way | None = None,
+        rule: Rule | None = None,
+    ) -> None:
         self._options = options
         self._token = token
         self._link = link
+        self._rule = rule
 
     def __call__(self, assignment: Assignment) -> Ended:
         """As `Start`."""
@@ -75,16 +88,17 @@ class Trained:
         assignment.progress.begin("starting", f"loads task {plan.task} and its nodes")
         store = ModelStore(self._options.models)
         model = described(load(plan.task, plan.columns))
-        outcome = train(
-            plan,
-            Teed(journal, assignment.note),
-            run_id=assignment.run_id,
-            steering=Steering(
-                assignment.control, assignment.progress, on_nodes=assignment.on_nodes
-            ),
-            models=RunKeeper(store, assignment.run_id, plan.task, keep, model),
-            checkpoints=Checkpoints(self._options.checkpoints),
-            link=None if self._link is None else self._link(),
-            kept=self._options.data / PERSONAL,
-        )
+        teed = Teed(journal, assignment.note)
+        steering = Steering(assignment.control, assignment.progress, on_nodes=assignment.on_nodes)
+        with nullcontext() if self._rule is None else self._rule(teed) as steering.govern:
+            outcome = train(
+                plan,
+                teed,
+                run_id=assignment.run_id,
+                steering=steering,
+                models=RunKeeper(store, assignment.run_id, plan.task, keep, model),
+                checkpoints=Checkpoints(self._options.checkpoints),
+                link=None if self._link is None else self._link(),
+                kept=self._options.data / PERSONAL,
+            )
         return Ended(outcome.state, outcome.reason)
