@@ -11,11 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
+from fedsight.signals import Shipment
 from tests.dashboard.browser import Browser
 from tests.dashboard.collector import CollectorProcess
 from tests.dashboard.conftest import RUN
 from tests.dashboard.federation import SECOND, Federation, ship, ship_all
 from tests.dashboard.flserver import FlServer
+from tests.federated.test_falling import Ground
 
 pytestmark = pytest.mark.slow
 
@@ -135,6 +137,24 @@ def test_without_its_server_events_say_who_fell_silent(
         back = federation.told("NODE_RETURNED", "client-4", message="y")
         ship(client, federation.shipment(back))
         browser.until(lambda: "silent" not in table(browser)["client-4"]["Now"], "who is back")
+
+
+def test_whom_policy_refused_is_told_with_the_reason(
+    browser: Browser, collector: CollectorProcess, tmp_path: Path
+) -> None:
+    ground = Ground(tmp_path / "run")
+    assert ground.run().state == "finished"
+    with collector.client() as client:
+        ship(client, Shipment("r-1", 1, 1, ground.notes.batches))
+    browser.open("#/nodes/r-1")
+    browser.until(lambda: "Policy" in table(browser).get("client-2", {}), "who was refused")
+    shown = table(browser)
+    assert shown["client-2"]["Now"] == "refused by policy"
+    why = "its trust is below the federation's minimum"
+    assert shown["client-2"]["Policy"] == f"refused in rounds 6 to 9: {why}"
+    assert (shown["client-2"]["Trained"], shown["client-2"]["Refused"]) == ("1/5", "4")
+    assert shown["client-1"]["Policy"] == ""
+    assert shown["client-1"]["Now"] == "trained in round 9"
 
 
 def test_with_no_run_there_are_no_nodes_yet(browser: Browser, collector: CollectorProcess) -> None:

@@ -5,6 +5,7 @@ import type { Event, Run } from '../src/data/contract';
 import type { FlClient, FlStatus } from '../src/fl/contract';
 import { gini, nodeFigures, sorted } from '../src/nodes/figures';
 import { nowOf, online, silentSince, type Seen } from '../src/nodes/now';
+import { isOut, refusals, since } from '../src/nodes/refusals';
 import { ClientMatrix } from '../src/run/matrix';
 
 /** Two rounds: a trained in both, b in one and failed in one, c was asked in none. */
@@ -57,7 +58,14 @@ test('sorting puts the largest first and what is not known last', () => {
 });
 
 const live = { id: 'r-1', state: 'training', stalled: null, waiting: null } as Run;
-const seen: Seen = { run: live, round: 2, status: null, client: undefined, silent: undefined };
+const seen: Seen = {
+  run: live,
+  round: 2,
+  status: null,
+  client: undefined,
+  silent: undefined,
+  refused: undefined,
+};
 
 test('what a node does now comes from who knows best', () => {
   const [a, b] = nodeFigures(matrix());
@@ -88,4 +96,26 @@ test('a node that returned is silent no more', () => {
     told(2, 'NODE_SILENT', 'b'),
   ]);
   assert.deepEqual([...found.keys()], ['b']);
+});
+
+test('a refusal lasts as long as it is the same, and keeps a node out while it lasts', () => {
+  const told = (id: number, round: number, action: string, message: string): Event =>
+    ({ id, round, node: 'a', kind: 'CLIENT_REFUSED', details: { action, message } }) as unknown as Event;
+  const first = refusals(new Map(), [
+    told(2, 5, 'shareModel', 'too large'),
+    told(3, 6, 'train', 'trust'),
+    told(1, 4, 'shareModel', 'too large'),
+  ]);
+  assert.equal(since(first.get('a')!), 'refused in round 6');
+  const later = refusals(first, [told(4, 7, 'train', 'trust'), told(5, 8, 'train', 'trust')]);
+  assert.deepEqual(later.get('a'), { action: 'train', message: 'trust', first: 6, last: 8 });
+  assert.equal(since(later.get('a')!), 'refused in rounds 6 to 8');
+  assert.equal(isOut(later.get('a'), 8), true);
+  assert.equal(isOut(later.get('a'), 9), false);
+  assert.equal(isOut(undefined, null), false);
+  const [a] = nodeFigures(matrix());
+  assert.equal(nowOf(a!, { ...seen, refused: later.get('a') })!.text, 'refused by policy');
+  const share = refusals(new Map(), [told(1, 2, 'shareModel', 'too large')]).get('a')!;
+  assert.equal(since(share), 'update refused in round 2');
+  assert.equal(nowOf(a!, { ...seen, refused: share })!.text, 'trained in round 2');
 });

@@ -103,8 +103,12 @@ export async function getRoundSpans(run: string, round: number): Promise<Span[]>
   return readColumns<Span>(await get<ColumnsAnswer>(`${of(run)}/spans`, query));
 }
 
-export async function getEvents(run: string, kind: string): Promise<Event[]> {
-  return (await get<{ events: Event[] }>(`${of(run)}/events`, { kind, limit: 1000 })).events;
+/** At most so many come at once, the oldest first. */
+export const EVENTS = 1000;
+
+export async function getEvents(run: string, kind: string, after = 0): Promise<Event[]> {
+  const query = { kind, after, limit: EVENTS };
+  return (await get<{ events: Event[] }>(`${of(run)}/events`, query)).events;
 }
 
 export async function getRoundEvents(run: string, round: number): Promise<Event[]> {

@@ -4,6 +4,7 @@ import type { FlClient, FlStatus } from '../fl/contract';
 import { FAILED, NOT_SELECTED, NO_REPLY, REJECTED, TRAINED } from '../run/matrix';
 import { isLive } from '../runs/filter';
 import type { NodeFigures } from './figures';
+import { isOut, type Refusal } from './refusals';
 
 export interface Now {
   text: string;
@@ -18,6 +19,8 @@ export interface Seen {
   client: FlClient | undefined;
   /** Since when its silence was told of, in ms. */
   silent: number | undefined;
+  /** The policy's newest no to it. */
+  refused: Refusal | undefined;
 }
 
 const OUTCOMES: Record<number, [string, Now['tone']]> = {
@@ -38,6 +41,7 @@ export function online({ run, client, silent }: Seen): boolean | null {
 export function nowOf(one: NodeFigures, seen: Seen): Now | null {
   const { run, round, status } = seen;
   if (online(seen) === false) return { text: 'silent', tone: 'bad' };
+  if (isOut(seen.refused, round)) return { text: 'refused by policy', tone: 'warn' };
   if (isLive(run)) {
     const waited = (status ?? run.waiting)?.waiting_for.includes(one.node);
     if (run.stalled?.nodes.includes(one.node)) return { text: 'holds the run up', tone: 'warn' };

@@ -61,6 +61,7 @@ function rowOf(figures: NodeFigures, seen: Seen): NodeRow {
     tags: client?.tags ?? [],
     offers: offersOf(client),
     seen: age,
+    refused: seen.refused ?? null,
   };
 }
 
@@ -74,6 +75,7 @@ function rowsOf(store: RunStore, live: LiveNodes, figures: readonly NodeFigures[
       status: own,
       client: live.clients.value.get(one.node),
       silent: live.silent.value.get(one.node),
+      refused: live.refused.value.get(one.node),
     }),
   );
 }

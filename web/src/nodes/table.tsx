@@ -6,6 +6,7 @@ import { tipFor } from '../tip';
 import { hoverNode } from '../view';
 import type { NodeFigures } from './figures';
 import type { Now } from './now';
+import { since, type Refusal } from './refusals';
 
 export interface NodeRow {
   figures: NodeFigures;
@@ -17,6 +18,7 @@ export interface NodeRow {
   tags: string[];
   offers: string | null;
   seen: number | null;
+  refused: Refusal | null;
 }
 
 interface Column {
@@ -62,6 +64,12 @@ const few = (value: number) => (value ? String(value) : '');
 const COLUMNS: Column[] = [
   { title: 'Node', has: always, cell: row => <Name row={row} /> },
   { title: 'Now', has: always, cell: NowCell },
+  {
+    title: 'Policy',
+    hint: 'The newest that the policy refused it, and why',
+    has: row => row.refused !== null,
+    cell: ({ refused }) => refused && <span class="warn">{`${since(refused)}: ${refused.message}`}</span>,
+  },
   { title: 'Kind', wide: true, has: row => row.kind !== null, cell: row => <span class="faint">{row.kind}</span> },
   {
     title: 'Part',
