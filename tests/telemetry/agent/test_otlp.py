@@ -13,7 +13,7 @@ from fedsight.telemetry.agent.otlp import Origin, request
 from fedsight.telemetry.agent.starts import Starts
 from tests.telemetry.agent.test_exposition import HISTOGRAM
 
-ORIGIN = Origin("node-1", "host-1.example", "scaphandre-metrics", "1.2")
+ORIGIN = Origin("node-1", "host-1.example", "scaphandre-metrics", "1.2", "0a1b")
 SECOND = 1_000_000_000
 
 
@@ -44,6 +44,7 @@ def test_the_resource_and_the_scope_say_whose_it_is() -> None:
     assert said == {
         "service.name": "scaphandre-metrics",
         "host.name": "host-1.example",
+        "fedsight.agent": "0a1b",
         "fedsight.node": "node-1",
     }
     (of_scope,) = of_resource.scope_metrics

@@ -142,3 +142,13 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(QueueError, match=r"agent\.queue"):
         Queue(tmp_path / "file" / "queue", PLENTY)
+
+
+def test_a_queue_has_one_name_for_good(tmp_path: Path) -> None:
+    names = []
+    for folder in ("a", "a", "b"):
+        queue = Queue(tmp_path / folder, PLENTY)
+        names.append(queue.identity)
+        queue.close()
+    assert names[0] == names[1] != names[2]
+    assert len(names[0]) == 16

@@ -24,6 +24,7 @@ from fedsight.telemetry.bridge.grpc_door import Entrance, GrpcDoor
 from fedsight.telemetry.bridge.options import BridgeOptions
 from fedsight.telemetry.bridge.parts import Parts, made
 from fedsight.telemetry.bridge.refusing import CallRefusedError
+from fedsight.telemetry.bridge.senders import Senders
 from fedsight.telemetry.bridge.verdict import Verdict
 from fedsight.telemetry.bridge.work import Nowhere, Work
 from fedsight.telemetry.windows import MemoryWindows, Sorter, WindowError
@@ -274,3 +275,41 @@ def test_a_port_that_is_taken_is_named() -> None:
         await first.close()
 
     asyncio.run(both())
+
+
+def test_two_agents_of_one_node_are_known_by_their_turns(tmp_path: Path) -> None:
+    now = time.time_ns()
+    windows = MemoryWindows()
+
+    def of(agent: str, value: float) -> bytes:
+        resource = {**SCAPHANDRE, "fedsight.agent": agent}
+        return gauge(LOAD, time=now, value=value, resource=resource)
+
+    async def do(parts: Parts) -> Any:
+        said = []
+        for agent, value in (("first", 1.0), ("second", 2.0), ("second", 2.0), ("first", 1.0)):
+            await parts.bridge.take("metrics", of(agent, value), "grpc")
+            said.append(msgspec.json.decode(health(parts))["components"]["senders"])
+        return said, page(parts)
+
+    said, figures = with_bridge(tmp_path, do, windows)
+    assert [part["status"] for part in said] == ["healthy"] * 3 + ["degraded"]
+    assert "two agents send scaphandre-metrics as node n-1 (second and first)" in said[-1]["error"]
+    assert "fedsight_bridge_agent_turns_total 1" in figures
+    (event,) = events(tmp_path)
+    assert (event.kind, event.node) == ("TWO_AGENTS", "n-1")
+    assert event.details["agents"] == ["second", "first"]
+    row = windows.window("n-1").get_dataframe()
+    assert row.iloc[-1, 0] == 1.0  # the first value of a slot stays
+
+
+def test_an_agent_that_another_follows_is_no_pair() -> None:
+    senders = Senders()
+    for agent in ("first", "first", "second", "third"):
+        assert senders.note({**SCAPHANDRE, "fedsight.agent": agent}, 1) is None
+    assert senders.note(SCAPHANDRE, 1) is None
+    pair = senders.note({**SCAPHANDRE, "fedsight.agent": "second"}, 2)
+    assert pair is not None
+    assert pair.agents == ("third", "second")
+    assert senders.pairs(3) == [pair]
+    assert senders.pairs(HOUR) == []

@@ -31,12 +31,16 @@ CUMULATIVE = metrics.AGGREGATION_TEMPORALITY_CUMULATIVE
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose figures these are: the node, its host, and the target as downstream knows it."""
+    """Whose figures these are: the node, its host, and the target as downstream knows it.
+
+    `agent` is what tells this agent from another of the same node; it becomes no label.
+    """
 
     node: str
     host: str
     service: str
     version: str
+    agent: str
 
     @property
     def attributes(self) -> Mapping[str, str]:
@@ -45,6 +49,7 @@ class Origin:
             "service.name": self.service,
             "host.name": self.host,
             "fedsight.node": self.node,
+            "fedsight.agent": self.agent,
         }
 
 

@@ -6,6 +6,7 @@ https://www.sqlite.org/wal.html
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ LOCK_SECONDS = 1.0
 ROOM_SHARE = 16
 #: In the place of a target's name, which is never empty.
 UNDER_WAY = ""
+#: As well: no target is called so.
+IDENTITY = "\0agent"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scrape (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,6 +89,11 @@ class Queue:
                 self._size = self._measured("1")
             #: The last scrape of the request that was made last; 0: there was none.
             self._under_way = int(self.state(UNDER_WAY) or 0)
+            #: What tells this queue's agent from another of the same node: random, for good.
+            self.identity = (self.state(IDENTITY) or b"").decode()
+            if not self.identity:
+                self.identity = secrets.token_hex(8)
+                self.keep(IDENTITY, self.identity.encode())
         except QueueError:
             self._ownership.release()
             raise

@@ -62,7 +62,7 @@ class Scraper:
     ) -> None:
         self.target = target
         self._options = options
-        self._origin = Origin(options.node, options.host_name, target.name, version)
+        self._origin = Origin(options.node, options.host_name, target.name, version, queue.identity)
         self._queue = queue
         self._figures = figures
         figures.expect(target.name)

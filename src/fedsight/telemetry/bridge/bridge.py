@@ -20,6 +20,7 @@ from fedsight.telemetry.bridge.refusing import (
     CallRefusedError,
     busy,
 )
+from fedsight.telemetry.bridge.senders import Senders
 from fedsight.telemetry.bridge.series import LONGEST_NAME, Interned, Origin
 from fedsight.telemetry.bridge.verdict import Verdict
 from fedsight.telemetry.bridge.work import Forward, Work
@@ -78,6 +79,7 @@ class Bridge:
         self._forward = forward
         self._readers = readers
         self._notices = Notices()
+        self.senders = Senders()
         self._small, self._large = (self._reader(sorter) for sorter in sorters)
         self._thread = ThreadPoolExecutor(1, "large-requests")
 
@@ -188,6 +190,9 @@ class Bridge:
         self.counts.unit_changes += len(reading.units)
         for change in reading.units[:MOST_UNITS]:
             found.append(self._notices.unit(change, now))
+        for origin, _ in reading.windows:
+            pair = self.senders.note(origin.resource, now)
+            found.append(None if pair is None else self._notices.two_agents(pair, now))
         skew = skew_of(reading, now, self.bounds.clocks)
         if skew is not None:
             self.counts.ahead += skew.ahead

@@ -15,6 +15,8 @@ from fedsight.telemetry.bridge.counts import SIGNALS
 from fedsight.telemetry.bridge.parts import Parts
 
 NAME = "fedsight-bridge"
+#: Pairs of agents that `/health` names.
+SHOWN = 5
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -38,6 +40,8 @@ class Health(msgspec.Struct, frozen=True):
 def health(parts: Parts) -> bytes:
     """The answer of `/health`."""
     found = {"writing": _part(parts.bridge.committer.last_error)}
+    pairs = parts.bridge.senders.pairs(now_ns())
+    found["senders"] = _part("; ".join(map(str, pairs[:SHOWN])) or None)
     if parts.shipper is not None:
         found["sending"] = _part(parts.shipper.health.last_error)
     healthy = all(part.status == "healthy" for part in found.values())
@@ -98,6 +102,7 @@ def _of_signals(parts: Parts) -> Iterator[Family]:
         ("unit_changes", "Metrics whose unit changed.", counts.unit_changes),
         ("ahead_points", "Points whose clock is ahead of ours.", counts.ahead),
         ("behind_points", "Points from long ago.", counts.behind),
+        ("agent_turns", "Turns of two agents of one node.", parts.bridge.senders.turns),
     ):
         yield _counter(f"fedsight_bridge_{name}_total", about, value)
 

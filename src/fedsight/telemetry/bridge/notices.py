@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fedsight.signals import Event, Json
 from fedsight.telemetry.bridge.metrics import Reading, UnitChange
+from fedsight.telemetry.bridge.senders import Pair
 from fedsight.telemetry.bridge.series import LONGEST_TEXT
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 SOURCE = "bridge"
 UNIT_CHANGED = "UNIT_CHANGED"
 CLOCKS_DISAGREE = "CLOCKS_DISAGREE"
+TWO_AGENTS = "TWO_AGENTS"
 #: Nanoseconds for which the same of one sender is not said again, and senders remembered.
 QUIET_NS = 60 * 10**9
 REMEMBERED = 4096
@@ -103,6 +105,17 @@ class Notices:
         }
         key = (CLOCKS_DISAGREE, skew.node or "", skew.service or "")
         return self._event(key, CLOCKS_DISAGREE, skew.node, details, now)
+
+    def two_agents(self, pair: Pair, now: int) -> Event | None:
+        """Two agents that send as one node."""
+        details: dict[str, Json] = {
+            "message": str(pair),
+            "service": pair.service,
+            "agents": [agent[:LONGEST_TEXT] for agent in pair.agents],
+        }
+        return self._event(
+            (TWO_AGENTS, pair.node, pair.service), TWO_AGENTS, pair.node, details, now
+        )
 
     def _event(
         self, key: tuple[str, ...], kind: str, node: str | None, details: dict[str, Json], now: int

@@ -17,8 +17,8 @@ from fedsight.telemetry.windows.frames import LAST_TIME, Rows, frame
 from fedsight.telemetry.windows.notices import Notices
 from fedsight.telemetry.windows.rules import NODE_KEYS, SCOPE_KEY, BridgeConfiguration
 
-#: Which process sent it: OpenTelemetry's own attribute.
-INSTANCE_KEY = "service.instance.id"
+#: Who sent it: the name of an agent's queue, else OpenTelemetry's own attribute of a process.
+SENDER_KEYS = ("fedsight.agent", "service.instance.id")
 #: Point attributes that say how a value was come by, not which one it is.
 NOT_IDENTITY = frozenset({"value_source"})
 #: Names of unwanted metrics that are counted each by itself.
@@ -145,7 +145,7 @@ class Sorter:
 
     def _note_sender(self, there: Destination, resource: Mapping[str, str]) -> None:
         """Two senders that take turns are two agents; one that follows another is a restart."""
-        sender = resource.get(INSTANCE_KEY, "")
+        sender = sender_of(resource)
         prefixes = {prefix for each in there.prefixes.values() for prefix in each}
         for prefix in prefixes if sender else ():
             spoke = self._of(there.node).senders.setdefault(prefix, [])
@@ -195,6 +195,11 @@ class Sorter:
 def node_of(resource: Mapping[str, str]) -> str:
     """The node that a resource says it is; empty where it says none."""
     return next((resource[key] for key in NODE_KEYS if resource.get(key)), "")
+
+
+def sender_of(resource: Mapping[str, str]) -> str:
+    """Who sends it; empty where it does not say."""
+    return next((resource[key] for key in SENDER_KEYS if resource.get(key)), "")
 
 
 def column(prefix: str, point: Point) -> str:
