@@ -102,6 +102,7 @@ const STATES: Record<Standing, [GlyphName, string, string]> = {
   failed: ['cross', 'bad', 'Failed'],
   stopped: ['stop', 'muted', 'Stopped'],
   interrupted: ['stop', 'muted', 'Interrupted'],
+  unknown: ['dashes', 'muted', 'Unknown'],
 };
 
 /** A run's state, or what keeps it from going on: shape, then word, then colour. */

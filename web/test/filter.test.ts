@@ -22,6 +22,18 @@ test('live runs are those that train or fell silent', () => {
   assert.deepEqual(ids(filtered(runs, 'digits', 'all')), ['r-2']);
 });
 
+test('a run of which no event says anything is neither live nor ended', () => {
+  const odd = [run('r-6', 'unknown'), ...runs];
+  assert.deepEqual(ids(filtered(odd, '', 'ended')), ['r-4', 'r-2']);
+  assert.deepEqual(ids(filtered(odd, '', 'live')), ['r-3', 'r-1']);
+  const heads = grouped(odd, 'state').filter(item => 'group' in item);
+  assert.deepEqual(heads, [
+    { group: 'Live', size: 2 },
+    { group: 'State unknown', size: 1 },
+    { group: 'Ended', size: 2 },
+  ]);
+});
+
 const lines = (grouping: 'state' | 'task' | 'none') =>
   grouped(runs, grouping).map(item => ('run' in item ? `${item.at} ${item.run.id}` : item.group));
 

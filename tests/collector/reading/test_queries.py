@@ -25,6 +25,20 @@ def test_a_run_that_sends_nothing_is_silent(store: Store) -> None:
     assert store.ask(queries.runs, RunFilter(state="training"), now).total == 1
 
 
+def test_a_run_that_only_samples_name_has_no_state_that_is_known(store: Store) -> None:
+    of_run = {"run": "r-1", "node": "a"}
+    store.send(shipment("j", [batch([Sample(START, "fl_client_train_loss", 0.5, 1, of_run)])]))
+    late = now_ns() + 3600 * SECOND
+    run = store.ask(queries.run, "r-1", late)
+    assert (run.state, run.silent) == ("unknown", None)
+    assert store.ask(queries.runs, RunFilter(state="unknown"), late).total == 1
+    assert store.ask(queries.runs, RunFilter(state="silent"), late).total == 0
+    begun = Batch(events=[Event(START, "federated", "ROUND_STARTED", "r-1", 2)])
+    store.send(shipment("j", [begun], 2))
+    assert store.ask(queries.run, "r-1", now_ns()).state == "training"
+    assert store.ask(queries.runs, RunFilter(state="training"), now_ns()).total == 1
+
+
 def test_a_run_that_ended_is_never_silent(store: Store) -> None:
     store.send(shipment("j", [started("r-1", ["a"]), ended("r-1")]))
     assert store.ask(queries.run, "r-1", now_ns() + 3600 * SECOND).state == "finished"

@@ -7,7 +7,8 @@ export type RunState =
   | 'finished'
   | 'failed'
   | 'stopped'
-  | 'interrupted';
+  | 'interrupted'
+  | 'unknown';
 export type ClientStatus = 'trained' | 'failed' | 'rejected' | 'no_reply';
 export type Phase = 'queued' | 'download' | 'train' | 'upload' | 'aggregate' | 'evaluate';
 export type Maybe<T> = T | null;

@@ -32,7 +32,7 @@ export function matches(run: Run, search: string): boolean {
 
 function inState(run: Run, filter: StateFilter): boolean {
   if (filter === 'live') return isLive(run);
-  if (filter === 'ended') return !isLive(run);
+  if (filter === 'ended') return !isLive(run) && run.state !== 'unknown';
   return filter === 'all' || run.state === 'failed';
 }
 
@@ -42,6 +42,7 @@ export function filtered(runs: readonly Run[], search: string, state: StateFilte
 
 function groupOf(run: Run, grouping: Grouping): string {
   if (grouping === 'task') return run.task ?? 'Task unknown';
+  if (run.state === 'unknown') return 'State unknown';
   return isLive(run) ? 'Live' : 'Ended';
 }
 

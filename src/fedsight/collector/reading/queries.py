@@ -23,6 +23,7 @@ from fedsight.collector.reading.rows import (
     SignalCounts,
     Silence,
 )
+from fedsight.collector.store.prepare import RUN_KINDS
 from fedsight.collector.store.present import PRESENT, Paused, Stalled, Waiting
 from fedsight.collector.store.progress import stride
 from fedsight.collector.store.storefile import open_readonly
@@ -72,8 +73,15 @@ SILENT_AFTER = (
     f" {FIRST_ROUND_SECONDS}),"
     f" coalesce(waiting ->> 'deadline_seconds', 0) + {SILENT_SECONDS})"
 )
+_OWN_KINDS = ", ".join(f"'{kind}'" for kind in sorted(RUN_KINDS))
+#: Whether no event says anything of a run that has not ended: samples alone name it.
+NOBODY_SAYS = (
+    "state = 'training' AND started IS NULL AND journal IS NULL AND NOT EXISTS"
+    f" (SELECT 1 FROM events WHERE events.run = runs.id AND kind IN ({_OWN_KINDS}))"
+)
 STATE_NOW = (
-    "CASE WHEN state = 'training' AND paused IS NOT NULL THEN 'paused' WHEN state = 'training'"
+    "CASE WHEN state = 'training' AND paused IS NOT NULL THEN 'paused'"
+    f" WHEN {NOBODY_SAYS} THEN 'unknown' WHEN state = 'training'"
     f" AND (:now - received) / 1e9 > {SILENT_AFTER} THEN 'silent' ELSE state END"
 )
 ROUND_COLUMNS = (
@@ -108,7 +116,7 @@ def runs(store: sqlite3.Connection, which: RunFilter, now: int) -> RunPage:
     values = {"now": now, "state": which.state, "task": which.task}
     total = store.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()[0]
     found = store.execute(
-        f"SELECT {RUN_COLUMNS}, {SILENT_AFTER} FROM runs WHERE {where}"
+        f"SELECT {RUN_COLUMNS}, {NOBODY_SAYS}, {SILENT_AFTER} FROM runs WHERE {where}"
         " ORDER BY coalesce(started, first_seen) DESC, id LIMIT :limit OFFSET :offset",
         {**values, "limit": which.limit, "offset": which.offset},
     )
@@ -118,7 +126,7 @@ def runs(store: sqlite3.Connection, which: RunFilter, now: int) -> RunPage:
 def run(store: sqlite3.Connection, run_id: str, now: int) -> RunSummary | None:
     """One run, or None where there is none of this id."""
     found = store.execute(
-        f"SELECT {RUN_COLUMNS}, {SILENT_AFTER} FROM runs WHERE id = ?", (run_id,)
+        f"SELECT {RUN_COLUMNS}, {NOBODY_SAYS}, {SILENT_AFTER} FROM runs WHERE id = ?", (run_id,)
     ).fetchone()
     return None if found is None else _summary(store, found, now)
 
@@ -240,12 +248,15 @@ def accuracy_trend(store: sqlite3.Connection, run_id: str) -> list[float]:
 
 def _summary(store: sqlite3.Connection, row: tuple[Any, ...], now: int) -> RunSummary:
     names = [name.strip() for name in RUN_COLUMNS.split(",")]
-    kept = dict(zip(names, row[:-1], strict=True))
+    *columns, nobody_says, silent_after = row
+    kept = dict(zip(names, columns, strict=True))
     waiting, stalled, paused = (kept.pop(name) for name in PRESENT)
     state = kept.pop("state")
     if state == "training" and paused is not None:
         state = "paused"
-    silent = silence(state, kept.pop("received"), kept.pop("p95_seconds"), row[-1], now)
+    elif nobody_says:
+        state = "unknown"
+    silent = silence(state, kept.pop("received"), kept.pop("p95_seconds"), silent_after, now)
     started, ended, last_seen = (kept.pop(name) for name in ("started", "ended", "last_seen"))
     until = last_seen if ended is None else ended
     nodes, config = kept.pop("nodes"), kept.pop("config")

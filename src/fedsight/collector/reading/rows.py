@@ -13,7 +13,9 @@ from msgspec import UNSET, Struct, UnsetType
 from fedsight.collector.store.present import Paused, Stalled, Waiting
 from fedsight.signals import Phase
 
-RunState = Literal["training", "paused", "silent", "finished", "failed", "stopped", "interrupted"]
+RunState = Literal[
+    "training", "paused", "silent", "finished", "failed", "stopped", "interrupted", "unknown"
+]
 ClientStatus = Literal["trained", "failed", "rejected", "no_reply"]
 
 
