@@ -1,8 +1,10 @@
-"""What policy costs: a decision, a batch, a hundred more rules, a replay; and what its trail shows.
+"""What policy costs: a decision, a batch, a hundred more rules, a replay, a check over HTTP, a
+round; and what its trail shows.
 
 Every decision is made anew: "known" clients are asked about with the facts of the time before, of
 "changed" ones the trust is another each time. `cedarpy alone` is Cedar with handles that were
-parsed before, the same rules and the same client: what an engine around it cannot do without.
+parsed before and the same client, asked with all of that action's rules: what an engine around it
+does without that slices them by action alone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +24,8 @@ import msgspec
 
 from benchmarks.command import Say, run
 from benchmarks.measuring import FEWEST_BLOCKS, Spread, taking_turns
+from benchmarks.policy_round import governed_rounds
+from benchmarks.policy_service import RATE, checks_over_http
 from benchmarks.report import Findings, Target, at_least, at_most
 from benchmarks.tampering import edited
 from fedsight.policy import Engine, Party, Request, RuleSet, ruleset
@@ -34,12 +39,14 @@ MORE_RULES = 100
 REPLAYED, QUICK_REPLAYED = 100_000, 2_000
 EDITS, QUICK_EDITS = 10_000, 100
 MOST_MICROSECONDS, MOST_BATCH_MS, MOST_REPLAY_SECONDS = 60.0, 45.0, 10.0
+#: From when a check is due.
+MOST_CHECK_MS = 5.0
 #: Thursday, 26 November 2026, 12:00 UTC.
 NOON = 1_795_694_400 * 10**9
 
 
 def measure(quick: bool, say: Say) -> Findings:
-    """Decisions, batches, more rules, replay, and edits of the trail."""
+    """Decisions, batches, more rules, replay, checks over HTTP, rounds, and edits of the trail."""
     figures: dict[str, object] = {}
     blocks = FEWEST_BLOCKS if quick else BLOCKS
     spreads = _decisions(blocks, say)
@@ -47,6 +54,10 @@ def measure(quick: bool, say: Say) -> Findings:
     seconds, requests = _replayed(QUICK_REPLAYED if quick else REPLAYED, say)
     figures["replay: seconds"] = seconds
     figures["replay: decisions"] = requests
+    with tempfile.TemporaryDirectory() as folder:
+        checks = checks_over_http(Path(folder) / "data", quick, say)
+    rounds, promised = governed_rounds(quick, say)
+    figures |= checks | rounds
     seen, kinds = _edits(QUICK_EDITS if quick else EDITS, say)
     figures["edits of the trail"] = dict(kinds)
     targets: list[Target] = [
@@ -60,6 +71,12 @@ def measure(quick: bool, say: Say) -> Findings:
             spreads[f"a batch of {CLIENTS}, known clients: ms"].median,
             MOST_BATCH_MS,
         ),
+        at_most(
+            f"ms a check over HTTP, p99 at {RATE:.0f} a second",
+            checks["checks over HTTP, p99 from due: ms"],
+            MOST_CHECK_MS,
+        ),
+        *promised,
         at_least("share of edits seen", seen, 1.0),
     ]
     if not quick:
@@ -96,18 +113,31 @@ def _decisions(blocks: int, say: Say) -> dict[str, Spread]:
     engine, fresh = Engine(default()), _Fresh()
     known = fresh()
     about = Engine(_with_rules("train")), Engine(_with_rules("evaluate"))
-    arms: dict[str, Callable[[], float]] = {
-        "cedarpy alone: µs": partial(_each, _alone(default(), known[0]), known),
-        "a decision, known client: µs": partial(_each, engine.decide, known),
-        "a decision, changed client: µs": lambda: _each(engine.decide, fresh()),
-        f"a batch of {CLIENTS}, known clients: ms": partial(_batch, engine, known),
-        f"a batch of {CLIENTS}, changed clients: ms": lambda: _batch(engine, fresh()),
-        f"{MORE_RULES} more rules about it: µs": partial(_each, about[0].decide, known),
-        f"{MORE_RULES} more about another action: µs": partial(_each, about[1].decide, known),
-    }
-    for arm in arms.values():
-        arm()
-    return {name: Spread.of(found) for name, found in taking_turns(arms, blocks, say).items()}
+    with _recording(engine) as overseer:
+        arms: dict[str, Callable[[], float]] = {
+            "cedarpy alone: µs": partial(_each, _alone(default(), known[0]), known),
+            "a decision, known client: µs": partial(_each, engine.decide, known),
+            "a decision, changed client: µs": lambda: _each(engine.decide, fresh()),
+            "a decision recorded, changed client: µs": lambda: _each(overseer.decide, fresh()),
+            f"a batch of {CLIENTS}, known clients: ms": partial(_batch, engine, known),
+            f"a batch of {CLIENTS}, changed clients: ms": lambda: _batch(engine, fresh()),
+            f"{MORE_RULES} more rules about it: µs": partial(_each, about[0].decide, known),
+            f"{MORE_RULES} more about another action: µs": partial(_each, about[1].decide, known),
+        }
+        for arm in arms.values():
+            arm()
+        found = taking_turns(arms, blocks, say)
+    return {name: Spread.of(values) for name, values in found.items()}
+
+
+@contextmanager
+def _recording(engine: Engine) -> Iterator[Overseer]:
+    """The engine with an audit trail on disk."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Trail(Path(folder) / "trail", SigningKey.open(Path(folder) / "key")) as trail,
+    ):
+        yield Overseer(lambda: engine, trail)
 
 
 def _each(decide: Callable[[Request], object], requests: Sequence[Request]) -> float:

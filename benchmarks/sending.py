@@ -58,12 +58,12 @@ def _send(address: Address, requests: Sequence[bytes], problems: list[str]) -> N
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for request in requests:
                 connection.sendall(request)
-                _acknowledged(connection)
+                acknowledged(connection)
     except (OSError, NotTakenError) as error:
         problems.append(str(error))
 
 
-def _acknowledged(connection: socket.socket) -> None:
+def acknowledged(connection: socket.socket) -> None:
     """Read one answer to its end; its status must be 200 or 204."""
     answer = b""
     while HEAD_END not in answer:

@@ -28,7 +28,7 @@ TARGETS = {
     "attacks": 3,
     "exports": 2,
     "otlp": 4,
-    "policy": 3,
+    "policy": 6,
     "forecast": 13,
     "promql": 1,
     "stream": 3,

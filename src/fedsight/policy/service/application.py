@@ -1,4 +1,4 @@
-"""The ASGI application: the routes, and the door before all."""
+"""The ASGI application: the routes, a short way to the checks, and the door before all."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from fedsight.door.guard import Guard
 from fedsight.door.openapi import openapi
 from fedsight.door.routing import replies, route
-from fedsight.policy.service.endpoints import ENDPOINTS
+from fedsight.door.shortcut import Shortcut, ways
+from fedsight.policy.service.endpoints import CHECKS, ENDPOINTS
 from fedsight.policy.service.serving import Serving
 
 
@@ -33,10 +35,13 @@ def create_app(service: Serving, *, on_ready: Callable[[], None] = lambda: None)
         finally:
             await service.close()
 
+    told = replies("the policy service")
+    routes: list[BaseRoute] = [*map(route, ENDPOINTS), Route("/openapi.json", _document)]
     app = Starlette(
-        routes=[*map(route, ENDPOINTS), Route("/openapi.json", _document)],
+        routes=routes,
         lifespan=lifespan,
-        exception_handlers=replies("the policy service"),
+        exception_handlers=told,
+        middleware=[Middleware(Shortcut, shortcuts=ways(CHECKS, routes), replies=told)],
     )
     app.state.service = service
     return Guard(app, service.options, service.tokens)
