@@ -20,8 +20,10 @@ from fedsight.config import LOOPBACK
 from fedsight.door.serving import listening
 from fedsight.errors import FedsightError
 from fedsight.forecast import generated
+from fedsight.telemetry.windows import LocalWindows
 
 LIVE = "live forecasts at"
+INTERVAL_NS = 500_000_000
 
 
 def test_generated_rows_are_a_function_of_node_and_time() -> None:
@@ -107,7 +109,7 @@ def processes(data: Path) -> set[int]:
 
 
 def started(data: Path) -> subprocess.Popen[str]:
-    words = ["demo", "telemetry", "--nodes", "2", "--rounds", "2", "--interval", "1"]
+    words = ["demo", "telemetry", "--nodes", "2", "--rounds", "2", "--interval", "0.5"]
     # Where many tests run at once, the power of a busy machine is pinned at its limit.
     words += ["--columns", "cpu_usage,memory_usage", "--port", "0"]
     return subprocess.Popen(
@@ -142,11 +144,19 @@ def test_it_ends_in_a_live_forecast_of_this_host_and_leaves_nothing(tmp_path: Pa
     assert len(up) == 6, whole
     assert not processes(tmp_path)
     host = re.escape(socket.gethostname())
-    assert re.search(rf"^{host} in 1\.7 minutes, by model r-\w+/2:$", whole, re.MULTILINE), whole
+    assert re.search(rf"^{host} in 0\.8 minutes, by model r-\w+/2:$", whole, re.MULTILINE), whole
     for name, unit in (("cpu usage", "load"), ("memory usage", "MB")):
         assert re.search(rf"^  {name} +now [\d.e+]+ {unit}, then ", whole, re.MULTILINE), whole
     assert "generated-1 to generated-2; their telemetry is made by a formula" in whole
     assert {path.name for path in tmp_path.iterdir()} == {"demo-telemetry"}
+    (folder,) = (tmp_path / "demo-telemetry").glob("windows-*s")
+    with LocalWindows(folder, interval_ns=INTERVAL_NS) as windows:
+        found = windows.window("generated-1").get_dataframe()
+    # What came by OTLP is what the formula gives, up to the last interval but two.
+    made = generated.rows(1, found.index.to_numpy(np.int64))
+    assert len(found) > 280
+    assert np.diff(found.index).max() == INTERVAL_NS
+    assert np.allclose(found[made.columns], made)
 
 
 @pytest.mark.slow

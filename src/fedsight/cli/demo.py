@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -39,7 +38,6 @@ from fedsight.errors import FedsightError, UsageError
 
 if TYPE_CHECKING:
     from fedsight.federated.training import Outcome
-    from fedsight.telemetry.windows import LocalWindows
 
 EXAMPLES = """[bold]Examples[/]
 
@@ -92,7 +90,7 @@ def telemetry(
     for name, value, least, most in (
         ("nodes", nodes, 1, MOST_NODES),
         ("rounds", rounds, 1, 1000),
-        ("interval", interval, 1.0, 60.0),
+        ("interval", interval, 0.5, 60.0),
     ):
         if not least <= value <= most:
             raise UsageError(f"{name} must be a number from {least:g} to {most:g}, got {value:g}")
@@ -152,7 +150,7 @@ class Demo:
         reached = open_.enter_context(collector(self.settings, port, False, tell))
         self.screen.say(f"dashboard at {reached.url}", "bold")
         services = open_.enter_context(self._services(reached))
-        open_.enter_context(self._generated())
+        open_.enter_context(self._generated(_bridge_of(services)))
         outcome = self._train(reached)
         if outcome.state != "finished":
             return 1
@@ -180,25 +178,18 @@ class Demo:
             yield services
 
     @contextmanager
-    def _generated(self) -> Iterator[None]:
-        """Windows of generated nodes: some history, and a row more at each interval."""
+    def _generated(self, bridge: str) -> Iterator[None]:
+        """Generated nodes send some history, and a row more at each interval."""
+        from fedsight.cli.generated import Generated
         from fedsight.forecast.generated import PREFIX
-        from fedsight.telemetry.windows.opening import opened
 
-        ended = threading.Event()
-        with opened(self.settings.windows, self.settings.windows_folder) as windows:
-            _write(windows, self.nodes, HISTORY_ROWS)  # type: ignore[arg-type]
+        step = round(self.settings.windows.interval_seconds * 1e9)
+        with Generated(bridge, self.nodes, step, HISTORY_ROWS).running():
             self.screen.say(
                 f"{self.nodes} generated nodes with {HISTORY_ROWS} rows each: {PREFIX}1 to"
                 f" {PREFIX}{self.nodes}; their telemetry is made by a formula, this host's is real"
             )
-            thread = threading.Thread(target=_grow, args=(windows, self.nodes, ended), daemon=True)
-            thread.start()
-            try:
-                yield
-            finally:
-                ended.set()
-                thread.join()
+            yield
 
     def _train(self, reached: Collector) -> Outcome:
         from fedsight.cli.plan_options import plan
@@ -238,6 +229,12 @@ class Demo:
 Environment = dict[str, str]
 
 
+def _bridge_of(services: list[Service]) -> str:
+    """Where agents send to."""
+    (agent,) = (one for one in services if one.name == "agent")
+    return agent.environment[AgentSettings.variable("endpoint")]
+
+
 def _environments(settings: Settings, reached: Collector) -> dict[str, Environment]:
     """What each service is told, by its name; ports that others have are left to them."""
     exporter, otlp = port_near(PORTS["exporter"].number), port_near(PORTS["otlp_grpc"].number)
@@ -256,9 +253,16 @@ def _environments(settings: Settings, reached: Collector) -> dict[str, Environme
     target = f"scaphandre-metrics=http://{LOOPBACK}:{exporter}/metrics"
     forecast = urlsplit(settings.services.forecast_url).port
     http = port_near(PORTS["otlp_http"].number)
+    behind = max(7200, 2 * HISTORY_ROWS * pace)  # generated history is no clock that is wrong
     own = {
         "exporter": _said(ExporterSettings, host=LOOPBACK, port=exporter),
-        "bridge": _said(BridgeSettings, host=LOOPBACK, grpc_port=otlp, http_port=http),
+        "bridge": _said(
+            BridgeSettings,
+            host=LOOPBACK,
+            grpc_port=otlp,
+            http_port=http,
+            behind_seconds=behind,
+        ),
         "agent": _said(
             AgentSettings,
             host=LOOPBACK,
@@ -278,26 +282,6 @@ def _environments(settings: Settings, reached: Collector) -> dict[str, Environme
 def _said(section: type[Section], **values: object) -> Environment:
     """Settings as a child's environment says them."""
     return {section.variable(field): str(value) for field, value in values.items()}
-
-
-def _write(windows: LocalWindows, nodes: int, count: int) -> None:
-    """The last `count` rows of every generated node, up to now."""
-    import numpy as np
-
-    from fedsight.forecast import generated
-
-    step = windows.interval_ns
-    last = time.time_ns() // step * step
-    times = last - step * np.arange(count, dtype=np.int64)[::-1]
-    for number in range(1, nodes + 1):
-        name = generated.name_of(number)
-        windows.window(name).add_dataframe(generated.rows(number, times))
-
-
-def _grow(windows: LocalWindows, nodes: int, ended: threading.Event) -> None:
-    """A few of the newest rows at each interval: one that was missed comes with the next."""
-    while not ended.wait(windows.interval_ns / 1e9):
-        _write(windows, nodes, 3)
 
 
 def _asked(url: str) -> dict[str, Any]:
