@@ -17,6 +17,48 @@ FILE = Path(__file__).parents[2] / "deploy" / "otel" / "collector.yaml"
 DEFAULT = re.compile(r"\$\{env:\w+:-([^}]*)\}")
 
 
+#: What each part takes, of its own documentation (contrib 0.130): a key that is none of these ends
+#: the Collector at its start.
+KEYS = {
+    "extensions.file_storage": {"directory", "create_directory", "fsync", "timeout", "compaction"},
+    "receivers.prometheus": {"config", "trim_metric_suffixes", "target_allocator"},
+    "receivers.prometheus.config": {"scrape_configs", "global"},
+    "processors.resource": {"attributes"},
+    "exporters.otlp": {
+        "endpoint",
+        "tls",
+        "headers",
+        "compression",
+        "timeout",
+        "retry_on_failure",
+        "sending_queue",
+    },
+    "exporters.otlp.tls": {"insecure", "ca_file", "cert_file", "key_file", "server_name_override"},
+    "exporters.otlp.retry_on_failure": {
+        "enabled",
+        "initial_interval",
+        "max_interval",
+        "max_elapsed_time",
+        "multiplier",
+        "randomization_factor",
+    },
+    "exporters.otlp.sending_queue": {
+        "enabled",
+        "storage",
+        "num_consumers",
+        "queue_size",
+        "batch",
+        "sizer",
+        "block_on_overflow",
+        "wait_for_result",
+    },
+    "exporters.otlp.sending_queue.batch": {"flush_timeout", "min_size", "max_size", "sizer"},
+    "service": {"extensions", "pipelines", "telemetry"},
+    "service.pipelines.metrics": {"receivers", "processors", "exporters"},
+}
+DURATION = re.compile(r"\d+(ms|s|m|h)")
+
+
 @pytest.fixture(scope="module")
 def parts() -> dict[str, Any]:
     """The file with its variables at their defaults, as the Collector takes them."""
@@ -32,6 +74,26 @@ def test_every_part_of_a_pipeline_is_there(parts: dict[str, Any]) -> None:
             assert set(names) == set(parts[kind])
 
 
+def test_every_key_is_one_that_its_part_takes(parts: dict[str, Any]) -> None:
+    assert set(parts) == {"extensions", "receivers", "processors", "exporters", "service"}
+    named = {f"{kind}.{name}" for kind in parts if kind != "service" for name in parts[kind]}
+    assert named <= set(KEYS)
+    for place, known in KEYS.items():
+        found: Any = parts
+        for step in place.split("."):
+            found = found[step]
+        assert set(found) <= known, place
+
+
+def test_durations_are_of_the_collectors_kind(parts: dict[str, Any]) -> None:
+    otlp = parts["exporters"]["otlp"]
+    (job,) = parts["receivers"]["prometheus"]["config"]["scrape_configs"]
+    said = [otlp["timeout"], otlp["sending_queue"]["batch"]["flush_timeout"]]
+    said += [value for key, value in otlp["retry_on_failure"].items() if key != "enabled"]
+    said += [job["scrape_interval"], job["scrape_timeout"]]
+    assert all(DURATION.fullmatch(one) for one in said), said
+
+
 def test_it_scrapes_the_exporter_as_often_as_the_agent(parts: dict[str, Any]) -> None:
     (job,) = parts["receivers"]["prometheus"]["config"]["scrape_configs"]
     (static,) = job["static_configs"]
@@ -45,7 +107,7 @@ def test_it_scrapes_the_exporter_as_often_as_the_agent(parts: dict[str, Any]) ->
 def test_the_resource_has_the_agents_attributes(parts: dict[str, Any]) -> None:
     """The receiver itself sets service.name, from the job's name."""
     added = {each["key"] for each in parts["processors"]["resource"]["attributes"]}
-    assert added | {"service.name"} == set(Origin("n", "h", "s", "1").attributes)
+    assert added | {"service.name"} == set(Origin("n", "h", "s", "1", "a").attributes)
 
 
 def test_it_sends_and_keeps_what_it_cannot_send(parts: dict[str, Any]) -> None:
