@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
 STATIC = ROOT / "src/fedsight/dashboard/static"
 FIRST_ROUTE_BYTES = 60_000
-ALL_BYTES = 120_000
+ALL_BYTES = 150_000
 
 
 def zipped(name: str) -> int:

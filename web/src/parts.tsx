@@ -77,7 +77,7 @@ const GLYPHS = {
   pause: <path d="M3 2h2v8H3zM7 2h2v8H7z" class="filled" />,
   stop: <rect x="2.5" y="2.5" width="7" height="7" rx="1" class="filled" />,
   play: <path d="M3 1.5 10 6 3 10.5z" class="filled" />,
-  again: <path d="M9.5 4A4 4 0 1 0 10 7M10 1.500v3H7" class="stroke" />,
+  again: <path d="M9.5 4A4 4 0 1 0 10 7M10 1.5v3H7" class="stroke" />,
   triangle: <path d="M6 1.5 11 10.5H1z" class="filled" />,
   dashes: <path d="M1.5 6h9" class="stroke dashes" />,
   diamond: <path d="M6 1 11 6 6 11 1 6z" class="filled" />,

@@ -51,7 +51,7 @@ def test_reading_and_changing_show_the_named_token(collector: Server, stub: Stub
 def test_a_change_needs_a_page_that_logged_in(collector: Server, stub: StubService) -> None:
     for method, path in (
         ("PUT", "policies"),
-        ("POST", "trust/reset"),
+        ("POST", "trust/a/reset"),
         ("POST", "policies/replays"),
     ):
         headers = {"Content-Type": "application/json"}

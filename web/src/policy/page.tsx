@@ -1,9 +1,12 @@
 // Policy: what was decided and why, who is trusted, whether the trail is whole, and the rules.
 // The frame: each tab is a part of its own, named by the URL.
 import './shared';
+import { useEffect } from 'preact/hooks';
 import { lazy } from '../lazy';
+import { Skeleton } from '../states';
 import { query } from '../view';
 import { tabHref } from './links';
+import { away, lookForService } from './service';
 
 const Decisions = lazy(() => import('./decisions').then(part => part.Decisions));
 const Refusals = lazy(() => import('./refusals').then(part => part.Refusals));
@@ -11,6 +14,9 @@ const Trust = lazy(() => import('./trust').then(part => part.Trust));
 const Audit = lazy(() => import('./audit').then(part => part.Audit));
 const Policies = lazy(() => import('./edit-tab').then(part => part.EditTab));
 const Replay = lazy(() => import('./replay-tab').then(part => part.ReplayTab));
+const Away = lazy(() => import('./away').then(part => part.Away));
+
+const LOOK_MS = 3000;
 
 const TABS = [
   ['decisions', 'Decisions', Decisions],
@@ -21,9 +27,22 @@ const TABS = [
   ['replay', 'Replay', Replay],
 ] as const;
 
+/** Look for the service once, and again as long as it is away: the tabs notice when it goes. */
+function useService(): void {
+  const why = away.value;
+  useEffect(() => void lookForService(), []);
+  useEffect(() => {
+    if (typeof why !== 'string') return;
+    const timer = setInterval(() => void lookForService(), LOOK_MS);
+    return () => clearInterval(timer);
+  }, [why]);
+}
+
 export function PolicyPage() {
+  useService();
   const [tab, name, Shown] = TABS.find(([key]) => key === query('tab')) ?? TABS[0];
   document.title = `${name} · Policy · fedsight`;
+  const why = away.value;
   return (
     <div class="policy-page">
       <nav class="policy-tabs" aria-label="Policy">
@@ -33,7 +52,7 @@ export function PolicyPage() {
           </a>
         ))}
       </nav>
-      <Shown />
+      {why === undefined ? <Skeleton rows={8} /> : why === null ? <Shown /> : <Away why={why} />}
     </div>
   );
 }

@@ -2,3 +2,4 @@
 import '../fl/shared';
 import './links';
 import './service';
+import './words';

@@ -20,9 +20,9 @@ const ICONS: Record<Place, string> = {
   runs: 'M2 4h12M2 8h12M2 12h8',
   compare: 'M2 11c3 0 3-7 6-7s3 4 6 4M2 5h3M11 12h3',
   nodes: 'M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z',
-  alerts: 'M8 2 14.5 13.500h-13zM8 6v4M8 11.500v.5',
-  telemetry: 'M1.5 8h3L7 3l2.500 10 2-5h3',
-  policy: 'M8 1.5 13.500 4v4c0 3-2.500 5.500-5.500 6.500C5 13.500 2.500 11 2.500 8V4zM5.500 8l2 2 3.500-4',
+  alerts: 'M8 2 14.5 13.5h-13zM8 6v4M8 11.5v.5',
+  telemetry: 'M1.5 8h3L7 3l2.5 10 2-5h3',
+  policy: 'M8 1.5 13.5 4v4c0 3-2.5 5.5-5.5 6.5C5 13.5 2.5 11 2.5 8V4zM5.5 8l2 2 3.5-4',
   models: 'M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6',
 };
 

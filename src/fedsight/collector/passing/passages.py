@@ -121,7 +121,7 @@ POLICY = Service(
         _get("api/v1/audit"),
         _get("api/v1/audit/records", "after", "limit"),
         Passage("GET", "api/v1/audit/verify", seconds=TRAIL_SECONDS),
-        Passage("POST", "api/v1/trust/reset"),
+        Passage("POST", "api/v1/trust/*/reset"),
         _get("api/v1/policies"),
         _get("api/v1/policies/versions", *_LIST),
         _get("api/v1/policies/versions/*"),

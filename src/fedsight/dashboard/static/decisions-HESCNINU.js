@@ -1,1 +1,0 @@
-var s=()=>null;export{s as Decisions};

@@ -1,1 +1,0 @@
-var r=()=>null;export{r as Trust};
