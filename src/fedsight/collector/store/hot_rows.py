@@ -46,8 +46,9 @@ class HotPiece:
         """The samples of some series with `start <= time < end`, in their order."""
         if not ids.size or start > self.last_time or end <= self.first_time:
             return EMPTY
-        ends = (int(ids.min()), int(ids.max()) + 1)
-        low, high = np.searchsorted(self.samples.series, ends).tolist()
+        # As the column has them: else numpy makes the whole column into larger numbers first.
+        ends = np.array((ids.min(), ids.max() + 1), np.int32)
+        low, high = self.samples.series.searchsorted(ends).tolist()
         return within(RawSamples._make(c[low:high] for c in self.samples), ids, start, end)
 
 
