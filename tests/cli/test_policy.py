@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fedsight.policy import Engine
 from fedsight.policy.audit import Anchor, SigningKey, Trail
+from fedsight.policy.audit.exporting import records
 from fedsight.policy.files import default
 from fedsight.policy.overseer import Overseer
+from fedsight.policy.shared_trust import TRUST, SharedTrust
 from tests.cli.command import TINY, fedsight
 from tests.policy.asked import asks, client
 
@@ -118,3 +122,30 @@ def test_a_run_is_governed_recorded_and_anchored_at_the_collector(tmp_path: Path
     wrong = fedsight(data, "run", *TINY, "--exit", "--policy", str(tmp_path / "nowhere"))
     assert wrong.returncode == 1
     assert "cannot be read" in wrong.stderr
+
+
+def test_trust_is_listed_shown_and_reset_with_a_reason(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert fedsight(data, "policy", "init").returncode == 0
+    assert "no run has learned of any client" in fedsight(data, "policy", "trust", "list").stderr
+    with closing(SharedTrust(data / TRUST)) as book:
+        book.note("hospital-a", "suspected", time.time_ns(), run="r-1", round=4, note="unlike")
+        listed = fedsight(data, "policy", "trust", "list", "--json")
+        assert json.loads(listed.stdout)[0]["score"] < 0.3
+        shown = fedsight(data, "policy", "trust", "show", "hospital-a")
+        assert "suspected" in shown.stdout
+        reset = "policy", "trust", "reset", "hospital-a", "--reason"
+        assert fedsight(data, *reset, " ").returncode == 2
+        done = fedsight(data, *reset, "a sensor was replaced", "--author", "anna")
+        assert done.returncode == 0, done.stderr
+        assert "is 0.500" in done.stdout
+        assert book.score("hospital-a", time.time_ns()) == 0.5
+    kept = list(records(data / "audit"))
+    asked = [one.body["allowed"] for one in kept if one.kind == "decision"]
+    assert asked == [True, True]  # a reason that is none was seen after the policy was asked
+    (event,) = [one.body for one in kept if one.kind == "event"]
+    assert event["details"]["note"] == "by anna: a sensor was replaced"
+    (data / "policy" / "operators.cedar").unlink()
+    again = fedsight(data, *reset, "once more")
+    assert again.returncode == 2
+    assert "may not reset trust" in again.stderr

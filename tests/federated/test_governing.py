@@ -64,7 +64,7 @@ def test_a_governed_run_is_recorded_anchored_and_right(tmp_path: Path) -> None:
         "client-1",
         "client-2",
     }
-    assert (tmp_path / "trust.json").exists()
+    assert (tmp_path / "trust.sqlite3").exists()
 
 
 def test_a_governed_run_that_policy_stops_is_stopped_and_says_why(tmp_path: Path) -> None:

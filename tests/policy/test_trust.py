@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsight.errors import FedsightError, UsageError
-from fedsight.policy import Engine
-from fedsight.policy.files import default
 from fedsight.policy.trust import WEIGHTS, TrustBook, TrustRule, contributed
-from tests.policy.asked import HOUR, NOON, operator
+from tests.policy.asked import HOUR, NOON
 
 DAY = 24 * HOUR
 
@@ -60,36 +55,6 @@ def test_every_change_is_an_event_with_its_cause() -> None:
         "weight": -1.0,
         "note": "no reply",
     }
-
-
-def test_the_history_is_kept_and_trust_is_reset_by_those_who_may_alone(tmp_path: Path) -> None:
-    engine = Engine(default())
-    book = TrustBook()
-    book.note("a", "rejected", NOON)
-    low = book.score("a", NOON)
-    for roles in ((), ("viewer",), ("operator",), ("auditor",)):
-        with pytest.raises(UsageError, match="anna may not reset trust: no rule permits it"):
-            book.reset("a", operator(*roles), engine, NOON)
-    assert book.score("a", NOON) == low
-    with pytest.raises(ValueError, match=r"TrustBook\.reset"):
-        book.note("a", "reset", NOON)
-    change = book.reset("a", operator("admin"), engine, NOON)
-    assert (change.cause, change.note, change.before) == ("reset", "by anna", low)
-    assert book.score("a", NOON) == 0.5
-    assert [one.cause for one in book.history("a")] == ["rejected", "reset"]
-    book.save(tmp_path / "trust.json")
-    again = TrustBook()
-    again.load(tmp_path / "trust.json")
-    assert again.history("a") == book.history("a")
-    assert again.scores(NOON) == book.scores(NOON)
-
-
-def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
-    book = TrustBook()
-    book.load(tmp_path / "trust.json")
-    (tmp_path / "trust.json").write_text('{"standings": 3}')
-    with pytest.raises(FedsightError, match=r"trust\.json cannot be read"):
-        book.load(tmp_path / "trust.json")
 
 
 def test_more_samples_than_the_median_earn_no_more() -> None:

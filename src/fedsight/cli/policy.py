@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fedsight.cli import policy_audit, policy_explain, policy_import
+from fedsight.cli import policy_audit, policy_explain, policy_import, policy_trust
 from fedsight.cli.options import Config
 from fedsight.cli.policy_options import AsJson, SetFolder, moment, print_json, set_folder
 from fedsight.errors import FedsightError, UsageError
@@ -39,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(policy_audit.app, name="audit")
+app.add_typer(policy_trust.app, name="trust")
 app.command(epilog=policy_explain.EXAMPLE)(policy_explain.explain)
 app.command("import", epilog=policy_import.EXAMPLE)(policy_import.import_)
 
@@ -50,6 +51,9 @@ def init(
     folder: Annotated[
         Path | None, typer.Argument(help="Where to.", show_default="policy in data")
     ] = None,
+    node: Annotated[
+        bool, typer.Option("--node", help="A set by which a node decides for itself.")
+    ] = False,
     author: Author = None,
     config: Config = None,
 ) -> None:
@@ -58,7 +62,7 @@ def init(
     from fedsight.policy.versions import Versions
 
     where = set_folder(folder, config)
-    names = files.init(where)
+    names = files.init(where, node)
     Versions(where).record(files.read(where), author or getpass.getuser(), "the default set")
     print(f"{len(names)} files are in {where}: {', '.join(names)}")
 

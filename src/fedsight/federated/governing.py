@@ -4,7 +4,7 @@ directory, opened together."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from fedsight.federated.runs.telling import Recorder
 from fedsight.policy.audit import Anchor, SigningKey, Trail, witness
 from fedsight.policy.overseer import Overseer
 from fedsight.policy.remote import RemoteOverseer
-from fedsight.policy.trust import Change, TrustBook, TrustRule
+from fedsight.policy.shared_trust import TRUST, SharedTrust
+from fedsight.policy.trust import Change, TrustRule
 from fedsight.policy.watching import InForce
 from fedsight.signals import Batch, Event, Sample, batch
 
-KEY, TRAIL, TRUST = "keys/audit", "audit", "trust.json"
+KEY, TRAIL = "keys/audit", "audit"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def governing(
 ) -> Iterator[Callable[[Ruled], Governance]]:
     """What makes a run's governance by the policy set in `rules`, for `Steering.govern`.
 
-    Decisions are recorded in the audit trail of the data directory, which one process at a time can
-    write; heads of it and changes of trust are journaled. Raises PolicyError where the set is
+    Decisions are recorded in the audit trail of the data directory, beside whoever else writes it;
+    heads of it and changes of trust are journaled. Raises PolicyError where the set is
     wrong, and AuditError where the trail cannot be opened.
     """
     told: list[str] = []
@@ -55,9 +56,12 @@ def governing(
         tell(witness.event(anchor, told[-1] if told else None))
 
     force = InForce(rules, tell, observe=observe)
-    with Trail(data / TRAIL, SigningKey.open(data / KEY), anchored) as trail:
+    with (
+        closing(SharedTrust(data / TRUST, trust)) as book,
+        Trail(data / TRAIL, SigningKey.open(data / KEY), anchored) as trail,
+    ):
         overseer = Overseer(lambda: force.engine, trail, tell)
-        make = _maker(overseer, data, journal, trust, force.look)
+        make = _maker(overseer, book, journal, force.look)
 
         def govern(one: Ruled) -> Governance:
             told.append(one.run)
@@ -75,26 +79,22 @@ def asking(
     The trust of clients is this data directory's.
     """
     try:
-        yield _maker(service, data, journal, trust, lambda: None)
+        with closing(SharedTrust(data / TRUST, trust)) as book:
+            yield _maker(service, book, journal, lambda: None)
     finally:
         service.close()
 
 
 def _maker(
     overseer: Decides,
-    data: Path,
+    book: SharedTrust,
     journal: Recorder,
-    trust: TrustRule | None,
     look: Callable[[], object],
 ) -> Callable[[Ruled], Governance]:
-    book = TrustBook(trust)
-    book.load(data / TRUST)
-
     def learned(changes: Sequence[Change]) -> None:
         if not changes:
             return
         journal.append(Batch(events=[one.event() for one in changes]))
-        book.save(data / TRUST)
 
     def counted(figures: list[Sample]) -> None:
         journal.append(batch(figures))

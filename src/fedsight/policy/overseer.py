@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from fedsight.door.times import rfc3339
 from fedsight.policy.audit import AuditError, Trail
 from fedsight.policy.decision import Decision
 from fedsight.policy.engine import Engine
@@ -16,7 +17,7 @@ from fedsight.signals import Event
 
 SOURCE = "policy"
 AUDIT_FAILED = "AUDIT_FAILED"
-DECISION = "decision"
+DECISION, EVENT = "decision", "event"
 
 #: Actions whose decisions need not be recorded: they are many, and change nothing.
 UNRECORDED = frozenset({"readMetrics"})
@@ -97,6 +98,19 @@ def body(request: Request, decision: Decision) -> dict[str, Any]:
         "inputs": decision.inputs,
         "obligations": [str(one) for one in decision.obligations],
         "observed": decision.observed,
+    }
+
+
+def event_body(event: Event) -> dict[str, Any]:
+    """What the trail keeps of an event."""
+    return {
+        "timestamp": rfc3339(event.time),
+        "source": SOURCE,
+        "event_type": event.kind,
+        "details": event.details,
+        "client_id": event.node,
+        "run": event.run,
+        "round": event.round,
     }
 
 

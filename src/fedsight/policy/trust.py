@@ -6,25 +6,20 @@ client of which nothing is known,
 
     score = (g + W p) / (g + b + W)
 
-and both sums halve every `half_life_seconds`. Pure; the file that keeps it is `TrustBook.save`.
+and both sums halve every `half_life_seconds`. Pure; `SharedTrust` keeps the same in a file.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
-import msgspec
 from msgspec import Struct
 
-from fedsight.errors import FedsightError, UsageError
-from fedsight.policy import disk
-from fedsight.policy.engine import Engine
-from fedsight.policy.request import Party, Request
 from fedsight.signals import Event, Json
 
 SOURCE = "policy"
@@ -56,6 +51,7 @@ WEIGHTS: Mapping[Cause, float] = MappingProxyType(
         "reset": 0.0,
     }
 )
+RESET: Cause = "reset"
 #: So many changes of one client are remembered; all of them are events, too.
 MOST_HISTORY = 1000
 #: So many clients are known; then those of whom nothing was heard longest are forgotten.
@@ -127,6 +123,29 @@ def score(standing: Standing, rule: TrustRule) -> float:
     return min(1.0, max(0.0, found))
 
 
+class Book(Protocol):
+    """Where trust is kept: in memory, or in a file."""
+
+    def score(self, client: str, now: int) -> float:
+        """A client's score."""
+
+    def note(
+        self,
+        client: str,
+        cause: Cause,
+        now: int,
+        *,
+        share: float = 1.0,
+        run: str | None = None,
+        round: int | None = None,
+        note: str = "",
+    ) -> Change:
+        """Take evidence into account."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """All changes within are written at once."""
+
+
 class TrustBook:
     """The standing of every client, and how it came to be."""
 
@@ -158,30 +177,16 @@ class TrustBook:
 
         Raises ValueError where the share is beyond.
         """
-        if not 0 <= share <= 1:
-            raise ValueError(f"share must be from 0 to 1, got {share!r}")
-        if cause == "reset":
-            raise ValueError("trust is reset by TrustBook.reset, which asks whether one may")
-        standing = faded(self._known.get(client, Standing(time=now)), now, self.rule)
-        weight = WEIGHTS[cause] * share
-        after = Standing(
-            standing.good + max(weight, 0.0), standing.bad + max(-weight, 0.0), standing.time
+        known = self._known.get(client, Standing(time=now))
+        standing, change = noted(
+            known, self.rule, client, cause, now, share=share, run=run, round=round, note=note
         )
-        scores = score(standing, self.rule), score(after, self.rule)
-        change = Change(now, client, cause, *scores, weight, run, round, note)
-        self._keep(client, after, change)
+        self._keep(client, standing, change)
         return change
 
-    def reset(self, client: str, operator: Party, engine: Engine, now: int) -> Change:
-        """Forget all evidence of a client. Raises UsageError where the operator may not."""
-        decision = engine.decide(Request(operator, "resetTrust", now))
-        if not decision.allowed:
-            raise UsageError(f"{operator.id} may not reset trust: {decision.reason}")
-        before = self.score(client, now)
-        note = f"by {operator.id}"
-        change = Change(now, client, "reset", before, self.rule.initial, 0.0, None, None, note)
-        self._keep(client, Standing(time=now), change)
-        return change
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing is written anywhere."""
+        return nullcontext()
 
     def history(self, client: str) -> list[Change]:
         """The last changes of a client, oldest first."""
@@ -195,34 +200,34 @@ class TrustBook:
             oldest = next(iter(self._known))
             del self._known[oldest], self._history[oldest]
 
-    def save(self, path: Path) -> None:
-        """Write it to a file, whole or not at all. Raises FedsightError."""
-        history = {client: list(changes) for client, changes in self._history.items()}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            disk.written(path, msgspec.json.encode(_Saved(self._known, history)), mode=0o600)
-        except OSError as error:
-            raise FedsightError(f"cannot write the trust of clients to {path}: {error}") from error
 
-    def load(self, path: Path) -> None:
-        """Read what `save` wrote; nothing where there is no file. Raises FedsightError."""
-        try:
-            saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
-        except FileNotFoundError:
-            return
-        except (OSError, msgspec.MsgspecError) as error:
-            raise FedsightError(
-                f"the trust of clients in {path} cannot be read: {error}; move it away to go on"
-            ) from error
-        self._known = dict(saved.standings)
-        self._history = {
-            client: deque(changes, maxlen=MOST_HISTORY) for client, changes in saved.history.items()
-        }
+def noted(
+    known: Standing,
+    rule: TrustRule,
+    client: str,
+    cause: Cause,
+    now: int,
+    *,
+    share: float,
+    run: str | None,
+    round: int | None,
+    note: str,
+) -> tuple[Standing, Change]:
+    """What is known of a client with one more piece of evidence, and the change.
 
-
-class _Saved(Struct):
-    standings: dict[str, Standing]
-    history: dict[str, list[Change]]
+    Raises ValueError where the share is beyond 0 to 1, or the cause is no evidence.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be from 0 to 1, got {share!r}")
+    if cause == RESET:
+        raise ValueError("trust is reset by those who may alone: resetting.reset")
+    standing = faded(known, now, rule)
+    weight = WEIGHTS[cause] * share
+    after = Standing(
+        standing.good + max(weight, 0.0), standing.bad + max(-weight, 0.0), standing.time
+    )
+    scores = score(standing, rule), score(after, rule)
+    return after, Change(now, client, cause, *scores, weight, run, round, note)
 
 
 def contributed(samples: Mapping[str, int]) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 import pytest
 
@@ -20,11 +22,13 @@ ASKED = (
     ("GET", "/api/v1/audit/verify", None, {"auditor", "admin"}),
     ("POST", "/api/v1/policies/validate", {"files": files_of()}, set(ROLES)),
     ("POST", "/api/v1/policies/replay", {"files": files_of()}, {"auditor", "admin"}),
+    ("POST", "/api/v1/trust/a/reset", {"reason": "seen to"}, {"admin"}),
     ("PUT", "/api/v1/policies", {"files": files_of()}, {"admin"}),
 )
 
 
 def test_each_role_may_what_cedar_permits_it(served: Served) -> None:
+    served.service.deciding.standings.book().note("a", "failed", time.time_ns())
     for method, path, body, may in ASKED:
         for role in ROLES:
             with served.client(f"t-{role}") as http:

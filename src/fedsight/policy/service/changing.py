@@ -10,9 +10,13 @@ from typing import TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fedsight.door.body import read_struct
 from fedsight.door.endpoint import Nothing
-from fedsight.door.refusal import RefusedError
+from fedsight.door.refusal import BadFieldError, RefusedError
+from fedsight.errors import FedsightError, UsageError
+from fedsight.policy import resetting
 from fedsight.policy.audit import AuditError, PublicKey, verify
+from fedsight.policy.request import Party
 from fedsight.policy.service import access, rows
 from fedsight.policy.service.alone import alone
 from fedsight.policy.service.deciding import KEY, TRAIL
@@ -21,6 +25,7 @@ from fedsight.policy.service.routes import caller, json
 from fedsight.policy.service.serving import Serving
 
 T = TypeVar("T")
+_REASON_BYTES = 16 * 2**10
 
 
 async def trust(service: Serving, request: Request, query: rows.TrustQuery) -> Response:
@@ -36,6 +41,34 @@ async def trust(service: Serving, request: Request, query: rows.TrustQuery) -> R
     ranked = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]))
     page = ranked[query.offset : query.offset + query.limit]
     return json(rows.TrustList([rows.TrustRow(*pair) for pair in page], len(scores), []))
+
+
+async def reset_trust(service: Serving, request: Request, _: Nothing) -> Response:
+    """Forget all evidence of a client. Recorded first: who, and why."""
+    who = caller(service, request)
+    client = request.path_params["client"]
+    service.deciding.permit(who, resetting.ACTION, recorded=True)
+    found = await read_struct(request, _REASON_BYTES, rows.Reset)
+    return json(await asyncio.to_thread(_reset, service, who, client, found.reason))
+
+
+def _reset(service: Serving, who: Party, client: str, reason: str) -> rows.WasReset:
+    deciding = service.deciding
+    try:
+        book = deciding.standings.book()
+        if not book.knows(client):
+            raise RefusedError(404, "not_found", f"nothing is known of {client}")
+        with deciding.lock:
+            change = resetting.reset(
+                book, lambda one: deciding.record(one.event()), who, client, reason, time.time_ns()
+            )
+    except UsageError as error:
+        raise BadFieldError("reason", str(error)) from error
+    except AuditError as error:
+        raise RefusedError(503, "audit", f"it cannot be recorded: {error}") from error
+    except FedsightError as error:
+        raise RefusedError(503, "store", str(error)) from error
+    return rows.WasReset(client, change.before, change.after)
 
 
 async def audit_verify(service: Serving, request: Request, _: Nothing) -> Response:

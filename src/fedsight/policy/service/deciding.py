@@ -18,12 +18,13 @@ from fedsight.door.times import rfc3339
 from fedsight.policy.audit import AuditError, SigningKey, Trail
 from fedsight.policy.audit.following import Told
 from fedsight.policy.decision import Decision
-from fedsight.policy.overseer import AUDIT_FAILED, DECISION, Overseer
+from fedsight.policy.overseer import AUDIT_FAILED, DECISION, EVENT, Overseer, event_body
 from fedsight.policy.request import Party, Request
 from fedsight.policy.service.access import Access
-from fedsight.policy.service.kept import EVENT, SOURCE, Shelf
+from fedsight.policy.service.kept import Shelf
 from fedsight.policy.service.options import PolicyOptions
 from fedsight.policy.service.standing import Standings
+from fedsight.policy.shared_trust import TRUST
 from fedsight.policy.watching import InForce
 from fedsight.signals import Event
 
@@ -76,7 +77,7 @@ class Deciding:
         self.refusals: dict[str, int] = {}
         self.seconds = Histogram(BOUNDS)
         self.lock = Abreast(self._follow)
-        self.standings = Standings(options.data / "trust.json")
+        self.standings = Standings(options.data / TRUST)
         self._own: list[int] = []
         key = SigningKey.open(options.data / KEY)
         waiting: list[Event] = []
@@ -99,6 +100,7 @@ class Deciding:
 
     def close(self) -> None:
         """Sign the trail's head and let go of it."""
+        self.standings.close()
         with self.lock:
             self.trail.close()
 
@@ -170,17 +172,15 @@ class Deciding:
             log.warning("%s", message)
         if event.kind == AUDIT_FAILED:
             return
-        body = {
-            "timestamp": rfc3339(event.time),
-            "source": SOURCE,
-            "event_type": event.kind,
-            "details": event.details,
-        }
+        try:
+            self.record(event)
+        except (AuditError, ValueError) as error:
+            log.warning("an event cannot be recorded: %s", error)
+
+    def record(self, event: Event) -> int:
+        """Record an event; its number. Raises AuditError, ValueError where it cannot be."""
         with self.lock:
-            try:
-                self.trail.append(EVENT, body)
-            except (AuditError, ValueError) as error:
-                log.warning("an event cannot be recorded: %s", error)
+            return self.trail.append(EVENT, event_body(event))
 
     def _count(self, requests: Sequence[Request], decisions: Sequence[Decision]) -> None:
         known = self.force.engine.ruleset.actions

@@ -205,6 +205,15 @@ ENDPOINTS = (
         errors=(403, 422),
     ),
     Endpoint(
+        "POST",
+        "/api/v1/trust/{client}/reset",
+        changing.reset_trust,
+        Nothing,
+        (rows.WasReset,),
+        rows.Reset,
+        errors=(403, 404, 503),
+    ),
+    Endpoint(
         "GET",
         "/api/v1/audit/verify",
         changing.audit_verify,

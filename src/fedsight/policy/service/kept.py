@@ -17,9 +17,8 @@ from fedsight.policy.audit import Anchor, AuditError, SigningKey, canonical, seg
 from fedsight.policy.audit.following import Told
 from fedsight.policy.audit.record import HEAD, read, signed_text
 from fedsight.policy.audit.witness import AUDIT_ANCHOR
-from fedsight.policy.overseer import DECISION
+from fedsight.policy.overseer import DECISION, EVENT
 
-EVENT = "event"
 SOURCE = "policy"
 
 

@@ -142,6 +142,20 @@ class TrustList(Struct, frozen=True):
     history: list[Change]
 
 
+class Reset(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a client's trust is to be reset."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class WasReset(Struct, frozen=True):
+    """A client's score before and after."""
+
+    client: str
+    before: float
+    after: float
+
+
 class AuditAnswer(Struct, frozen=True):
     """What verifying found; the command with the collector's anchors sees a cut end, too."""
 

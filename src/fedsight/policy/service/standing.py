@@ -1,59 +1,73 @@
-"""The trust of clients, as the runs of this data directory left it. Only read here."""
+"""The trust of clients, as runs of this data directory and the service itself have it."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fedsight.errors import FedsightError
 from fedsight.policy.request import Party, Request
-from fedsight.policy.trust import Change, TrustBook, TrustRule
+from fedsight.policy.shared_trust import SharedTrust
+from fedsight.policy.trust import Change, TrustRule
+
+T = TypeVar("T")
 
 
 class Standings:
-    """The trust book in a file, read again when it changes. One that cannot be read leaves what was
-    known, and `fault` says so."""
+    """The trust book of the data directory, which governed runs write, too. Where it cannot be read
+    nothing is known, and `fault` says so."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._seen: object = None
-        self._book = TrustBook()
+        self._book: SharedTrust | None = None
+        self.rule = TrustRule()
         self.fault: str | None = None
 
     def look(self) -> None:
-        """Read the file where it has changed."""
-        with self._lock:
-            try:
-                stat = self._path.stat()
-            except OSError:
-                return
-            seen = stat.st_mtime_ns, stat.st_size, stat.st_ino
-            if seen == self._seen:
-                return
-            self._seen, book = seen, TrustBook(self._book.rule)
-            try:
-                book.load(self._path)
-            except FedsightError as error:
-                self.fault = str(error)
-                return
-            self._book, self.fault = book, None
+        """Open the file where it was not to be had before."""
+        with suppress(FedsightError):
+            self.book()
 
-    @property
-    def rule(self) -> TrustRule:
-        """The numbers of the formula."""
-        return self._book.rule
+    def book(self) -> SharedTrust:
+        """The book. Raises FedsightError where it cannot be opened."""
+        with self._lock:
+            if self._book is None:
+                try:
+                    self._book = SharedTrust(self._path, self.rule)
+                except FedsightError as error:
+                    self.fault = str(error)
+                    raise
+                self.fault = None
+            return self._book
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._book is not None:
+                self._book.close()
+                self._book = None
 
     def scores(self) -> Mapping[str, float]:
         """Everybody's score, now."""
-        return self._book.scores(time.time_ns())
+        return self._asked(lambda book: book.scores(time.time_ns()), {})
 
     def history(self, client: str) -> list[Change]:
         """The last changes of a client, oldest first."""
-        return self._book.history(client)
+        return self._asked(lambda book: book.history(client), [])
+
+    def _asked(self, what: Callable[[SharedTrust], T], nothing: T) -> T:
+        try:
+            found = what(self.book())
+        except FedsightError as error:
+            self.fault = str(error)
+            return nothing
+        self.fault = None
+        return found
 
     def lowered(self, request: Request) -> Request:
         """The request with the trust that is known here, where that is below what was claimed.
@@ -64,10 +78,8 @@ class Standings:
         claimed = who.attributes.get("trust")
         if who.type != "Client" or type(claimed) not in (int, float):
             return request
-        if not self._book.history(who.id):
-            return request
-        known = self._book.score(who.id, request.time)
-        if not known < claimed:  # type: ignore[operator]
+        known = self._asked(lambda book: _score(book, who.id, request.time), None)
+        if known is None or not known < claimed:  # type: ignore[operator]
             return request
         attributes: dict[str, Any] = {**who.attributes, "trust": known}
         return Request(
@@ -79,3 +91,8 @@ class Standings:
             request.run,
             request.round,
         )
+
+
+def _score(book: SharedTrust, client: str, now: int) -> float | None:
+    """A client's score, None where nothing is known of it."""
+    return book.score(client, now) if book.knows(client) else None
