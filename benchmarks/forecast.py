@@ -48,7 +48,7 @@ from fedsight.forecast.fan import forecasts
 from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.scale import Scale
 
-SEEDS, ROUNDS = 5, 30
+SEEDS, ROUNDS = 5, 150
 #: Horizons in steps, of which each figure is told, before the mean over all.
 HORIZONS = (1, 10, 100)
 #: Bootstrap over blocks of as many origins as a horizon has: neighbours share their targets.

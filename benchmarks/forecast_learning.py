@@ -1,7 +1,8 @@
 """The ways to train one model, or one a node, over the same nodes; each as in the benchmark's rows.
 
-All go in turns of `ROUND` (two epochs, the rate down and up again), and all keep the turn that was
-best on validation: a round of a federation, a turn of the pooled data, a turn of a node for itself.
+A federation goes in rounds of few steps each (`of_round`), its rate falling over them; pooled
+data and a node for itself go in turns of as many steps as five rounds (`TURN`, the rate down and up
+again). All keep what was best on validation, looked at after each turn, or each five rounds.
 """
 
 from __future__ import annotations
@@ -18,40 +19,41 @@ from fedsight.forecast.model import Forecaster
 from fedsight.forecast.processor import NodeData
 from fedsight.forecast.scale import Array, Normalised
 from fedsight.forecast.sequences import Examples, windows_at
-from fedsight.forecast.training import ROUND, Schedule, evaluate, train
+from fedsight.forecast.training import TURN, evaluate, of_round, train
 
 #: Windows that go through a model at once.
 BATCH = 1024
+#: Rounds of a federation that have as many steps as one turn.
+ROUNDS_A_TURN = 5
 
 
-def federated(
-    nodes: Sequence[NodeData], seed: int, rounds: int, schedule: Schedule = ROUND
-) -> Forecaster:
+def federated(nodes: Sequence[NodeData], seed: int, rounds: int) -> Forecaster:
     """FedAvg over all nodes, each in each round, weighted by its examples (McMahan et al. 2017)."""
     model, rng = _fresh(nodes[0], seed)
     best = _Best(model)
     counts = torch.tensor([float(len(node)) for node in nodes])
     shares = counts / counts.sum()
-    for _ in range(rounds):
+    for round_ in range(rounds):
         start, total = _flat(model), torch.zeros(())
         for node, share in zip(nodes, shares, strict=True):
             vector_to_parameters(start, model.parameters())
-            train(model, node.training, rng, schedule)
+            train(model, node.training, rng, of_round(round_, rounds))
             total = total + share * _flat(model)
         vector_to_parameters(total, model.parameters())
-        losses = torch.tensor([evaluate(model, node.validation) for node in nodes])
-        best.offer(model, float((losses * shares).sum()))
+        if (round_ + 1) % ROUNDS_A_TURN == 0 or round_ + 1 == rounds:
+            losses = torch.tensor([evaluate(model, node.validation) for node in nodes])
+            best.offer(model, float((losses * shares).sum()))
     return best.model
 
 
 def alone(
-    training: Examples, validation: Examples, like: NodeData, seed: int, rounds: int
+    training: Examples, validation: Examples, like: NodeData, seed: int, turns: int
 ) -> Forecaster:
     """One model for one body of data: a node's own, or the pooled data of all."""
     model, rng = _fresh(like, seed)
     best = _Best(model)
-    for _ in range(rounds):
-        train(model, training, rng, ROUND)
+    for _ in range(turns):
+        train(model, training, rng, TURN)
         best.offer(model, evaluate(model, validation))
     return best.model
 

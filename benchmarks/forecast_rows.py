@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.forecast_learning import alone, federated, foreseen, pooled
+from benchmarks.forecast_learning import ROUNDS_A_TURN, alone, federated, foreseen, pooled
 from benchmarks.forecast_nodes import PERIODS, SHAPE, Node, nodes
 from fedsight.errors import MissingExtraError
 from fedsight.forecast import baselines, calibration, mixture
@@ -87,12 +87,12 @@ def learned_rows(
     torch.set_num_threads(1)
     over = nodes(which, source, quick)
     data = [node.data for node in over]
-    model = federated(data, seed, rounds)
+    model, turns = federated(data, seed, rounds), -(-rounds // ROUNDS_A_TURN)
     rng = torch.Generator().manual_seed(seed)
     tuned = [personal(model, one.training, one.validation, rng) for one in data]
     body = [pooled([getattr(one, part) for one in data]) for part in ("training", "validation")]
-    central = alone(body[0], body[1], data[0], seed, rounds)
-    local = [alone(one.training, one.validation, one, seed, rounds) for one in data]
+    central = alone(body[0], body[1], data[0], seed, turns)
+    local = [alone(one.training, one.validation, one, seed, turns) for one in data]
     without = [[*data[:at], *data[at + 1 :]] for at in range(len(data))]
     left_out = [federated(others, seed, -(-rounds // 2)) for others in without]
     return {

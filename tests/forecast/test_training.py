@@ -12,7 +12,7 @@ from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.processor import NodeData, prepared
 from fedsight.forecast.scale import Normalised
 from fedsight.forecast.sequences import Examples, Split
-from fedsight.forecast.training import Schedule, evaluate, personal, pinball, train
+from fedsight.forecast.training import Schedule, evaluate, of_round, personal, pinball, train
 
 SECOND = 10**9
 SHAPE = ModelShape(("load",), hidden=16, horizon=1)
@@ -93,3 +93,28 @@ def test_a_schedule_that_makes_no_sense_is_refused() -> None:
         Schedule(share=0)
     with pytest.raises(UsageError, match="last_lr at most lr"):
         Schedule(lr=1e-4)
+
+
+def test_a_round_has_one_rate_and_rounds_fall_in_halves() -> None:
+    rounds = [of_round(done, 150) for done in range(150)]
+    assert all(one.lr == one.last_lr and one.epochs == 1 for one in rounds)
+    rates = [one.lr for one in rounds]
+    assert (rates[0], rates[75]) == (1e-2, 3e-2)
+    assert rates[:75] == sorted(rates[:75], reverse=True)
+    assert rates[75:] == sorted(rates[75:], reverse=True)
+    assert {one.eps for one in rounds[:75]} == {1e-8}
+    assert {one.eps for one in rounds[75:]} == {3e-3}
+    assert of_round(0, 1).lr == 1e-2
+
+
+def test_a_weight_whose_gradients_are_small_hardly_moves_beside_eps() -> None:
+    one = data(echo(3))
+    moved = []
+    for eps in (1e-8, 1.0):
+        model = Forecaster(SHAPE, seeded())
+        before = model.head.bias.detach().clone()
+        train(model, one.training, seeded(2), Schedule(eps=eps))
+        moved.append(float((model.head.bias.detach() - before).abs().sum()))
+    assert moved[1] < 0.1 * moved[0]
+    with pytest.raises(UsageError, match="eps=0"):
+        Schedule(eps=0)

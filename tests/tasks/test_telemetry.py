@@ -30,7 +30,7 @@ def test_it_is_built_in_and_says_how_it_is_trained() -> None:
     for kind in (Placed, Validated, Columned, Described):
         assert isinstance(task, kind)
     assert task.held_out() is None
-    assert defaults("telemetry")["rounds"] == 50
+    assert defaults("telemetry")["rounds"] == 150
     assert load("telemetry", "cpu_usage, power_consumption").described()["metrics"] == [  # type: ignore[attr-defined]
         "cpu_usage",
         "power_consumption",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,7 +22,8 @@ class Schedule:
     """Adam from `lr` down to `last_lr` by half a cosine, over `epochs`, gradients clipped.
 
     `share` of the examples, drawn anew each epoch, is trained on: neighbouring windows are almost
-    the same.
+    the same. `eps` is what Adam adds to the root of the mean square of a gradient: a weight whose
+    gradients are far below it hardly moves, where Adam else takes a whole step for each.
     """
 
     epochs: int = 2
@@ -31,6 +32,7 @@ class Schedule:
     batch_size: int = 64
     clip: float = 1.0
     share: float = 0.5
+    eps: float = 1e-8
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not 0 < self.share <= 1:
@@ -38,10 +40,10 @@ class Schedule:
                 f"epochs={self.epochs!r}, batch_size={self.batch_size!r}, share={self.share!r}: "
                 "at least 1, at least 1, and above 0 up to 1"
             )
-        if not 0 < self.last_lr <= self.lr or self.clip <= 0:
+        if not 0 < self.last_lr <= self.lr or self.clip <= 0 or self.eps <= 0:
             raise UsageError(
-                f"lr={self.lr!r}, last_lr={self.last_lr!r}, clip={self.clip!r}: above 0, and "
-                "last_lr at most lr"
+                f"lr={self.lr!r}, last_lr={self.last_lr!r}, clip={self.clip!r}, eps={self.eps!r}: "
+                "above 0, and last_lr at most lr"
             )
 
     def batches(self, examples: int) -> int:
@@ -53,14 +55,32 @@ class Schedule:
         return self.last_lr + (self.lr - self.last_lr) * (1 + math.cos(math.pi * done / total)) / 2
 
 
-#: One federated round, and the fine-tuning of a node for itself.
-ROUND = Schedule()
+#: Rounds of a federation: few steps each, or nodes' models drift apart. In the first half of the
+#: rounds Adam as usual learns fast, but each node has much the same say in every weight, however
+#: little it gains; in the second half (`eps`) a node's say is nearly its gradient, as if all data
+#: were in one place.
+ROUND = Schedule(epochs=1, lr=1e-2, last_lr=3e-3, share=0.2)
+LATER_ROUND = replace(ROUND, lr=3e-2, last_lr=1e-3, eps=3e-3)
+#: A turn of one model on one body of data; as many steps as five rounds.
+TURN = Schedule()
+#: The fine-tuning of a node for itself.
 PERSONAL = Schedule(epochs=3, lr=3e-3, last_lr=3e-4, share=1.0)
 TURNS = 6
 
 
+def of_round(done: int, rounds: int) -> Schedule:
+    """How a node trains after `done` of all `rounds`: at one rate within a round, which falls from
+    round to round in each half of them."""
+    half = -(-rounds // 2)
+    if done < half:
+        like, rate = ROUND, ROUND.rate(done, half)
+    else:
+        like, rate = LATER_ROUND, LATER_ROUND.rate(done - half, rounds - half)
+    return replace(like, lr=rate, last_lr=rate)
+
+
 def train(
-    model: Forecaster, examples: Examples, rng: torch.Generator, schedule: Schedule = ROUND
+    model: Forecaster, examples: Examples, rng: torch.Generator, schedule: Schedule = TURN
 ) -> float:
     """Train `model` in place; returns the last epoch's mean pinball loss, as it ran.
 
@@ -68,7 +88,7 @@ def train(
     """
     model.train()
     levels = torch.tensor(model.shape.quantiles)
-    optimizer = torch.optim.Adam(model.parameters(), lr=schedule.lr, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=schedule.lr, eps=schedule.eps, fused=True)
     each = schedule.batches(len(examples))
     total, done, loss_sum = each * schedule.epochs, 0, 0.0
     for _ in range(schedule.epochs):

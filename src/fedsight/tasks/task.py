@@ -32,7 +32,7 @@ BUILT_IN: Mapping[str, str] = {
 #: How a run trains a built-in task where neither flags nor settings say, by the plan's keys. They
 #: stand here so that nothing heavy is imported to know them; a task of one's own has `defaults`.
 DEFAULTS: Mapping[str, Mapping[str, float | int | str]] = {
-    "telemetry": {"rounds": 50, "epochs": 2, "lr": 0.01, "batch_size": 64, "partition": "own"},
+    "telemetry": {"rounds": 150, "epochs": 1, "lr": 0.01, "batch_size": 64, "partition": "own"},
 }
 
 Scheme = Literal["iid", "dirichlet", "shards", "own"]
@@ -62,7 +62,8 @@ class Partition:
 class Recipe:
     """How one node trains in one round: local epochs, learning rate, momentum, batch size.
 
-    `own`: not in a round, but for a model that the node keeps for itself.
+    `own`: not in a round, but for a model that the node keeps for itself. `done` of all `rounds`
+    come before this one: a task may let its rate fall over them.
     """
 
     epochs: int = 5
@@ -70,6 +71,8 @@ class Recipe:
     momentum: float = 0.9
     batch_size: int = 32
     own: bool = False
+    done: int = 0
+    rounds: int = 1
 
 
 @runtime_checkable

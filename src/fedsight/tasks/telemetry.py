@@ -21,7 +21,7 @@ from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.processor import NodeData, prepared, rows_needed
 from fedsight.forecast.scale import Array
 from fedsight.forecast.sequences import Examples, Split
-from fedsight.forecast.training import EVALUATION_BATCH, PERSONAL, ROUND, Schedule, pinball, train
+from fedsight.forecast.training import EVALUATION_BATCH, PERSONAL, ROUND, of_round, pinball, train
 from fedsight.tasks.task import Partition, Recipe
 
 #: Percent of a node's rows that it validates on: of a long series the last fifth, of a short window
@@ -127,13 +127,18 @@ class Telemetry:
     def train(
         self, model: torch.nn.Module, data: NodeData, recipe: Recipe, rng: torch.Generator
     ) -> Mapping[str, float]:
-        """Adam by the recipe's rate and down to a tenth of it within the round."""
-        schedule = Schedule(
-            recipe.epochs,
-            lr=recipe.lr,
-            last_lr=recipe.lr / 10,
+        """Adam by the recipe's rate: over the rounds as `of_round` says, or down to a tenth of it
+        within a turn of the node's own."""
+        like, usual = PERSONAL, PERSONAL.lr
+        if not recipe.own:
+            like, usual = of_round(recipe.done, recipe.rounds), ROUND.lr
+        times = recipe.lr / usual
+        schedule = replace(
+            like,
+            epochs=recipe.epochs,
+            lr=like.lr * times,
+            last_lr=like.last_lr * times,
             batch_size=recipe.batch_size,
-            share=(PERSONAL if recipe.own else ROUND).share,
         )
         return {"loss": train(cast(Forecaster, model), data.training, rng, schedule)}
 

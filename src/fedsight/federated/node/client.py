@@ -78,7 +78,9 @@ class Trainer:
         self._seed = plan.seed
         self._model = model
         self._index = partition
-        self._recipe = Recipe(plan.epochs, plan.lr, plan.momentum, plan.batch_size)
+        self._recipe = Recipe(
+            plan.epochs, plan.lr, plan.momentum, plan.batch_size, rounds=plan.rounds
+        )
         scheme = cast(Scheme, plan.partition)
         self._partition = Partition(
             partition, plan.nodes, scheme, plan.alpha, plan.seed, place.node, place.source
@@ -113,11 +115,14 @@ class Trainer:
         self.prepare()
         self._model.load(assignment.vector)
         self._rng.manual_seed(self.seed(assignment.round))
+        # A run that goes on may have been given more rounds than the plan that it began with.
+        done = min(assignment.round, self._recipe.rounds) - 1
+        recipe = replace(self._recipe, done=max(done, 0))
         if assignment.plain:
-            figures = self._fit()
+            figures = self._fit(recipe)
             return self._model.vector(), figures
         with AddedGradients(self._model, assignment) as added:
-            figures = self._fit()
+            figures = self._fit(recipe)
         update = self._model.vector()
         steps, rate = added.steps(moved=not np.array_equal(update, assignment.vector))
         if assignment.correction is not None:
@@ -166,10 +171,10 @@ class Trainer:
         personal.keep(folder, self._model, tuned, tuning, facts, own)
         return True
 
-    def _fit(self) -> dict[str, float | int]:
+    def _fit(self, recipe: Recipe) -> dict[str, float | int]:
         """Let the task train the model as it is loaded; what was measured."""
         started, cpu_started = time.perf_counter(), _cpu_seconds()
-        found = self._task.train(self._model.model, self._data, self._recipe, self._rng)
+        found = self._task.train(self._model.model, self._data, recipe, self._rng)
         cpu, wall = _cpu_seconds() - cpu_started, time.perf_counter() - started
         if not isinstance(found, Mapping):
             raise TypeError(f"train must return its figures, such as a loss by name, got {found!r}")
