@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,10 @@ _CANDIDATES = {
 }
 #: What Cedar's grammar takes for any name, but then is one of a few.
 _WORDS = {"condition": "when, unless", "effect": "permit, forbid", "variable": "principal"}
+#: Cedar names a variable that there is not without saying which there are.
+_VARIABLE, _VARIABLES = "invalid variable: ", "principal, action, resource, context"
 _MOST_EXPECTED = 6
+_QUOTED = re.compile(r"`(\w+)`")
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def located(
         )
     if not said.startswith(_TOKEN_FAULTS):
         words = next((words for kind, words in _WORDS.items() if f"policy {kind}:" in said), None)
+        words = words or (_VARIABLES if said.startswith(_VARIABLE) else None)
         hint = f"; expected {words}" if words else ""
         return Fault(file, place(text, _word(part, said).start), said + hint)
     good, bad = 0, len(part)
@@ -146,9 +151,10 @@ def _named(begun: Sequence[Token], said: str) -> Token:
 
 
 def _word(part: Sequence[Token], said: str) -> Token:
-    """The token that a complaint names at its end, else the first."""
+    """The token that a complaint names at its end, else one that it quotes, else the first."""
     word = said.rpartition(": ")[2].strip("`").rpartition("::")[2]
-    return next((token for token in part if token.text == word), part[0])
+    named = [word, *_QUOTED.findall(said)]
+    return next((token for name in named for token in part if token.text == name), part[0])
 
 
 def _begins_well(said: str | None) -> bool:

@@ -23,9 +23,11 @@ from fedsight.policy import testing
 from fedsight.policy.engine import Engine
 from fedsight.policy.faults import Fault, PolicyError
 from fedsight.policy.replay import Replayed, replay
+from fedsight.policy.request import Party, Ref, Request
 from fedsight.policy.ruleset import RuleSet, ruleset
 
 READY = b"ready\n"
+CHANGE = "changePolicy"
 MOST_FAULTS = 100
 #: Whoever decides goes first.
 _NICE = 10
@@ -58,7 +60,8 @@ class Tried(Struct, frozen=True):
     """Whether a set would be taken, what is wrong with it, and what came of its tests.
 
     A set whose rules are wrong has no tests run. `ok` says nothing of the tests that failed: they
-    promise what the authors want, and do not keep a set from being right.
+    promise what the authors want, and do not keep a set from being right. `change_refused` says why
+    whoever asks could not change it any more over HTTP, once it is in force.
     """
 
     ok: bool
@@ -67,15 +70,19 @@ class Tried(Struct, frozen=True):
     faults: list[FaultRow]
     warnings: list[str]
     tests: list[TestRow]
+    change_refused: str | None = None
 
 
 class Order(Struct, frozen=True):
-    """A draft to look at; with `folder` one to replay the trail there by (from and to, in ns)."""
+    """A draft to look at, for an operator; with `folder` one to replay the trail there by (from and
+    to, in ns)."""
 
     files: dict[str, str]
     folder: str | None = None
     since: int | None = None
     until: int | None = None
+    asker: str | None = None
+    roles: list[str] = msgspec.field(default_factory=list)
 
 
 class Heard(Struct, frozen=True, omit_defaults=True):
@@ -92,17 +99,25 @@ class Heard(Struct, frozen=True, omit_defaults=True):
         return self.share is None
 
 
-def tried(files: Mapping[str, str]) -> Tried:
+def tried(files: Mapping[str, str], asker: Party | None = None) -> Tried:
     """Look at a set. Never raises: what is wrong is what it answers."""
     try:
         found = ruleset(files)
     except PolicyError as error:
         return Tried(False, None, 0, _faults(error), [], [])
     try:
-        tests = [_row(one) for one in testing.run(Engine(found), files)]
+        engine = Engine(found)
+        tests = [_row(one) for one in testing.run(engine, files)]
     except PolicyError as error:
         return Tried(False, found.version, len(found.rules), _faults(error), [], [])
-    return Tried(True, found.version, len(found.rules), [], list(found.warnings), tests)
+    why = None if asker is None else _why_not(engine, asker)
+    return Tried(True, found.version, len(found.rules), [], list(found.warnings), tests, why)
+
+
+def _why_not(engine: Engine, asker: Party) -> str | None:
+    """Why somebody may not change the set, where it judges that."""
+    said = engine.decide(Request(asker, CHANGE, time.time_ns()))
+    return None if said.allowed else said.reason
 
 
 def _faults(error: PolicyError) -> list[FaultRow]:
@@ -129,7 +144,9 @@ def _row(one: testing.Tested) -> TestRow:
 def answer(order: Order, tell: Callable[[float], None]) -> Heard:
     """What comes of an order."""
     if order.folder is None:
-        return Heard(tried=tried(order.files))
+        roles = tuple(Ref("Role", role) for role in order.roles)
+        asker = Party("Operator", order.asker, groups=roles) if order.asker else None
+        return Heard(tried=tried(order.files, asker))
     try:
         candidate: RuleSet = ruleset(order.files)
         folder = Path(order.folder)

@@ -67,6 +67,13 @@ def test_a_draft_hears_its_faults_at_their_places_and_what_came_of_its_tests(
         "errors": [],
         "wrong": None,
     }
+    assert right["change_refused"] == "no rule permits it"  # a viewer's
+    with served.client() as http:
+        assert validated(http, files_of())["change_refused"] is None
+        rules = {name: text for name, text in files_of().items() if not name.endswith(".cedar")}
+        empty = validated(http, {name: rules[name] for name in rules if "test" not in name})
+    assert empty["warnings"] == ["the policy set has no rule: everything is refused"]
+    assert empty["change_refused"] == "no rule permits it"
     assert failed["ok"]
     bad = next(one for one in failed["tests"] if one["wrong"])
     assert (bad["name"], bad["got"]) == (

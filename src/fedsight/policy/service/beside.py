@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from fedsight.door.refusal import RefusedError, too_many
+from fedsight.policy.request import Party
 from fedsight.policy.trying import READY, Heard, Order, Tried
 
 #: So long a draft is looked at, and so long one waits for the draft before it.
@@ -91,8 +92,8 @@ class Trier:
         self._seconds = seconds
         self._wait = wait
 
-    async def tried(self, files: dict[str, str]) -> Tried:
-        """What is to be said of a draft.
+    async def tried(self, files: dict[str, str], who: Party | None = None) -> Tried:
+        """What is to be said of a draft to whoever asks.
 
         Raises RefusedError: 429 where others wait longer, 503 where it takes too long.
         """
@@ -101,7 +102,7 @@ class Trier:
             found: Tried | None = None
             try:
                 async with asyncio.timeout(self._seconds):
-                    async for heard in self._beside.asked(Order(files)):
+                    async for heard in self._beside.asked(_order(files, who)):
                         found = heard.tried
             except TimeoutError:
                 await self._beside.end()
@@ -132,6 +133,12 @@ class Trier:
     async def close(self) -> None:
         """End the process."""
         await self._beside.end()
+
+
+def _order(files: dict[str, str], who: Party | None) -> Order:
+    if who is None:
+        return Order(files)
+    return Order(files, asker=who.id, roles=[group.id for group in who.groups])
 
 
 async def heard_all(order: Order, tell: Callable[[float], None]) -> Heard:

@@ -115,10 +115,11 @@ def _digest(files: Mapping[str, str]) -> str:
 
 async def validate(service: Serving, request: Request, _: Nothing) -> Response:
     """Whether a set would be taken, all that is wrong with it, and what came of its tests."""
-    service.deciding.permit(caller(service, request), access.READ)
+    who = caller(service, request)
+    service.deciding.permit(who, access.READ)
     found = await read_struct(request, service.options.body_bytes, rows.Candidate)
     check_names(found.files)
-    return json(await service.trier.tried(found.files))
+    return json(await service.trier.tried(found.files, who))
 
 
 async def replace(service: Serving, request: Request, _: Nothing) -> Response:

@@ -1,1 +1,0 @@
-import{E as a,W as t,a as s,b as i,o as r,t as e}from"./chunk-5DM5QGZ5.js";var n=r(0);a.subscribe(e(async()=>{try{let a=await i("/api/v1/alerts",{state:"firing",limit:1});n.value=a.firing}catch(a){if(!(a instanceof s))throw a}},1e3));var l=()=>n.value>0&&t("span",{class:"count warn",title:`${n.value} firing`,children:n.value});export{l as AlertCount};

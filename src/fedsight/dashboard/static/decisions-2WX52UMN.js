@@ -1,1 +1,0 @@
-import{a as r,b as s,c as i}from"./chunk-772NIFFL.js";import"./chunk-I6Q4N7ES.js";import"./chunk-5ZAVMCFK.js";import"./chunk-5DM5QGZ5.js";export{i as Decisions,s as FilterBar,r as filtersOfUrl};

@@ -1,1 +1,0 @@
-var a=()=>null;export{a as ReplayTab};
