@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fedsight.cli.attached import collector_url
 from fedsight.cli.options import Config, log_to_stderr
 from fedsight.config import load
 
@@ -52,6 +53,8 @@ def policy(
     needs a token.
     """
     from fedsight.door.tls import Tls
+    from fedsight.door.token import token_in
+    from fedsight.policy.service.anchoring import Witnessing
     from fedsight.policy.service.options import PolicyOptions
     from fedsight.policy.service.running import run
 
@@ -69,6 +72,11 @@ def policy(
             local_roles=own.local_roles,
             observe=observe or own.observe,
             tls=Tls.of(tls_cert or own.tls_cert, tls_key or own.tls_key),
+            witness=Witnessing(
+                collector_url(settings, settings.collector.port),
+                token_in(settings.data),
+                settings.collector.trust.verify(),
+            ),
             until_stdin_closes=until_stdin_closes,
         )
     )

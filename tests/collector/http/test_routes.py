@@ -187,6 +187,8 @@ def test_events_come_by_id_and_page(known: Server) -> None:
     (event,) = rest["events"]
     assert (event["node"], event["details"]) == ("c", {"message": "CUDA out of memory"})
     assert known.get(f"{RUN}/events?after=999") == {"events": [], "last_id": 999}
+    assert known.get("/api/v1/events?limit=3") == page
+    assert known.get("/api/v1/events?kind=CLIENT_FAILED")["events"] == [event]
 
 
 def test_federated_metrics_are_means_of_what_was_measured(known: Server) -> None:

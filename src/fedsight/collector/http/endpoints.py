@@ -54,6 +54,14 @@ ENDPOINTS = (
     ),
     Endpoint(
         "GET",
+        "/api/v1/events",
+        routes.all_events,
+        parameters.EventsQuery,
+        (rows.EventPage,),
+        errors=(422,),
+    ),
+    Endpoint(
+        "GET",
         f"{RUN}/events",
         routes.events,
         parameters.EventsQuery,

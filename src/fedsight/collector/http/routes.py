@@ -127,6 +127,14 @@ async def spans(collector: Collector, request: Request, query: parameters.TableQ
     return await _read(collector, answer)
 
 
+async def all_events(
+    collector: Collector, request: Request, query: parameters.EventsQuery
+) -> Response:
+    """Events of every run and of none, by id."""
+    which = queries.EventFilter(query.after, query.kind, query.round, query.limit)
+    return await _read(collector, lambda store: queries.events(store, None, which))
+
+
 async def events(collector: Collector, request: Request, query: parameters.EventsQuery) -> Response:
     """Events of a run, by id."""
     which = queries.EventFilter(query.after, query.kind, query.round, query.limit)

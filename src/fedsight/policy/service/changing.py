@@ -15,10 +15,11 @@ from fedsight.door.endpoint import Nothing
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.errors import FedsightError, UsageError
 from fedsight.policy import resetting
-from fedsight.policy.audit import AuditError, PublicKey, verify
+from fedsight.policy.audit import Anchor, AuditError, PublicKey, verify
 from fedsight.policy.request import Party
 from fedsight.policy.service import access, rows
 from fedsight.policy.service.alone import alone
+from fedsight.policy.service.anchoring import AnchorsUnknownError
 from fedsight.policy.service.deciding import KEY, TRAIL
 from fedsight.policy.service.listing import proven
 from fedsight.policy.service.routes import caller, json
@@ -72,7 +73,7 @@ def _reset(service: Serving, who: Party, client: str, reason: str) -> rows.WasRe
 
 
 async def audit_verify(service: Serving, request: Request, _: Nothing) -> Response:
-    """Whether the audit trail is as it was written, as far as it vouches for itself."""
+    """Whether the audit trail is as it was written: by its heads and the collector's anchors."""
     service.deciding.permit(caller(service, request), access.AUDIT)
     return json(await asyncio.to_thread(_verified, service))
 
@@ -83,12 +84,34 @@ def _verified(service: Serving) -> rows.AuditAnswer:
         with service.deciding.lock:
             _read(service.deciding.trail.sign)
         key = PublicKey.read(data / f"{KEY}.pub")
-        found = _read(lambda: verify(data / TRAIL, key))
+        anchors, why = _anchors(service)
+        found = _read(lambda: verify(data / TRAIL, key, anchors))
+    known: rows.Anchors = "unknown" if why is not None else "checked" if anchors else "none"
     answer = rows.AuditAnswer(
-        found.ok, found.records, found.first, found.last, found.signed, found.seq, found.what
+        found.ok,
+        found.records,
+        found.first,
+        found.last,
+        found.signed,
+        found.seq,
+        found.what,
+        found.anchored if known == "checked" else None,
+        known,
+        why,
     )
     service.proven = proven(answer, begun)
     return answer
+
+
+def _anchors(service: Serving) -> tuple[list[Anchor], str | None]:
+    """What the collector vouches for, or why that is not known."""
+    witness = service.options.witness
+    if witness is None:
+        return [], "no collector is asked"
+    try:
+        return witness.anchors(), None
+    except AnchorsUnknownError as error:
+        return [], str(error)
 
 
 def _read(asked: Callable[[], T]) -> T:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.door.tls import Tls
+from fedsight.policy.service.anchoring import Witnessing
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class PolicyOptions:
     `data` is its data directory, `rules` the folder of the set in force, `tokens` the file that
     gives people roles. Who asks from this machine without a token may read with `local_roles`.
     `look_seconds` lie between two looks at the files; `kept` decisions, and as many events, can be
-    asked for. Rates are requests a second for each client address.
+    asked for. Rates are requests a second for each client
+    address. `witness` is the collector that keeps anchors of the trail, None where none does.
     """
 
     data: Path
@@ -31,6 +33,7 @@ class PolicyOptions:
     look_seconds: float = 0.5
     kept: int = 20_000
     head_records: int = 1000
+    witness: Witnessing | None = None
     until_stdin_closes: bool = False
     body_bytes: int = 8 * 2**20
     refused_rate: float = 0.5

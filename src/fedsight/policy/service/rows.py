@@ -156,8 +156,16 @@ class WasReset(Struct, frozen=True):
     after: float
 
 
+Anchors = Literal["checked", "none", "unknown"]
+
+
 class AuditAnswer(Struct, frozen=True):
-    """What verifying found; the command with the collector's anchors sees a cut end, too."""
+    """What verifying found.
+
+    `anchored` is the last record that the collector vouches for. `anchors`: they were `checked`,
+    there are `none` of this trail, or they are `unknown`, and `anchors_why` says why; then a cut
+    end, or a trail rolled back whole, is not seen.
+    """
 
     ok: bool
     records: int
@@ -166,3 +174,6 @@ class AuditAnswer(Struct, frozen=True):
     signed: int
     seq: int | None
     what: str | None
+    anchored: int | None = None
+    anchors: Anchors = "unknown"
+    anchors_why: str | None = None
