@@ -77,7 +77,7 @@ class Trail:
         self._durable = durable
         self._now = now
         self._mutex = threading.RLock()
-        self._depth, self._files = 0, -1
+        self._depth, self._files, self._gone = 0, -1, False
         self._end = End(folder, key.public, listener)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -153,6 +153,7 @@ class Trail:
         """
         self._enter()
         try:
+            self._look_whether_there()
             anchor = self._sign() if self._due() or not due else None
         finally:
             self._leave()
@@ -214,6 +215,8 @@ class Trail:
         self._mutex.acquire()
         try:
             turns = self._held()
+            if self._gone:
+                raise self._removed()
             if self._depth == 0:
                 turns.take()
                 try:
@@ -304,12 +307,22 @@ class Trail:
         anchor = Anchor(self.log, self.seq, self.hash, self._signature())
         try:
             os.fsync(self._end.file)
-            there = self._held().there() and not self._end.ended()
         except OSError as error:
             raise self._unwritten(error) from error
-        if not there:
-            raise AuditError(f"files of the audit trail {self.folder} were removed; {DO}")
+        self._look_whether_there()
         return anchor
+
+    def _look_whether_there(self) -> None:
+        """Raise AuditError where what is written here is not what others find in the folder."""
+        try:
+            self._gone = self._end.ended() or not self._held().there()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if self._gone:
+            raise self._removed()
+
+    def _removed(self) -> AuditError:
+        return AuditError(f"files of the audit trail {self.folder} were removed; {DO}")
 
     def _signature(self) -> str:
         return self._key.sign(signed_text(self.log, self.seq, self.hash))

@@ -24,6 +24,7 @@ from fedsight.policy.request import Party, Ref
 
 Role = Literal["viewer", "operator", "auditor", "admin"]
 _MOST_BYTES = 2**20
+_TICK_NS = 100_000_000
 HOW = (
     "this needs the header 'Authorization: Bearer TOKEN' with the token of the data directory (its"
     " file `token`) or one that the file of tokens names"
@@ -68,18 +69,26 @@ class Tokens:
     """The token of the data directory, an administrator's, and those of the file.
 
     A file that cannot be read or is wrong opens nothing: `fault` says why. Raises SettingsError
-    where it is so at the start.
+    where it is so at the start. `own_file` holds the token of the data directory, which may be
+    another one while the service runs.
     """
 
     how = HOW
 
-    def __init__(self, own: str, file: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        own: str,
+        file: Path,
+        now: Callable[[], float] = time.time,
+        *,
+        own_file: Path | None = None,
+    ) -> None:
         self._own = operator("data directory", ("admin",))
-        self._own_digest = digest(own)
-        self._file = file
+        self._own_digest: str | None = digest(own)
+        self._own_file = None if own_file is None else Watched(own_file)
+        self._file = Watched(file)
         self._now = now
         self._lock = threading.Lock()
-        self._seen: object = None
         self._entries: Mapping[str, Entry] = {}
         self.fault: str | None = None
         self._look()
@@ -92,9 +101,9 @@ class Tokens:
         if scheme.lower() != "bearer":
             return None
         shown = digest(token.strip())
-        if hmac.compare_digest(shown, self._own_digest):
-            return self._own
         self._look()
+        if self._own_digest is not None and hmac.compare_digest(shown, self._own_digest):
+            return self._own
         found = self._entries.get(shown)
         return found.party() if found is not None and found.holds(self._now()) else None
 
@@ -112,23 +121,54 @@ class Tokens:
 
     def _look(self) -> None:
         with self._lock:
-            signature = self._signature()
-            if signature == self._seen:
+            if self._own_file is not None and self._own_file.changed():
+                self._own_digest = _own(self._own_file.path)
+            if not self._file.changed():
                 return
             self._entries, self.fault = {}, None
             try:
-                if signature is not None:
-                    self._entries = _read(self._file)
+                if self._file.there:
+                    self._entries = _read(self._file.path)
             except (OSError, ValueError) as error:
-                self.fault = f"the file of tokens {self._file} is not taken: {error}"
-            self._seen = signature
+                self.fault = f"the file of tokens {self._file.path} is not taken: {error}"
 
-    def _signature(self) -> object:
+
+class Watched:
+    """A file that is read again when it changes.
+
+    Two changes within a tick of the file system's clock look alike: one that is younger than that
+    counts as changed each time it is asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.there = False
+        self._seen: object = ()
+
+    def changed(self) -> bool:
+        """Whether it may be another one than when this was asked last."""
         try:
-            stat = self._file.stat()
+            stat = self.path.stat()
         except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+            seen: object = None
+            settled = True
+        else:
+            seen = stat.st_mtime_ns, stat.st_size, stat.st_ino
+            settled = time.time_ns() - stat.st_mtime_ns > _TICK_NS
+        self.there = seen is not None
+        if seen == self._seen:
+            return False
+        self._seen = seen if settled else ()
+        return True
+
+
+def _own(file: Path) -> str | None:
+    """The digest of the data directory's token, None where there is none to be had."""
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return digest(token) if token else None
 
 
 def _read(file: Path) -> Mapping[str, Entry]:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 
+from fedsight.door.token import TOKEN
 from fedsight.errors import FedsightError
 from fedsight.policy.service.beside import Trier
 from fedsight.policy.service.callers import Tokens
@@ -25,7 +26,7 @@ class Serving:
 
     def __init__(self, options: PolicyOptions, token: str) -> None:
         self.options = options
-        self.tokens = Tokens(token, options.tokens)
+        self.tokens = Tokens(token, options.tokens, own_file=options.data / TOKEN)
         self.deciding = Deciding(options)
         self.busy = threading.Lock()
         self.proven: Proven | None = None
