@@ -42,7 +42,7 @@ const TestRow = ({ test, onShow }: { test: Tested; onShow: Show }) => (
             ))}
           </span>
         )}
-        {!test.wrong && <span class="faint"> · {test.got}</span>}
+        {!test.wrong && <span class="faint"> · {[test.got, ...test.errors].join(': ')}</span>}
       </span>
       <span class="unseen">{test.wrong ? ', failed' : ', passed'}</span>
     </button>

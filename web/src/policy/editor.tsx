@@ -8,7 +8,7 @@ import { wordAt, words, type Word } from './paint';
 
 const LINE_HEIGHT = 18;
 /** Beyond this a text is not painted: it would no longer follow the keys. */
-const MOST_LINES = 4000;
+const MOST_LINES = 2000;
 
 interface LineProps {
   text: string;

@@ -105,13 +105,13 @@ function Outcome({ now }: { now: Replay }) {
       )}
       <Summary found={found} took={state.seconds} range={wanted.range} />
       {found.refused + found.allowed > 0 && (
-        <>
+        <div class="flips">
           <div class="flip-tables">
             <Flips title="By rule" head="rule" refused={found.refused_by_rule} allowed={found.allowed_by_rule} />
             <Flips title="By client" head="client" refused={found.refused_by_client} allowed={found.allowed_by_client} />
           </div>
           <Examples found={found} />
-        </>
+        </div>
       )}
     </>
   );

@@ -1,7 +1,9 @@
 // The rules in force: what each refuses and how often it did; a click shows where it stands.
 import { useSignal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 import { count, plural } from '../format';
 import { Glyph, Panel } from '../parts';
+import { usePageKeys } from '../shell/keys';
 import type { PolicySet, RuleRow } from './edit-contract';
 
 const MOST = 300;
@@ -43,6 +45,13 @@ interface PanelProps {
 
 export function RulesPanel({ set, file, line, onPick }: PanelProps) {
   const wanted = useSignal('');
+  const search = useRef<HTMLInputElement>(null);
+  usePageKeys({
+    '/': event => {
+      event.preventDefault();
+      search.current?.focus();
+    },
+  });
   const text = wanted.value.trim().toLowerCase();
   const all = set.policies.filter(rule =>
     `${rule.id} ${rule.reason} ${about(rule)} ${rule.file}`.toLowerCase().includes(text),
@@ -55,7 +64,7 @@ export function RulesPanel({ set, file, line, onPick }: PanelProps) {
       right={
         <>
           <label class="field rule-search">
-            <input type="search" placeholder="Find" aria-label="Find a rule" value={wanted.value} onInput={event => (wanted.value = event.currentTarget.value)} />
+            <input ref={search} type="search" placeholder="Find" aria-label="Find a rule" value={wanted.value} onInput={event => (wanted.value = event.currentTarget.value)} />
           </label>
           <span class="faint nowrap" title={`since ${since.toISOString()}, as far as decisions are kept`}>
             refused, 24 h
