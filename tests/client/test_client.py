@@ -8,12 +8,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
-from fedsight.client import Client, ClientError
+from fedsight.client import Client, ClientError, asking
 from fedsight.errors import FedsightError
 from fedsight.signals import Sample, batch
 from tests.collector.server import Server
@@ -210,6 +211,29 @@ def test_a_collector_that_speaks_tls(tmp_path: Path) -> None:
             assert known.runs().empty
         with Client(running.url) as doubting:
             assert "certificate" in str(refusal(doubting.runs))
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("http://127.0.0.1", 80), ("https://localhost", 443), ("http://[::1]:8083", 8083)],
+)
+def test_the_port_whose_owner_is_looked_up_is_the_one_that_is_asked(
+    url: str, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(asking, "strangers", lambda of: looked.append(of) or {12345})
+    with Client(url) as here:
+        monkeypatch.setattr(here._asking, "_answer", lambda *_: httpx.Response(401))
+        assert "another user's program" in str(refusal(here.runs))
+    assert looked == [port]
+
+
+def test_what_is_refused_for_another_reason_than_a_token_is_told(tmp_path: Path) -> None:
+    with Server(tmp_path) as running, Client(running.url) as odd:
+        odd._asking._http.headers["Host"] = "elsewhere.example"
+        said = str(refusal(odd.runs))
+    assert "elsewhere.example" in said
+    assert "token" not in said
 
 
 def test_a_token_is_shown_to_nobody_who_does_not_ask(tmp_path: Path) -> None:

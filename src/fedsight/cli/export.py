@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedsight.cli.options import Config, size
-from fedsight.cli.stored import full_id, stored, written
+from fedsight.cli.stored import file_of, full_id, stored, written
 from fedsight.config import load
 from fedsight.errors import FedsightError, UsageError
 
@@ -159,7 +159,7 @@ def _target(asked: Asked, output: Path | None) -> Target:
     if output is not None:
         return Target(output, None if output.suffix == ".zip" else one)
     if one is None:
-        return Target(Path(f"{asked.run or 'fedsight'}.zip"), None)
+        return Target(file_of(asked.run or "fedsight", ".zip"), None)
     if asked.form == "parquet":
         raise UsageError("a Parquet file needs --output FILE")
     return Target(None, one)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedsight.cli.options import Config, figure
-from fedsight.cli.stored import full_id, stored, written
+from fedsight.cli.stored import file_of, full_id, stored, written
 from fedsight.config import Settings, load
 from fedsight.errors import MissingExtraError, UsageError
 
@@ -62,7 +62,7 @@ def notebook(
     with stored(config) as store:
         run_id = full_id(store, run)
         found = _summary(store, run_id)
-    target = output or Path(f"{run_id}.ipynb")
+    target = output or file_of(run_id, ".ipynb")
     if target.exists() and not force:
         raise UsageError(f"{target} is there already; say --force to replace it")
     data = target.with_suffix(".data.zip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +11,10 @@ from typing import IO
 
 from fedsight.config import load
 from fedsight.errors import FedsightError, UsageError
+
+#: What a file's name of ours is not made of.
+UNUSUAL = re.compile(r"[^A-Za-z0-9._-]")
+LONGEST_NAME = 128
 
 
 @contextmanager
@@ -32,6 +37,12 @@ def full_id(store: sqlite3.Connection, beginning: str) -> str:
         raise UsageError(f"run {beginning!r} could be any of {', '.join(found)}")
     there = queries.counts(store).runs
     raise UsageError(f"no run {beginning!r}; `fedsight runs list` shows the {there} there are")
+
+
+def file_of(run: str, ending: str) -> Path:
+    """A file in this folder named after a run, whose id is whatever a producer said."""
+    plain = UNUSUAL.sub("-", run)[:LONGEST_NAME].lstrip(".")
+    return Path(f"{plain or 'run'}{ending}")
 
 
 @contextmanager

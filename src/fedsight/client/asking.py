@@ -58,7 +58,8 @@ class Asking:
         own = _own_collector() if url is None else None
         self.url = own.url if own is not None else _checked(url or "")
         address = httpx.URL(self.url)
-        self._here = (address.port or 443) if address.host in LOOPBACK else None
+        port = address.port or (443 if address.scheme == "https" else 80)
+        self._here = port if address.host in LOOPBACK else None
         self._token = token or os.environ.get(TOKEN_VARIABLE)
         trust = Trust(authority) if own is None or authority is not None else own.trust
         # A proxy of the environment is for others, not for this machine.
@@ -105,7 +106,7 @@ class Asking:
 
     def _refused(self, answer: httpx.Response) -> ClientError:
         status = answer.status_code
-        if status in (401, 403):
+        if status == 401:
             return ClientError(
                 f"the collector at {self.url} asks for its token: Client(token=...), or the"
                 f" variable {TOKEN_VARIABLE}; it is in the file `token` of its data directory",
