@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fedsight.policy.trust import TrustBook
+from fedsight.policy.shared_trust import TRUST, SharedTrust
 from tests.dashboard.policyserver import PolicyProcess
 
 SECOND = 10**9
@@ -49,7 +49,7 @@ def judge(service: PolicyProcess, rounds: int) -> None:
 def trusted(data: Path, rounds: int = 24) -> None:
     """The trust that a run's rounds left in the data directory."""
     data.mkdir(parents=True, exist_ok=True)
-    book, begun = TrustBook(), time.time_ns() - rounds * 30 * SECOND
+    book, begun = SharedTrust(data / TRUST), time.time_ns() - rounds * 30 * SECOND
     for round_ in range(1, rounds + 1):
         for client in CLIENTS:
             falls = client == FALLEN and round_ > 12
@@ -57,4 +57,4 @@ def trusted(data: Path, rounds: int = 24) -> None:
             if client == SMALL and round_ in (7, 8, 9):
                 cause = "silent"
             book.note(client, cause, begun + round_ * 30 * SECOND, run=RUN, round=round_)
-    book.save(data / "trust.json")
+    book.close()

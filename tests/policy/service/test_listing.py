@@ -11,7 +11,7 @@ import pytest
 
 from fedsight.policy.service.kept import DecisionRow
 from fedsight.policy.service.refusing import MOST_STEPS, because, refusals
-from fedsight.policy.trust import TrustBook
+from fedsight.policy.shared_trust import TRUST, SharedTrust
 from tests.policy.service.served import GOOD, Served, write_set
 
 SECOND = 10**9
@@ -121,11 +121,11 @@ def test_decisions_go_back_and_forth_by_cursor_and_by_text(served: Served) -> No
 def test_trust_is_told_over_time_with_the_threshold(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    book, now = TrustBook(), time.time_ns() - 100 * SECOND
+    book, now = SharedTrust(data / TRUST), time.time_ns() - 100 * SECOND
     for at in range(5):
         book.note("good", "answered", now + at * SECOND, run="r-1", round=at)
         book.note("bad", "suspected", now + at * SECOND, run="r-1", round=at, note="unlike others")
-    book.save(data / "trust.json")
+    book.close()
     served = Served(data)
     try:
         with served.client() as http:
