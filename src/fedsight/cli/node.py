@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedsight.cli.options import Config, log_to_stderr
+from fedsight.cli.ruling import Observe, ruled
 from fedsight.config import LOOPBACK, PORTS, load
 from fedsight.errors import UsageError
 
@@ -64,6 +65,22 @@ Own = Annotated[
         show_default="the folder of windows",
     ),
 ]
+Properties = Annotated[
+    list[str] | None,
+    typer.Option("--property", help="A property as key=value; may be given several times."),
+]
+OwnKey = Annotated[
+    Path | None,
+    typer.Option(help="Private key of the node.", show_default="one that it makes and keeps"),
+]
+OwnPolicy = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="Obey this node's own set (fedsight policy init DIR --node), or a service.",
+        metavar="DIR|URL",
+    ),
+]
 
 
 @app.callback(epilog=EXAMPLES)
@@ -78,14 +95,8 @@ def node(
     ] = None,
     of: Annotated[int | None, typer.Option(help="Into how many parts the data is split.")] = None,
     tags: Annotated[str, typer.Option(help="Words to choose the node by, parted by commas.")] = "",
-    property_: Annotated[
-        list[str] | None,
-        typer.Option("--property", help="A property as key=value; may be given several times."),
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(help="Private key of the node.", show_default="one that it makes and keeps"),
-    ] = None,
+    property_: Properties = None,
+    key: OwnKey = None,
     root_cert: RootCert = None,
     insecure: Insecure = False,
     apps: Annotated[
@@ -93,12 +104,15 @@ def node(
     ] = False,
     tasks: Tasks = None,
     data: Own = None,
+    policy: OwnPolicy = None,
+    observe: Observe = False,
     config: Config = None,
 ) -> None:
     """Be a node: answer a SuperLink's messages until Ctrl-C, with everything kept warm.
 
     It reconnects where the SuperLink goes away. Without --root-cert it trusts the system's
-    certificate authorities; to this machine it speaks plaintext.
+    certificate authorities; to this machine it speaks plaintext. With --policy it takes part only
+    in what that allows, and answers why where it does not.
     """
     if context.invoked_subcommand is not None:
         return
@@ -106,23 +120,27 @@ def node(
     log_to_stderr(settings.log.level)
     from fedsight.federated.link.warm import NodeOptions, properties_of, serve
 
-    serve(
-        NodeOptions(
-            superlink=_address(superlink),
-            name=name or os.environ.get(CLIENT_ID) or _host_name(),
-            data=settings.data,
-            partition=partition,
-            partitions=of,
-            tags=tuple(tag.strip() for tag in tags.split(",") if tag.strip()),
-            properties=properties_of(property_ or ()),
-            key=key,
-            root_cert=root_cert,
-            insecure=insecure,
-            apps=apps,
-            tasks=tuple(tasks or ()),
-            source=(data or settings.windows_folder).expanduser().absolute(),
-        )
+    ruling = ruled(policy, observe)
+    options = NodeOptions(
+        superlink=_address(superlink),
+        name=name or os.environ.get(CLIENT_ID) or _host_name(),
+        data=settings.data,
+        partition=partition,
+        partitions=of,
+        tags=tuple(tag.strip() for tag in tags.split(",") if tag.strip()),
+        properties=properties_of(property_ or ()),
+        key=key,
+        root_cert=root_cert,
+        insecure=insecure,
+        apps=apps,
+        tasks=tuple(tasks or ()),
+        source=(data or settings.windows_folder).expanduser().absolute(),
     )
+    if ruling is None:
+        serve(options)
+        return
+    with ruling.mod(settings, options.name, str(options.superlink)) as mod:
+        serve(options, mod=mod)
 
 
 TokenFile = Annotated[

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from fedsight.door.token import token_of
 from fedsight.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
+    from fedsight.federated.node.governed import GovernedMod
     from fedsight.federated.runs.telling import Recorder
 
 Policy = Annotated[
@@ -88,6 +90,21 @@ class Ruling:
         service = RemoteOverseer(self.where, self._token(settings), verify=verify)
         return governing.asking(service, settings.data, journal)
 
+    def mod(self, settings: Settings, name: str, superlink: str) -> AbstractContextManager[Any]:
+        """What lets the node `name` obey it: a Flower client mod. Its audit trail is in its own
+        folder of the data directory. Raises PolicyError, AuditError or UsageError on entering."""
+        from fedsight.federated.node.governed import GovernedMod, OwnRules
+
+        if not self.remote:
+            folder = settings.data / "nodes" / f"{name}.policy"
+            own = OwnRules(Path(self.where), folder, self.observe)
+            return _held(own, GovernedMod(own, superlink=superlink), own.open)
+        from fedsight.policy.remote import RemoteOverseer
+
+        verify = Trust(certificate=settings.policy.tls_cert).verify()
+        service = RemoteOverseer(self.where, self._token(settings), verify=verify)
+        return _held(service, GovernedMod(service, superlink=superlink, remote=True))
+
     def _token(self, settings: Settings) -> str:
         """What the service is shown: the file that is named; here, else the data directory's."""
         file = settings.policy.token_file
@@ -102,3 +119,13 @@ class Ruling:
         if not token or any(not "!" <= one <= "~" for one in token):
             raise SettingsError(f"policy.token_file {file} must hold one token, on one line")
         return token
+
+
+@contextmanager
+def _held(
+    decides: Any, mod: GovernedMod, begin: Callable[[], object] = lambda: None
+) -> Iterator[GovernedMod]:
+    """The mod, for as long as whoever decides is there."""
+    with closing(decides):
+        begin()
+        yield mod

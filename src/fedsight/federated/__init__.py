@@ -18,8 +18,15 @@ from fedsight.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from fedsight.federated.anyapp.observed import Observed
+    from fedsight.federated.node.governed import governed_mod
 
-__all__ = ["Observed"]
+__all__ = ["Observed", "governed_mod"]
+
+#: Where they are, once they are wanted.
+_LATER = {
+    "Observed": "fedsight.federated.anyapp.observed",
+    "governed_mod": "fedsight.federated.node.governed",
+}
 
 for _setting, _value in {
     "FLWR_TELEMETRY_ENABLED": "0",
@@ -35,6 +42,6 @@ for _module, _extra in {"flwr": "federated", "torch": "torch"}.items():
 
 
 def __getattr__(name: str) -> Any:
-    if name != "Observed":
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module("fedsight.federated.anyapp.observed").Observed
+    return getattr(importlib.import_module(_LATER[name]), name)

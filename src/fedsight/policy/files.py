@@ -70,9 +70,10 @@ def read(folder: Path) -> RuleSet:
     return ruleset(texts(folder))
 
 
-def default_texts() -> dict[str, str]:
-    """The texts of the default set, which ships with fedsight."""
+def default_texts(of_node: bool = False) -> dict[str, str]:
+    """The texts of the default set, which ships with fedsight; or of that of a node of its own."""
     folder = resources.files("fedsight.policy") / "defaults"
+    folder = folder / "node" if of_node else folder
     return {
         entry.name: entry.read_text(encoding="utf-8")
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
@@ -85,13 +86,14 @@ def default() -> RuleSet:
     return ruleset(default_texts())
 
 
-def init(folder: Path) -> list[str]:
+def init(folder: Path, of_node: bool = False) -> list[str]:
     """Write the default set into a folder that has no policy set yet; returns the files' names.
 
     Raises UsageError where there is one.
     """
-    write(folder, default_texts())
-    return list(default_texts())
+    found = default_texts(of_node)
+    write(folder, found)
+    return list(found)
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

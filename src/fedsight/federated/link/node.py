@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 
 from flwr.app.user_config import UserConfigValue
+from flwr.clientapp.typing import Mod
 
 from fedsight.errors import told
 from fedsight.federated.link.client_apps import ClientApps
@@ -59,7 +60,11 @@ class Node:
     """A node of a federation. `run` returns after `stop`; it raises where the node is refused."""
 
     def __init__(
-        self, client: FleetClient, apps: ClientApps, config: Mapping[str, UserConfigValue]
+        self,
+        client: FleetClient,
+        apps: ClientApps,
+        config: Mapping[str, UserConfigValue],
+        mod: Mod | None = None,
     ) -> None:
         self._client = client
         self._waiting: Queue[Letter] = Queue(MOST_WAITING)
@@ -67,7 +72,7 @@ class Node:
         self._idle = threading.Event()
         self._idle.set()
         self._pool = ThreadPoolExecutor(PARALLEL, "transfer")
-        self._worker = Worker(client, apps, config, self._pool, self._stop)
+        self._worker = Worker(client, apps, config, self._pool, self._stop, mod)
         self._last_letter = time.monotonic()
         self.health = Health()
 

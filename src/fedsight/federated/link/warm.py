@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from flwr.app.user_config import UserConfigValue
+from flwr.clientapp.typing import Mod
 
 from fedsight.door.hosts import is_loopback
 from fedsight.errors import FedsightError, UsageError
@@ -126,11 +127,16 @@ def is_plaintext(superlink: Address, root_cert: Path | None, insecure: bool) -> 
     return True
 
 
-def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None = None) -> None:
+def serve(
+    options: NodeOptions,
+    who: Identity | None = None,
+    memory: Path | None = None,
+    mod: Mod | None = None,
+) -> None:
     """Be that node until SIGTERM or Ctrl-C. Raises FedsightError where it is refused.
 
     `who` is an identity that is kept elsewhere, and its id in the file `memory`; else it is the
-    key file's, or the name's own.
+    key file's, or the name's own. `mod` stands around every app that it runs.
     """
     allow(options.tasks)
     settle(options.source, options.data / "personal" / options.name)
@@ -149,7 +155,7 @@ def serve(options: NodeOptions, who: Identity | None = None, memory: Path | None
         memory = memory or options.folder / f"{who.fingerprint}.id"
         client = FleetClient(wire.Wire(options.superlink, tls, ANSWER_SECONDS), who, memory)
         apps = ClientApps(options.data / "apps", options.apps)
-        node = Node(client, apps, options.config())
+        node = Node(client, apps, options.config(), mod)
         log = logging.getLogger("fedsight.node")
         log.info("%s: key %s, SuperLink at %s", options.name, who.fingerprint, options.superlink)
         if plaintext and not is_loopback(options.superlink.host):

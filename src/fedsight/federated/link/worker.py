@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.app.user_config import UserConfigValue
+from flwr.clientapp.typing import Mod
 from flwr.common.constant import ErrorCode
 from flwr.proto.message_pb2 import Message as ProtoMessage
 from flwr.proto.message_pb2 import ObjectTree
@@ -64,7 +65,7 @@ class Worker:
     """Answers letters. Not thread-safe: one thread, as the app expects.
 
     `config` is what the app sees as its node's configuration. `executor` carries objects to and
-    fro; a waiting worker gives up when `stop` is set.
+    fro; a waiting worker gives up when `stop` is set. `mod` stands around every app.
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class Worker:
         config: Mapping[str, UserConfigValue],
         executor: Executor,
         stop: threading.Event,
+        mod: Mod | None = None,
     ) -> None:
         self._client = client
         self._apps = apps
         self._config = dict(config)
         self._executor = executor
         self._stop = stop
+        self._mod = mod
         self._runs: OrderedDict[int, OpenRun] = OrderedDict()
 
     def answer(self, letter: Letter) -> None:
@@ -113,6 +116,8 @@ class Worker:
         if not opened.loaded.ours and message.has_content():
             message.content = codec.owned(message.content)
         try:
+            if self._mod is not None:
+                return self._mod(message, opened.context, opened.loaded.app)
             return opened.loaded.app(message, opened.context)
         except (Exception, SystemExit) as error:  # the app's own code: its failure is an answer
             log.warning("run %d: the app failed: %s", letter.run_id, told(error), exc_info=True)
