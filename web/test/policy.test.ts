@@ -96,6 +96,8 @@ const proven = (given: Partial<Proven>): Proven => ({
   anchored: null,
   seq: null,
   what: null,
+  anchors: 'none',
+  anchors_why: null,
   ...given,
 });
 

@@ -6,6 +6,7 @@ import { tipFor } from '../tip';
 import { hoverNode } from '../view';
 import type { NodeFigures } from './figures';
 import type { Now } from './now';
+import { tabHref } from '../policy/links';
 import { since, type Refusal } from './refusals';
 
 export interface NodeRow {
@@ -68,7 +69,12 @@ const COLUMNS: Column[] = [
     title: 'Policy',
     hint: 'The newest that the policy refused it, and why',
     has: row => row.refused !== null,
-    cell: ({ refused }) => refused && <span class="warn">{`${since(refused)}: ${refused.message}`}</span>,
+    cell: ({ refused, figures: { node } }) =>
+      refused && (
+        <a class="warn" href={tabHref('decisions', { client: node, verdict: 'denied' })}>
+          {`${since(refused)}: ${refused.message}`}
+        </a>
+      ),
   },
   { title: 'Kind', wide: true, has: row => row.kind !== null, cell: row => <span class="faint">{row.kind}</span> },
   {

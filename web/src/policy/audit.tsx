@@ -110,6 +110,13 @@ function Broken({ state, proven }: { state: AuditState; proven: Proven }) {
   );
 }
 
+/** Why no record is known to be witnessed. */
+function unwitnessed(verified: AuditState['verified']): string {
+  if (!verified) return 'Verifying asks the witness';
+  if (verified.anchors === 'none') return 'The collector has no signed head of this trail yet';
+  return `The witness was not reached: ${verified.anchors_why ?? 'it is not known why'}`;
+}
+
 const Fact = ({ name, children }: { name: string; children: ComponentChildren }) => (
   <div>
     <dt>{name}</dt>
@@ -160,11 +167,8 @@ function Facts({ state }: { state: AuditState }) {
         </span>
       </Fact>
       <Fact name="Witnessed up to">
-        <Figure
-          value={verified?.anchored}
-          format={count}
-          why="Verifying here does not ask the witness; the command beside does"
-        />
+        <Figure value={verified?.anchored} format={count} why={unwitnessed(verified)} />
+        {verified?.anchored != null && <span class="faint"> by the collector</span>}
       </Fact>
       <Fact name="Files">
         {plural(state.files, 'file')} <span class="faint">{bytes(state.bytes)}</span>
@@ -290,7 +294,7 @@ export function Audit() {
             What comes after the last <b>signed</b> head could be hashed anew by whoever can write the files. What comes after the
             last <b>witnessed</b> one could be cut off unseen, by whoever has the key too.
           </p>
-          <p>The command compares the trail with what the collector witnessed; keep an export elsewhere for the rest.</p>
+          <p>Verifying compares the trail with what the collector witnessed, where it is reached. Keep an export elsewhere for the rest.</p>
           <Command text="fedsight policy audit verify" />
         </div>
       </Panel>

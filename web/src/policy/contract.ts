@@ -99,6 +99,9 @@ export interface Proven {
   anchored: Maybe<number>;
   seq: Maybe<number>;
   what: Maybe<string>;
+  /** Whether it was compared with what a witness holds; `unknown`: and why not. */
+  anchors: 'checked' | 'none' | 'unknown';
+  anchors_why: Maybe<string>;
 }
 
 export interface AuditState {

@@ -233,7 +233,7 @@ function Story({ one }: { one: TrustCurve }) {
       </div>
       <div class="body trust-reset">
         <p class="muted">An administrator sets it back to knowing nothing, where the policy lets him; it is a change with his name:</p>
-        <Command text={`fedsight policy trust reset ${/^[\w.-]+$/.test(one.client) ? one.client : `'${one.client.replaceAll("'", "'\\''")}'`}`} />
+        <Command text={`fedsight policy trust reset ${/^[\w.-]+$/.test(one.client) ? one.client : `'${one.client.replaceAll("'", "'\\''")}'`} --reason "…"`} />
       </div>
     </Panel>
   );

@@ -13,6 +13,7 @@ import { Glyph, type GlyphName } from '../parts';
 import { runName } from '../runs/filter';
 import { runs } from '../runs/store';
 import { goRun } from '../view';
+import { Governed } from './governed';
 
 export { RunNote } from './note';
 
@@ -95,6 +96,7 @@ export function Controls({ run }: { run: Run }) {
   };
   return (
     <>
+      <Governed run={run} />
       {all.map(offer => {
         const [word, glyph] = WORDS[offer.action];
         return (

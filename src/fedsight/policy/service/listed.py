@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from fedsight.policy.service.rows import Limit, Number, RuleRow, Text
+from fedsight.policy.service.rows import Anchors, Limit, Number, RuleRow, Text
 from fedsight.policy.trust import Change
 
 #: So many refused clients, and so many rules, are told of one by one.
@@ -142,7 +142,7 @@ class Head(Struct, frozen=True):
 
 
 class Proven(Struct, frozen=True):
-    """What verifying found, when it was done, and how long it took."""
+    """What verifying found, when it was done, and how long it took; the rest as `AuditAnswer`."""
 
     time: str
     seconds: float
@@ -154,6 +154,8 @@ class Proven(Struct, frozen=True):
     anchored: int | None
     seq: int | None
     what: str | None
+    anchors: Anchors
+    anchors_why: str | None
 
 
 class AuditState(Struct, frozen=True):

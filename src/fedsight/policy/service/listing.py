@@ -164,9 +164,11 @@ def proven(found: AuditAnswer, begun: float) -> listed.Proven:
         found.first,
         found.last,
         found.signed,
-        getattr(found, "anchored", None),
+        found.anchored,
         found.seq,
         found.what,
+        found.anchors,
+        found.anchors_why,
     )
 
 
