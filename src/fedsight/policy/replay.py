@@ -104,13 +104,12 @@ def replay(
     whether it may be believed. Raises AuditError where it cannot be read.
     """
     try:
-        files = segments.segments(folder)
-        size = sum(one.path.stat().st_size for one in files)
+        files = [(str(one.path), size) for one, size in segments.written(folder)]
+        size = sum(size for _, size in files)
         wanted = processes or (min(2, os.cpu_count() or 1) if size > _WORTH_BYTES else 1)
-        parts = [part for part in _parts([one.path for one in files], wanted) if part]
+        parts = [part for part in _parts(files, wanted) if part]
         if len(parts) < 2:
-            job = _Job(dict(candidate.files), [str(one.path) for one in files], since, until)
-            return _part(job, tell)
+            return _part(_Job(dict(candidate.files), files, since, until), tell)
         with ExitStack() as open_:
             jobs = [_Job(dict(candidate.files), part, since, until) for part in parts]
             others = [open_.enter_context(_begun(job)) for job in jobs[1:]]
@@ -121,10 +120,11 @@ def replay(
 
 
 class _Job(Struct):
-    """What another process is to replay."""
+    """What another process is to replay: a set's texts, and files of the trail, each up to the byte
+    where what was written ended as the replay began."""
 
     files: dict[str, str]
-    paths: list[str]
+    trail: list[tuple[str, int]]
     since: int | None
     until: int | None
 
@@ -165,13 +165,13 @@ def work() -> int:
     return 0
 
 
-def _parts(paths: Sequence[Path], count: int) -> list[list[str]]:
+def _parts(files: Sequence[tuple[str, int]], count: int) -> list[list[tuple[str, int]]]:
     """The files in `count` runs of about one size, in order."""
-    sizes = [path.stat().st_size for path in paths]
-    share, parts, filled = sum(sizes) / count, [list[str]() for _ in range(count)], 0
-    for path, size in zip(paths, sizes, strict=True):
+    share = sum(size for _, size in files) / count
+    parts, filled = [list[tuple[str, int]]() for _ in range(count)], 0
+    for path, size in files:
         at = min(count - 1, int((filled + size / 2) / share)) if share else 0
-        parts[at].append(str(path))
+        parts[at].append((path, size))
         filled += size
     return parts
 
@@ -180,7 +180,7 @@ def _part(job: _Job, tell: Tell = lambda _: None) -> Replayed:
     engine = Engine(ruleset(job.files))
     found = Replayed()
     waiting: list[tuple[_Line, _Body, Request]] = []
-    for one in _recorded(job.paths, job.since, job.until, tell):
+    for one in _recorded(job.trail, job.since, job.until, tell):
         waiting.append(one)
         if len(waiting) >= _AT_ONCE:
             _judge(engine, waiting, found)
@@ -190,15 +190,17 @@ def _part(job: _Job, tell: Tell = lambda _: None) -> Replayed:
 
 
 def _recorded(
-    paths: Sequence[str], since: int | None, until: int | None, tell: Tell
+    files: Sequence[tuple[str, int]], since: int | None, until: int | None, tell: Tell
 ) -> Iterator[tuple[_Line, _Body, Request]]:
     lines, bodies = msgspec.json.Decoder(_Line), msgspec.json.Decoder(_Body)
-    whole, read = sum(Path(path).stat().st_size for path in paths), 0
-    for path in paths:
+    whole, read = sum(size for _, size in files), 0
+    for path, size in files:
         with open(path, "rb") as file:
+            left = size
             for number, text in enumerate(file, 1):
-                if not text.endswith(b"\n"):
-                    break  # it is being written
+                left -= len(text)
+                if left < 0 or not text.endswith(b"\n"):
+                    break  # it was written since, or cut off as it was: no decision rests on it
                 read += len(text)
                 if number % _AT_ONCE == 0:
                     tell(min(1.0, read / whole))
