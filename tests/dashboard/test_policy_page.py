@@ -4,6 +4,7 @@ whether the trail is whole."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tests.dashboard.browser import DESKTOP, PHONE, Browser
 from tests.dashboard.collector import CollectorProcess
+from tests.dashboard.federation import SECOND, Federation, ship, ship_all
 from tests.dashboard.judged import CLIENTS, FALLEN, MUTE, RUN, SMALL, judge, trusted
 from tests.dashboard.policyserver import PolicyProcess
 from tests.dashboard.test_access import small_targets, violations
@@ -256,3 +258,22 @@ def test_axe_finds_nothing(reader: Browser, theme: str, size: tuple[int, int]) -
             assert small_targets(reader) == [], name
             wide: Any = reader.run("return document.documentElement.scrollWidth")
             assert wide == PHONE[0], name
+
+
+def test_a_refused_node_and_its_run_lead_to_their_decisions(
+    reader: Browser, collector: CollectorProcess
+) -> None:
+    federation = Federation(RUN, 20, 10, time.time_ns() - 9 * SECOND, engine="deployment")
+    told = {"action": "train", "message": "its trust is low", "rules": ["x"], "version": "3214e0"}
+    with collector.client() as client:
+        ship_all(client, federation, 3)
+        ship(client, federation.shipment(federation.told("CLIENT_REFUSED", "client-4", **told)))
+    reader.open(f"#/nodes/{RUN}")
+    link = 'a[href="#/policy?client=client-4&verdict=denied"]'
+    reader.sees(link, "refused in round")
+    reader.find(link).click()
+    reader.find(".policy-tabs")
+    reader.open(f"#/run/{RUN}")
+    reader.sees(f'a[href="#/policy?run={RUN}"]', "policy 3214e0")
+    reader.find(f'a[href="#/policy?run={RUN}"]').click()
+    reader.sees(".panel .sub", "fit")
