@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from fedsight.policy.files import default_texts
 from tests.dashboard.browser import DESKTOP, PHONE, Browser
 from tests.dashboard.collector import CollectorProcess
 from tests.dashboard.policyserver import PolicyProcess
@@ -48,7 +49,7 @@ def page(collector: CollectorProcess, browser: Browser) -> Browser:
     """The Policies tab of a browser that logged in."""
     log_in(browser, collector)
     browser.open(f"{PAGE}&file=federation.toml")
-    browser.sees(".checks", "30 rules fit the schema, 10 tests pass")
+    browser.sees(".checks", "tests pass")
     return browser
 
 
@@ -109,8 +110,10 @@ def test_an_error_is_told_at_its_line_and_keeps_the_draft_from_being_applied(
     assert apply_state(page) == "Nothing was edited."
     edit(page, "principal.trust.", "principal.trst.")
     page.sees(".checks", "1 fault: not taken so")
-    assert "clients.cedar:16:20" in page.text(".checks")
-    assert page.text(".gutter .bad") == "16"
+    text = default_texts()["clients.cedar"]
+    line = text[: text.index("principal.trust.")].count("\n") + 1
+    assert f"clients.cedar:{line}:" in page.text(".checks")
+    assert page.text(".gutter .bad") == str(line)
     assert page.text(".editor pre .wrong") == "trst"
     assert apply_state(page) == "Mend what is wrong first."
     press(page, "Apply")
@@ -124,7 +127,7 @@ def test_an_error_is_told_at_its_line_and_keeps_the_draft_from_being_applied(
     page.sees(".checks", "1 fault")
     assert "trst" in page.run("return document.querySelector('.editor textarea').value")
     edit(page, "principal.trst.", "principal.trust.")
-    page.sees(".checks", "10 tests pass")
+    page.sees(".checks", "tests pass")
     page.sees(".edit-page > .panel .sub", "as it is in force")
 
 
@@ -132,7 +135,7 @@ def test_a_draft_whose_test_fails_is_replayed_applied_and_taken_back(
     page: Browser, policy: PolicyProcess
 ) -> None:
     edit(page, "min_trust = 0.4", "min_trust = 0.95")
-    page.sees(".checks", "of 10 tests fail")
+    page.sees(".checks", "tests fail")
     text = page.text(".checks")
     assert "a good client trains" in text
     assert "got refused by client.trust-too-low" in text
@@ -148,7 +151,7 @@ def test_a_draft_whose_test_fails_is_replayed_applied_and_taken_back(
     assert "porto-03" not in rows[1]
     assert "decision=" in page.run("return document.querySelector('a.flip').href")
     page.driver.back()
-    page.sees(".checks", "of 10 tests fail")
+    page.sees(".checks", "tests fail")
     press(page, "Apply")
     page.sees("dialog .diff", "min_trust = 0.95")
     assert "fail" in page.text("dialog")
@@ -162,6 +165,14 @@ def test_a_draft_whose_test_fails_is_replayed_applied_and_taken_back(
     press(page, "Go back", "dialog")
     page.sees(".banner", "Version 1 is in force again, as version 3")
     assert policy.asked({"gent-01": 0.9}, 3)[0]["allowed"]
+    press(page, "Compare", ".version-list")
+    page.run(
+        "const e = document.querySelector('dialog select'); e.value = '1';"
+        "e.dispatchEvent(new Event('change', {bubbles: true}))"
+    )
+    page.sees("dialog h2", "From version 2 to version 1")
+    page.sees("dialog .diff", "min_trust = 0.95")
+    press(page, "Close", "dialog")
     page.open("#/policy?tab=replay&by=2&range=1h")
     press(page, "Replay", ".replay-bar")
     page.sees(".flip-figures", "allowed → denied")

@@ -6,11 +6,12 @@ import { Ask, Command } from '../fl/ask';
 import { session } from '../fl/server';
 import { plural } from '../format';
 import { Glyph } from '../parts';
+import { wholeNumber } from '../route';
 import { failed, lockedOut } from './checks';
 import { difference } from './diff';
 import { DiffView } from './diff-view';
 import type { Files, Version } from './edit-contract';
-import { apply, current, discard, files, filesOf, goBack, locked, set, write, writer } from './edit-store';
+import { apply, current, discard, files, filesOf, goBack, locked, set, versions, write, writer } from './edit-store';
 
 export type Question =
   | { kind: 'apply' | 'discard' | 'file' | 'login' | 'draft' }
@@ -130,14 +131,39 @@ function Back({ version, onClose }: { version: Version; onClose: () => void }) {
   );
 }
 
-const Compare = ({ version, onClose }: { version: Version; onClose: () => void }) => (
-  <Wide title={`From version ${version.number} to what is in force`} onClose={onClose}>
-    <p class="muted">
-      Version {version.number} is by {version.author}: {version.note || 'no note'}
-    </p>
-    <Between number={version.number} to="now" />
-  </Wide>
-);
+function Two({ from, to }: { from: number; to: number }) {
+  const [then, later] = [useVersion(from), useVersion(to)];
+  const wrong = [then, later].find(found => typeof found === 'string');
+  if (wrong) return <p class="bad">{wrong as string}</p>;
+  if (!then || !later) return <p class="muted">Being read…</p>;
+  return <DiffView diff={difference(then as Files, later as Files)} />;
+}
+
+function Compare({ version, onClose }: { version: Version; onClose: () => void }) {
+  const other = useSignal('');
+  const number = wholeNumber(other.value);
+  return (
+    <Wide title={`From version ${version.number} to ${number === null ? 'what is in force' : `version ${number}`}`} onClose={onClose}>
+      <p class="muted">
+        Version {version.number} is by {version.author}: {version.note || 'no note'}
+      </p>
+      <label class="row">
+        <span class="faint">to</span>
+        <select class="pick" aria-label="Compared with" value={other.value} onChange={event => (other.value = event.currentTarget.value)}>
+          <option value="">what is in force</option>
+          {versions.value.versions
+            .filter(one => one.number !== version.number && one.number !== set.value!.number)
+            .map(one => (
+              <option key={one.number} value={one.number}>
+                version {one.number}, {one.author}
+              </option>
+            ))}
+        </select>
+      </label>
+      {number === null ? <Between number={version.number} to="now" /> : <Two key={number} from={version.number} to={number} />}
+    </Wide>
+  );
+}
 
 const ofSet = (name: string): string =>
   name.endsWith('.cedar') || name.endsWith('.test.toml') ? name : `${name}.cedar`;

@@ -11,6 +11,8 @@ from fedsight.policy.service.rows import Limit, Number, Text
 
 Files = Annotated[dict[str, str], Meta(max_length=1000)]
 Note = Annotated[str, Meta(max_length=1000)]
+#: A name as it is shown beside a version: without what would move a terminal's cursor.
+By = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 VersionNumber = Annotated[int, Meta(ge=1, le=999_999)]
 
 
@@ -60,7 +62,7 @@ class NewSet(Struct, frozen=True, forbid_unknown_fields=True):
     note: Note = ""
     expected_version: Text | None = None
     expected: Text | None = None
-    by: Text | None = None
+    by: By | None = None
 
 
 class Back(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +71,7 @@ class Back(Struct, frozen=True, forbid_unknown_fields=True):
     number: VersionNumber
     note: Note = ""
     expected: Text | None = None
-    by: Text | None = None
+    by: By | None = None
 
 
 class Taken(Struct, frozen=True):
