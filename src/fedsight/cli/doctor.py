@@ -11,15 +11,15 @@ import sqlite3
 import sys
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
 
 from fedsight import __version__
 from fedsight.cli.attached import LEAST_BYTES, PortInUseError, answers
+from fedsight.cli.doctor_services import services
+from fedsight.cli.findings import Finding
 from fedsight.cli.options import Config, size
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.config import PORTS, Settings, load
@@ -50,18 +50,6 @@ PARTS = {
     "dataclay": "only windows in dataClay need it",
 }
 
-Verdict = Literal["ok", "note", "missing"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; `mend` says what to do about it."""
-
-    what: str
-    verdict: Verdict
-    found: str
-    mend: str = ""
-
 
 def doctor(config: Config = None) -> int:
     """Say what is installed, what is missing and how to mend it."""
@@ -77,7 +65,7 @@ def doctor(config: Config = None) -> int:
 
 
 def examined(settings: Settings) -> list[Finding]:
-    """Everything that `fedsight run` stands on."""
+    """Everything that `fedsight run` stands on, and the services beside it."""
     return [
         Finding("fedsight", "ok", __version__),
         _python(),
@@ -88,6 +76,7 @@ def examined(settings: Settings) -> list[Finding]:
         _store(settings.data),
         _journals(settings.journals),
         _port(settings),
+        *services(settings),
     ]
 
 

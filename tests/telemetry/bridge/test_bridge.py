@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,6 +20,7 @@ from fedsight.journal import Journal, JournalInUseError
 from fedsight.signals import Event
 from fedsight.telemetry.bridge.bridge import Bounds, Bridge
 from fedsight.telemetry.bridge.committing import Committer
+from fedsight.telemetry.bridge.document import document
 from fedsight.telemetry.bridge.figures import health, page
 from fedsight.telemetry.bridge.grpc_door import Entrance, GrpcDoor
 from fedsight.telemetry.bridge.options import BridgeOptions
@@ -313,3 +315,20 @@ def test_an_agent_that_another_follows_is_no_pair() -> None:
     assert pair.agents == ("third", "second")
     assert senders.pairs(3) == [pair]
     assert senders.pairs(HOUR) == []
+
+
+def test_it_says_in_a_document_what_it_takes() -> None:
+    found = json.loads(document())
+    assert set(found["paths"]) == {
+        "/health",
+        "/metrics",
+        "/openapi.json",
+        "/v1/logs",
+        "/v1/metrics",
+        "/v1/traces",
+    }
+    taken = found["paths"]["/v1/metrics"]["post"]
+    assert set(taken["requestBody"]["content"]) == {"application/x-protobuf", "application/json"}
+    assert {"200", "400", "401", "413", "415", "429", "503"} <= set(taken["responses"])
+    part = found["components"]["schemas"]["Health"]["properties"]["components"]
+    assert part["additionalProperties"] == {"$ref": "#/components/schemas/Part"}

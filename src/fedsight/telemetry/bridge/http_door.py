@@ -23,6 +23,7 @@ from fedsight.door.refusal import RefusedError
 from fedsight.door.routing import replies
 from fedsight.telemetry.bridge import json_way
 from fedsight.telemetry.bridge.bridge import SMALL_BODY, answer
+from fedsight.telemetry.bridge.document import document
 from fedsight.telemetry.bridge.figures import health, page
 from fedsight.telemetry.bridge.metrics import MalformedError
 from fedsight.telemetry.bridge.parts import Parts
@@ -139,11 +140,15 @@ def create_app(
     async def say_figures(_: Request) -> Response:
         return Response(page(parts), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    async def say_itself(_: Request) -> Response:
+        return Response(document(), media_type=JSON)
+
     async def take(request: Request) -> Response:
         return await door(request)
 
     routes = [Route(path, take, methods=["POST"]) for path in PATHS]
     routes += [Route("/health", say_health), Route("/metrics", say_figures)]
+    routes += [Route("/openapi.json", say_itself)]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=replies("the bridge"))
     senders = Senders(token, parts.options.asks_token)
     return OtlpGuard(app, parts.options, senders, any_content=frozenset(PATHS))
