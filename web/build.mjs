@@ -78,6 +78,7 @@ const { metafile } = await build({
   },
   outdir: out,
   absWorkingDir: here,
+  preserveSymlinks: true, // where the modules really lie would be in the names of chunks
   bundle: true,
   splitting: true,
   chunkNames: '[name]-[hash]',

@@ -1,1 +1,0 @@
-import{a as r,b as s,c as i}from"./chunk-AC7MT7CP.js";import"./chunk-6XPL2MTD.js";import"./chunk-XGBNEOFL.js";import"./chunk-YIVVL2Z2.js";import"./chunk-J6NU5PKG.js";export{i as Decisions,s as FilterBar,r as filtersOfUrl};
