@@ -76,7 +76,7 @@ def pooled(parts: Sequence[Examples]) -> Examples:
 
 def foreseen(model: Forecaster, node: NodeData, at: Array) -> Array:
     """Forecasts (n, horizon, quantiles) of a node's one metric, in real units, from rows `at`."""
-    windows = windows_at(node.scale.unitless(node.values), at, node.shape)
+    windows = windows_at(node.scale.unitless(node.values), at, node.shape, node.scale.level)
     inputs = torch.from_numpy(windows.inputs).float()
     with torch.inference_mode():
         parts = [model(inputs[start : start + BATCH]) for start in range(0, len(inputs), BATCH)]

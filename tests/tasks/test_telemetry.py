@@ -222,5 +222,6 @@ def test_a_node_keeps_its_scale_and_the_weights_of_its_mixture(tmp_path: Path) -
     data = VALUE.data(part(folder, "a"))
     kept = VALUE.own(data, VALUE.model(0))
     assert np.array_equal(kept["sd"], data.scale.sd)
+    assert np.array_equal(kept["level"], data.scale.levels(VALUE.shape.rows))
     assert kept["share"].shape == (VALUE.shape.horizon, 1)
     assert ((kept["share"] >= 0) & (kept["share"] <= 1)).all()

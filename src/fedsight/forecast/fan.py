@@ -58,7 +58,8 @@ def forecasts(model: Forecaster, rows: Array, scales: Sequence[Scale]) -> Array:
     mean = np.stack([scale.mean for scale in scales])[:, None]
     sd = np.stack([scale.sd for scale in scales])[:, None]
     unit = np.stack([scale.unit for scale in scales])[:, None]
-    windows = normalised((rows - mean) / unit, model.shape.time_step)
+    level = np.stack([scale.levels(rows.shape[1]) for scale in scales])
+    windows = normalised((rows - mean) / unit, model.shape.time_step, level)
     with torch.inference_mode():
         outputs = model(torch.from_numpy(windows.inputs).float()).numpy().astype(float)
     return windows.back(outputs) * sd[..., None] + mean[..., None]

@@ -22,9 +22,9 @@ from fedsight.forecast.series import piece_of
 class NodeData:
     """One node's series, ready to learn from: what a round's task calls its data.
 
-    `values` (n, metrics) are in real units; `scale` is fitted on the training part alone and
-    stays on the node. `test` is empty where `Split` leaves nothing. Its length is that of the
-    training examples.
+    `values` (n, metrics) are in real units. `scale` is fitted on the training part alone, but for
+    its levels, which are chosen on the validation part; it stays on the node. `test` is empty where
+    `Split` leaves nothing. Its length is that of the training examples.
     """
 
     shape: ModelShape
@@ -66,8 +66,10 @@ def prepared(window: pd.DataFrame, shape: ModelShape, split: Split | None = None
     pieces = piece_of(table.index.to_numpy(np.int64), values)
     parts = split.parts(len(table))
     scale = Scale.of(values[parts[0].start : parts[0].stop], shape.metrics)
+    at = [origins(part, pieces, shape) for part in parts]
+    scale = scale.levelled(values, at[1], shape.horizon)
     scores = scale.unitless(values)
-    found = [examples(scores, origins(part, pieces, shape), shape) for part in parts]
+    found = [examples(scores, each, shape, scale.level) for each in at]
     _check(found, pieces, shape, split)
     return NodeData(shape, scale, values, *found)
 

@@ -2,7 +2,8 @@
 
 First each metric of a node becomes z = (value - mean) / sd, with the mean and sd of that node's
 training part; they never leave the node. Then each window is centred on its own level, the median
-of its last 30 rows, and divided by its own spread sqrt(var + 0.04): reversible instance
+of its last 30 rows (or of fewer, where the node foresees better so: `levelled`, which stays there
+too), and divided by its own spread sqrt(var + 0.04): reversible instance
 normalisation without affine part (Kim et al. 2022, "Reversible instance normalization for accurate
 time-series forecasting against distribution shift"), with a median where they have the mean. So a
 model that has learned nothing forecasts the moving median, and what it learns are departures from
@@ -11,7 +12,7 @@ it. The floor of 0.04, a fifth of the node's sd, keeps a flat window from being 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ Array = NDArray[np.float64]
 
 #: Added to a window's variance, in the node's z-scores.
 FLOOR = 0.04
+#: Of how many of its last rows a window's level may be the median: the first one, which follows no
+#: spike, unless another's error is at most this share of its error.
+LEVELS, CLEARLY = (30, 5, 1), 0.95
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,13 @@ class Scale:
     """Mean and standard deviation of each metric over a node's training rows, in real units.
 
     Both have shape (metrics,); `sd` is positive, or 0 where a metric never changes and that is
-    allowed (`allowing`).
+    allowed (`allowing`). `level` (metrics,) says of how many of its last rows a window's level is
+    the median; None: of all rows that a forecast needs.
     """
 
     mean: Array
     sd: Array
+    level: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, rows: Array, metrics: tuple[str, ...]) -> Scale:
@@ -83,6 +89,10 @@ class Scale:
         """(metrics,): what a z-score of 1 is; a constant's z-scores are 0 in any unit."""
         return np.where(self.varies, self.sd, 1.0)
 
+    def levels(self, rows: int) -> NDArray[np.int64]:
+        """(metrics,): `level`, where a forecast needs so many rows."""
+        return np.full(len(self.mean), rows) if self.level is None else self.level
+
     def unitless(self, rows: Array) -> Array:
         """Rows (..., metrics) in real units as the node's z-scores."""
         return (rows - self.mean) / self.sd
@@ -90,6 +100,20 @@ class Scale:
     def real(self, scores: Array) -> Array:
         """The inverse of `unitless`."""
         return scores * self.sd + self.mean
+
+    def levelled(self, rows: Array, at: NDArray[np.int64], horizon: int) -> Scale:
+        """The same with the levels that foresee best, each held flat, from the rows `at` (n,) of
+        `rows` (., metrics): of `LEVELS` the one of least mean absolute error, if `CLEARLY`."""
+        if not len(at):
+            return self
+        came = rows[at[:, None] + np.arange(1, horizon + 1)]
+        errors = []
+        for many in LEVELS:
+            level = np.median(rows[at[:, None] + np.arange(1 - many, 1)], axis=1)
+            errors.append(np.abs(came - level[:, None]).mean(axis=(0, 1)))
+        errors[0] = errors[0] * CLEARLY
+        best = np.argmin(np.stack(errors), axis=0)
+        return replace(self, level=np.array(LEVELS, np.int64)[best])
 
 
 def _is_constant(seen: Array) -> bool:
@@ -113,12 +137,16 @@ class Normalised:
         return outputs * self.spread[:, None, :, None] + self.centre[:, None, :, None]
 
 
-def normalised(scores: Array, time_step: int) -> Normalised:
+def normalised(scores: Array, time_step: int, level: NDArray[np.int64] | None = None) -> Normalised:
     """Windows (batch, rows, metrics) of z-scores in their own units.
 
-    All rows give the level; the last `time_step` of them give the spread and are the model's input.
+    The last `level` rows give the level, by metric or by window and metric, all of them where it is
+    None; the last `time_step` of them give the spread and are the model's input.
     """
     window = scores[:, -time_step:]
     centre = np.median(scores, axis=1)
+    for many in () if level is None else np.unique(level):
+        near = np.median(scores[:, -int(many) :], axis=1)
+        centre = np.where(level == many, near, centre)
     spread = np.sqrt(window.var(axis=1) + FLOOR)
     return Normalised((window - centre[:, None]) / spread[:, None], centre, spread)

@@ -75,9 +75,15 @@ def origins(part: range, pieces: NDArray[np.int64], shape: ModelShape) -> NDArra
     return np.asarray(found[whole], dtype=np.int64)
 
 
-def examples(scores: Array, at: NDArray[np.int64], shape: ModelShape) -> Examples:
-    """The examples of rows (n, metrics) of z-scores that start from the rows `at`."""
-    windows = windows_at(scores, at, shape)
+def examples(
+    scores: Array,
+    at: NDArray[np.int64],
+    shape: ModelShape,
+    level: NDArray[np.int64] | None = None,
+) -> Examples:
+    """The examples of rows (n, metrics) of z-scores that start from the rows `at`; `level` as in
+    `normalised`."""
+    windows = windows_at(scores, at, shape, level)
     ahead = scores[at[:, None] + np.arange(1, shape.horizon + 1)]
     targets = (ahead - windows.centre[:, None]) / windows.spread[:, None]
     return Examples(
@@ -85,6 +91,11 @@ def examples(scores: Array, at: NDArray[np.int64], shape: ModelShape) -> Example
     )
 
 
-def windows_at(scores: Array, at: NDArray[np.int64], shape: ModelShape) -> Normalised:
+def windows_at(
+    scores: Array,
+    at: NDArray[np.int64],
+    shape: ModelShape,
+    level: NDArray[np.int64] | None = None,
+) -> Normalised:
     """The windows that end with the rows `at`, of z-scores (n, metrics)."""
-    return normalised(scores[at[:, None] + np.arange(1 - shape.rows, 1)], shape.time_step)
+    return normalised(scores[at[:, None] + np.arange(1 - shape.rows, 1)], shape.time_step, level)

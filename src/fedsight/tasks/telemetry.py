@@ -20,7 +20,7 @@ from fedsight.forecast.derived import UNITS
 from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.processor import NodeData, prepared, rows_needed
 from fedsight.forecast.scale import Array
-from fedsight.forecast.sequences import Examples, Split
+from fedsight.forecast.sequences import Examples, Split, windows_at
 from fedsight.forecast.training import EVALUATION_BATCH, PERSONAL, ROUND, of_round, pinball, train
 from fedsight.tasks.task import Partition, Recipe
 
@@ -119,10 +119,11 @@ class Telemetry:
         return Held(data.validation, data.scale.sd, naive(data.values[:first]))
 
     def own(self, data: NodeData, model: torch.nn.Module) -> Mapping[str, Array]:
-        """What a node keeps beside a model of its own: its scale, by `mean` and `sd`, and how much
-        of the model to mix with the moving median, by `share` (horizon, metrics)."""
-        share = _share(data, cast(Forecaster, model))
-        return {"mean": data.scale.mean, "sd": data.scale.sd, "share": share}
+        """What a node keeps beside a model of its own: its scale, by `mean`, `sd` and `level`, and
+        how much of the model to mix with the moving median, by `share` (horizon, metrics)."""
+        scale, share = data.scale, _share(data, cast(Forecaster, model))
+        level = scale.levels(data.shape.rows).astype(float)
+        return {"mean": scale.mean, "sd": scale.sd, "level": level, "share": share}
 
     def train(
         self, model: torch.nn.Module, data: NodeData, recipe: Recipe, rng: torch.Generator
@@ -182,7 +183,9 @@ def _share(data: NodeData, model: Forecaster) -> Array:
     outputs = torch.cat(parts).numpy().astype(float)
     middle = held.windows.back(outputs)[..., data.shape.quantiles.index(0.5)]
     came = held.windows.back(held.targets.numpy().astype(float)[..., None])[..., 0]
-    return mixture.shares(middle, held.windows.centre, came)
+    scores = data.scale.unitless(data.values)
+    median = windows_at(scores, held.origins, data.shape).centre
+    return mixture.shares(middle, median, came)
 
 
 def _inside(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

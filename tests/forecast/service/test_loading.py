@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fedsight.errors import ModelError
 from fedsight.forecast.model import Forecaster, ModelShape
-from fedsight.forecast.service.loading import MEAN, SD, SHARE, loaded
+from fedsight.forecast.service.loading import LEVEL, MEAN, SD, SHARE, loaded
 
 SHAPE = ModelShape(("load", "power"), horizon=20, hidden=4)
 Arrays = dict[str, NDArray[Any]]
@@ -33,9 +33,14 @@ def test_a_node_whose_own_model_is_none_is_foreseen_by_that_of_all(
     shareless = arrays() | {SHARE: np.full((20, 2), 1.5)}
     own = {"wider": wider, "broken": broken, "scaleless": scaleless, "good": good}
     own["shareless"] = shareless
+    good[LEVEL] = np.array([1, 30])
+    own["levelless"] = good | {LEVEL: np.array([2, 30])}
     found = loaded("r-1/1", "", SHAPE.described(), arrays(), own)
     assert list(found.personal) == ["good"]
     assert found.personal["good"].share is not None
+    assert found.personal["good"].scale is not None
+    assert found.personal["good"].scale.levels(30).tolist() == [1, 30]
+    assert "the model of node levelless has levels that are none" in caplog.text
     assert "the model of node shareless has shares of a mixture that are none" in caplog.text
     assert "the model of node wider does not have the shape" in caplog.text
     assert "the model of node broken holds NaN" in caplog.text

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fedsight.errors import ModelError, UsageError
 from fedsight.forecast.model import Forecaster, ModelShape
-from fedsight.forecast.scale import Scale
+from fedsight.forecast.scale import LEVELS, Scale
 from fedsight.forecast.service.predictor import Loaded, Personal
 
 logger = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 #: What a node keeps beside the weights of a model of its own.
 OWN, MEAN, SD, SHARE = "own/", "own/mean", "own/sd", "own/share"
+LEVEL = "own/level"
 
 
 def loaded(
@@ -73,8 +74,18 @@ def _personal(node: str, shape: ModelShape, arrays: Arrays) -> Personal:
     known = np.isfinite(mean).all() and np.isfinite(sd).all() and (sd > 0).all()
     if mean.shape != wanted or sd.shape != wanted or not known:
         raise ModelError(f"{what} has a scale that is none")
-    share = _share(what, shape, arrays)
-    return Personal(_model(what, shape, weights), Scale(mean, sd), share)
+    scale = Scale(mean, sd, _level(what, shape, arrays))
+    return Personal(_model(what, shape, weights), scale, _share(what, shape, arrays))
+
+
+def _level(what: str, shape: ModelShape, arrays: Arrays) -> NDArray[np.int64] | None:
+    """Of how many rows a window's level is the median; None where the node did not choose."""
+    if LEVEL not in arrays:
+        return None
+    level = arrays[LEVEL]
+    if level.shape != (len(shape.metrics),) or not np.isin(level, LEVELS).all():
+        raise ModelError(f"{what} has levels that are none")
+    return level.astype(np.int64)
 
 
 def _share(what: str, shape: ModelShape, arrays: Arrays) -> NDArray[np.float64] | None:
