@@ -197,6 +197,9 @@ def test_a_trail_that_somebody_changed_refuses_and_health_says_so(served: Served
     with served.client() as http:
         said = http.post("/check/client_eligibility", json=dict(GOOD)).json()
         health = http.get("/health").json()
+        found = http.get("/api/v1/audit/verify").json()
+    assert not found["ok"]
+    assert "was altered" in found["what"]
     assert not said["allowed"]
     assert "was changed by somebody else" in said["reason"]
     assert health["parts"]["audit"]["status"] == "degraded"

@@ -102,7 +102,10 @@ class Deciding:
         """Sign the trail's head and let go of it."""
         self.standings.close()
         with self.lock:
-            self.trail.close()
+            try:
+                self.trail.close()
+            except AuditError as error:
+                log.warning("the head of the audit trail was not signed: %s", error)
 
     def look(self) -> None:
         """Take in what others recorded, and sign the head where it is time, whoever wrote."""
