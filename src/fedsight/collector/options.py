@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.anomalies.options import AnomalyOptions
@@ -13,11 +14,13 @@ from fedsight.collector.export.bulk import SearchServer
 from fedsight.collector.monitors.plan import MonitorPlan
 from fedsight.collector.passing.services import Door
 from fedsight.collector.store.retention import Upkeeping
-from fedsight.config.trust import Trust
 from fedsight.door.guard import host_name
 from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.door.tls import Tls
 from fedsight.errors import SettingsError
+
+if TYPE_CHECKING:  # settings, with all that they need, are no part of the service
+    from fedsight.config.trust import Trust
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class CollectorOptions:
     forecast_url: str = "http://127.0.0.1:8084"
     policy_url: str = "http://127.0.0.1:5000"
     policy_token: str | None = field(default=None, repr=False)
-    policy_trust: Trust = field(default_factory=Trust)
+    policy_trust: Trust | None = None
     export_keep_days: float = 7.0
     export_bytes: int = 4 * 2**30
     elasticsearch: SearchServer | None = None
@@ -102,7 +105,8 @@ class CollectorOptions:
     @property
     def doors(self) -> dict[str, Door]:
         """Our other services, by name. Raises SettingsError where a certificate is none."""
-        policy = Door(self.policy_url, self.policy_token, self.policy_trust.verify())
+        verify = True if self.policy_trust is None else self.policy_trust.verify()
+        policy = Door(self.policy_url, self.policy_token, verify)
         return {"fl": Door(self.fl_server_url), "forecast": Door(self.forecast_url)} | {
             "policy": policy
         }
