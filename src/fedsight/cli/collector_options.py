@@ -13,7 +13,6 @@ from fedsight.cli.ingest_options import ingest_options
 from fedsight.cli.monitoring import fl_server_url, monitor_plan, policy_engine_url
 from fedsight.cli.store_options import upkeeping
 from fedsight.config import Settings
-from fedsight.config.trust import Trust
 
 if TYPE_CHECKING:
     from fedsight.collector.options import CollectorOptions
@@ -43,7 +42,7 @@ def collector_options(
         forecast_url=settings.services.forecast_url,
         policy_url=policy_engine_url(settings),
         policy_token=policy_token(settings),
-        policy_trust=Trust(certificate=settings.policy.tls_cert),
+        policy_cert=settings.policy.tls_cert,
         upkeep=upkeeping(settings),
         monitors=monitor_plan(settings),
         alerts=alert_options(settings),

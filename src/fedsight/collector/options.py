@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fedsight.collector.alerts.options import AlertOptions
 from fedsight.collector.anomalies.options import AnomalyOptions
@@ -19,9 +19,6 @@ from fedsight.door.hosts import LOOPBACK_NAMES, is_loopback
 from fedsight.door.tls import Tls
 from fedsight.errors import SettingsError
 
-if TYPE_CHECKING:  # settings, with all that they need, are no part of the service
-    from fedsight.config.trust import Trust
-
 
 @dataclass(frozen=True)
 class CollectorOptions:
@@ -33,7 +30,7 @@ class CollectorOptions:
     long a journal stays of which the store has everything. `fl_server_url`: where the FL server's
     API is, `forecast_url` where the forecaster is and `policy_url` where the policy service is, to
     which the dashboard's requests are passed on; the last with `policy_token`, where there is one,
-    and over TLS to whom `policy_trust` vouches for. `export_keep_days` and `export_bytes`:
+    and over TLS only where `policy_cert` is its own. `export_keep_days` and `export_bytes`:
     how long an export's file stays, and what all of them may take up. `elasticsearch`: where events
     are sent, None: nowhere. `upkeep`: when samples are sealed and how long they stay. `monitors`:
     what is watched. `backends`: where samples and the present are kept. `shared`: other collector
@@ -66,7 +63,7 @@ class CollectorOptions:
     forecast_url: str = "http://127.0.0.1:8084"
     policy_url: str = "http://127.0.0.1:5000"
     policy_token: str | None = field(default=None, repr=False)
-    policy_trust: Trust | None = None
+    policy_cert: Path | None = None
     export_keep_days: float = 7.0
     export_bytes: int = 4 * 2**30
     elasticsearch: SearchServer | None = None
@@ -105,11 +102,17 @@ class CollectorOptions:
     @property
     def doors(self) -> dict[str, Door]:
         """Our other services, by name. Raises SettingsError where a certificate is none."""
-        verify = True if self.policy_trust is None else self.policy_trust.verify()
-        policy = Door(self.policy_url, self.policy_token, verify)
+        policy = Door(self.policy_url, self.policy_token, self._policy_verify())
         return {"fl": Door(self.fl_server_url), "forecast": Door(self.forecast_url)} | {
             "policy": policy
         }
+
+    def _policy_verify(self) -> ssl.SSLContext | bool:
+        if self.policy_cert is None:
+            return True
+        from fedsight.config.trust import Trust  # with pydantic, which a collector can do without
+
+        return Trust(certificate=self.policy_cert).verify()
 
     def encrypted(self, host: str) -> bool:
         """Whether a browser that asks under this Host speaks TLS: with us, or with the proxy in
