@@ -175,3 +175,34 @@ def test_it_goes_on_from_its_state() -> None:
     assert again.governance.may_go_on(4, 3) is None
     again.governance.evaluated({"accuracy": -2.0})
     assert "without a better model" in (again.governance.may_go_on(5, 3) or "")
+
+
+BUDGET = {"epsilon_budget": "8.0"}
+
+
+def test_a_privacy_budget_limits_no_run_without_differential_privacy() -> None:
+    ground = Ground(changed(BUDGET))
+    assert ground.run(grid(3), 2) == 4.0
+    assert ground.kinds() == []
+
+
+def test_in_one_that_has_it_whoever_tells_no_figure_is_refused_and_so_is_the_round() -> None:
+    ground = Ground(changed(BUDGET), private=True)
+    with pytest.raises(
+        RunStoppedError, match="round 1 begin: the run's privacy budget is spent, or"
+    ):
+        ground.run(grid(3), 2)
+    told = {
+        details["message"] for kind, *_, details in ground.said.events if kind == "CLIENT_REFUSED"
+    }
+    assert told == {"its privacy budget is spent, or nobody knows how much of it"}
+
+
+def test_a_federation_may_demand_it() -> None:
+    rule = """
+    @id("run.without-privacy") @reason("this federation trains with differential privacy only")
+    forbid (principal, action == FL::Action::"startRun", resource is FL::Run)
+    unless { resource has private && resource.private };
+    """
+    with pytest.raises(RunStoppedError, match="with differential privacy only"):
+        Ground(changed(own=rule)).run(grid(3), 1)

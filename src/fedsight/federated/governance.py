@@ -45,10 +45,10 @@ class Decides(Protocol):
 class Governance:
     """One run as policy sees it.
 
-    `rounds` is how many the run is to have, `facts` what is known of a node, `suspected` whether a
-    node's updates are, by name. `say` is told of refusals, `on_trust` of each change of trust,
-    `on_figures` of counts of refusals at the end of each round. With `look` a changed policy set is
-    taken before each round.
+    `rounds` is how many the run is to have, `private` whether it has differential privacy, `facts`
+    what is known of a node, `suspected` whether a node's updates are, by name. `say` is told of
+    refusals, `on_trust` of each change of trust, `on_figures` of counts of refusals at the end of
+    each round. With `look` a changed policy set is taken before each round.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Governance:
         rounds: int,
         *,
         server: str = "server",
+        private: bool = False,
         facts: Facts = told,
         suspected: Callable[[str], bool] = lambda _: False,
         say: Say = lambda *_, **__: None,
@@ -72,6 +73,7 @@ class Governance:
         self._run = run
         self._rounds = rounds
         self._server = Party("Server", server)
+        self._private = private
         self._facts = facts
         self._suspected = suspected
         self._say = say
@@ -130,7 +132,8 @@ class Governance:
     def _asked(self, action: str, round: int, clients: int, what: str) -> str | None:
         self._look()
         figures = {"round": round, "rounds": self._rounds, "clients": clients}
-        run = Party("Run", self._run, {**figures, "stale_rounds": self._stale})
+        figures |= {"stale_rounds": self._stale, "private": self._private}
+        run = Party("Run", self._run, figures)
         decision = self._decide([Request(self._server, action, self._now(), run)], round)[0]
         if not decision.allowed:
             begin = " begin" if action == "nextRound" else ""
@@ -194,6 +197,7 @@ class Governance:
         if node.name in self._samples:
             facts["samples"] = self._samples[node.name]
         facts["trust"] = self._trust.score(node.name, now)
+        facts["private"] = self._private
         return Party("Client", node.name, facts)
 
     def _decide(self, requests: Sequence[Request], round: int) -> list[Decision]:

@@ -113,7 +113,7 @@ ENDPOINTS = (
         Endpoint(
             method,
             SERVICE,
-            service_routes.tell_service,
+            reply,
             service_routes.ServiceQuery,
             (service_routes.ServiceAnswer,),
             service_routes.ServiceCommand,
@@ -121,7 +121,10 @@ ENDPOINTS = (
             body_optional=True,
             deep=True,
         )
-        for method in ("POST", "PUT")
+        for method, reply in (
+            ("POST", service_routes.tell_service),
+            ("PUT", service_routes.replace_in_service),
+        )
     ),
     *promql.ENDPOINTS,
 )

@@ -108,6 +108,13 @@ async def tell_service(collector: Collector, request: Request, query: ServiceQue
     return await _passed(collector, request, query)
 
 
+async def replace_in_service(
+    collector: Collector, request: Request, query: ServiceQuery
+) -> Response:
+    """Replace something in one of our services."""
+    return await _passed(collector, request, query)
+
+
 async def _passed(collector: Collector, request: Request, query: ServiceQuery) -> Response:
     name, path = request.path_params["service"], request.path_params["route"]
     found = SERVICES[name].find(request.method, path) if name in SERVICES else None

@@ -27,9 +27,10 @@ _CLIENT = {
     "capabilities": "capabilities",
     "cpu_count": "cpu_count",
     "memory_mb": "memory_mb",
+    "private": "private",
     "epsilon_spent": "epsilon_spent",
 }
-_RUN = ("round", "rounds", "clients", "stale_rounds", "epsilon_spent")
+_RUN = ("round", "rounds", "clients", "stale_rounds", "private", "epsilon_spent")
 _CLIENT_TYPES = {
     "client_eligibility": "participate",
     "client_selection": "train",
