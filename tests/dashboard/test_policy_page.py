@@ -243,6 +243,16 @@ def test_keys_and_the_rail_lead_there(reader: Browser) -> None:
     reader.find(".audit-facts")
 
 
+def test_on_a_phone_the_tab_that_is_shown_is_in_sight(reader: Browser) -> None:
+    reader.look(PHONE, "dark")
+    reader.open("#/policy?tab=replay")
+    reader.sees(".policy-tabs [aria-current]", "Replay")
+    right: Any = reader.run(
+        "return document.querySelector('.policy-tabs [aria-current]').getBoundingClientRect().right"
+    )
+    assert right <= PHONE[0]
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_nothing(reader: Browser, theme: str, size: tuple[int, int]) -> None:

@@ -1,7 +1,7 @@
 // Policy: what was decided and why, who is trusted, whether the trail is whole, and the rules.
 // The frame: each tab is a part of its own, named by the URL.
 import './shared';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { lazy } from '../lazy';
 import { Skeleton } from '../states';
 import { query } from '../view';
@@ -38,14 +38,24 @@ function useService(): void {
   }, [why]);
 }
 
+/** On a narrow screen the bar scrolls sideways: the tab that is shown comes to its middle. */
+function intoSight(bar: HTMLElement | null): void {
+  const at = bar?.querySelector<HTMLElement>('[aria-current]');
+  if (!bar || !at) return;
+  const left = at.getBoundingClientRect().left - bar.getBoundingClientRect().left;
+  bar.scrollLeft += left - (bar.clientWidth - at.offsetWidth) / 2;
+}
+
 export function PolicyPage() {
   useService();
+  const bar = useRef<HTMLElement>(null);
   const [tab, name, Shown] = TABS.find(([key]) => key === query('tab')) ?? TABS[0];
   document.title = `${name} · Policy · fedsight`;
   const why = away.value;
+  useEffect(() => intoSight(bar.current), [tab]);
   return (
     <div class="policy-page">
-      <nav class="policy-tabs" aria-label="Policy">
+      <nav ref={bar} class="policy-tabs" aria-label="Policy">
         {TABS.map(([key, text]) => (
           <a key={key} href={tabHref(key)} aria-current={key === tab ? 'page' : undefined}>
             {text}
