@@ -132,7 +132,7 @@ class _Job(Struct):
 @contextmanager
 def _begun(job: _Job) -> Iterator[subprocess.Popen[bytes]]:
     """A process that replays; it ends with the context."""
-    command = [sys.executable, "-m", "fedsight.policy.replay"]
+    command = [sys.executable, "-P", "-m", "fedsight.policy.replay"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:

@@ -79,7 +79,6 @@ class _Chain:
         self._first = self._records = self._seq = self._signed = self._anchored = 0
         self._hash = NOTHING
         self._gap: tuple[int, str] | None = None
-        self._hashes: dict[int, str] = {}
         self._wrong: tuple[int, str, str | None] | None = None
 
     def takes(self, line: Line) -> bool:
@@ -97,7 +96,6 @@ class _Chain:
             return self._fails(said[0], said[1], where)
         self._seq, self._hash = found.seq, found.hash
         self._records += 1
-        self._hashes[found.seq] = found.hash
         return True
 
     def _begin(self, first: Record) -> None:

@@ -37,7 +37,7 @@ class Beside:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "fedsight.policy.trying"),
+            *("-P", "-m", "fedsight.policy.trying"),  # -P: nothing of the working directory
             stdin=pipe,
             stdout=pipe,
             limit=_LINE_BYTES,

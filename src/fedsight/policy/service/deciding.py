@@ -21,7 +21,7 @@ from fedsight.policy.decision import Decision
 from fedsight.policy.overseer import AUDIT_FAILED, DECISION, EVENT, Overseer, event_body
 from fedsight.policy.request import Party, Request
 from fedsight.policy.service.access import Access
-from fedsight.policy.service.kept import Shelf
+from fedsight.policy.service.kept import EventRow, Shelf
 from fedsight.policy.service.options import PolicyOptions
 from fedsight.policy.service.standing import Standings
 from fedsight.policy.shared_trust import TRUST
@@ -97,6 +97,11 @@ class Deciding:
         self._tell = self.told
         for event in waiting:
             self.told(event)
+
+    @property
+    def head(self) -> EventRow | None:
+        """The newest signed head, as the event that tells of it."""
+        return self._shelf.head
 
     def close(self) -> None:
         """Sign the trail's head and let go of it."""

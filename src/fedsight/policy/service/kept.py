@@ -150,6 +150,8 @@ class Shelf:
         self.decisions: Kept[DecisionRow] = Kept(most)
         self.events: Kept[EventRow] = Kept(most)
         self.keys: dict[str, tuple[str, int]] = {}
+        #: The newest signed head. An event that calls itself one is not it.
+        self.head: EventRow | None = None
 
     def load(self, folder: Path, last: int) -> None:
         """Take the newest records up to `last` in. What is none of ours is left to `verify`.
@@ -173,7 +175,8 @@ class Shelf:
             elif told.kind == EVENT:
                 self._event(told)
             elif told.kind == HEAD:
-                self.events.add(told.seq, self._head(told))
+                self.head = self._head(told)
+                self.events.add(told.seq, self.head)
         except (KeyError, TypeError, AttributeError):
             return
 

@@ -15,7 +15,6 @@ from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import parse_rfc3339, rfc3339
 from fedsight.policy.audit import AuditError, PublicKey, segments
 from fedsight.policy.audit.record import read
-from fedsight.policy.audit.witness import AUDIT_ANCHOR
 from fedsight.policy.service import access, listed
 from fedsight.policy.service.deciding import KEY, TRAIL, Deciding
 from fedsight.policy.service.kept import DecisionRow
@@ -146,11 +145,11 @@ def _state(service: Serving) -> listed.AuditState:
 
 
 def _head(deciding: Deciding) -> listed.Head | None:
-    for one in deciding.events.newest():
-        if one.event_type == AUDIT_ANCHOR:
-            told = one.details
-            return listed.Head(told["log"], told["seq"], told["hash"], one.timestamp)
-    return None
+    one = deciding.head
+    if one is None:
+        return None
+    told = one.details
+    return listed.Head(told["log"], told["seq"], told["hash"], one.timestamp)
 
 
 def proven(found: AuditAnswer, begun: float) -> listed.Proven:

@@ -17,6 +17,7 @@ from fedsight.door.endpoint import Nothing
 from fedsight.door.exposition import Family, Figure
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import now_ns, rfc3339
+from fedsight.policy.audit.witness import AUDIT_ANCHOR
 from fedsight.policy.request import Party
 from fedsight.policy.service import access, asked, rows
 from fedsight.policy.service.callers import operator
@@ -130,6 +131,8 @@ async def log_event(service: Serving, request: Request, _: Nothing) -> Response:
     """Record what happened, once for each `event_id` (or header Idempotency-Key)."""
     service.deciding.permit(caller(service, request), access.LOG)
     told = await read_struct(request, CHECK_BYTES, rows.TrainingEvent)
+    if told.event_type == AUDIT_ANCHOR:
+        raise BadFieldError("event_type", f"{AUDIT_ANCHOR} is said by the audit trail alone")
     key = told.event_id or request.headers.get("idempotency-key")
     if key is not None and len(key) > 256:
         raise BadFieldError("Idempotency-Key", "must have at most 256 characters")

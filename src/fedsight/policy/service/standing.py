@@ -72,16 +72,24 @@ class Standings:
     def lowered(self, request: Request) -> Request:
         """The request with the trust that is known here, where that is below what was claimed.
 
-        A trust that was left out stays out: the rules refuse it.
+        A trust that was left out stays out: the rules refuse it. Where the book cannot be read, no
+        claim can be checked: it is left out, too.
         """
         who = request.principal
         claimed = who.attributes.get("trust")
         if who.type != "Client" or type(claimed) not in (int, float):
             return request
-        known = self._asked(lambda book: _score(book, who.id, request.time), None)
-        if known is None or not known < claimed:  # type: ignore[operator]
-            return request
-        attributes: dict[str, Any] = {**who.attributes, "trust": known}
+        attributes: dict[str, Any] = dict(who.attributes)
+        try:
+            known = _score(self.book(), who.id, request.time)
+        except FedsightError as error:
+            self.fault = str(error)
+            del attributes["trust"]
+        else:
+            self.fault = None
+            if known is None or not known < claimed:  # type: ignore[operator]
+                return request
+            attributes["trust"] = known
         return Request(
             Party(who.type, who.id, attributes, who.groups),
             request.action,
