@@ -32,11 +32,11 @@ def asked(settings: RunSettings | None = None, *, here: bool = True, **given: An
 def test_a_task_says_how_it_is_trained_where_nobody_else_does(tmp_path: Path) -> None:
     data = str(recorded.write(tmp_path, "a", "b", "c"))
     found = asked(task="telemetry", data=data)
-    assert (found.rounds, found.epochs, found.lr, found.batch_size) == (50, 2, 0.01, 64)
+    assert (found.rounds, found.epochs, found.lr, found.batch_size) == (150, 1, 0.01, 64)
     assert (found.partition, found.nodes, found.columns) == ("own", 3, "value")
     assert Path(found.data).is_absolute()
     more = asked(RunSettings(rounds=7), task="telemetry", data=data, lr=0.5, nodes=2)
-    assert (more.rounds, more.lr, more.nodes, more.epochs) == (7, 0.5, 2, 2)
+    assert (more.rounds, more.lr, more.nodes, more.epochs) == (7, 0.5, 2, 1)
     assert list(local_nodes(more)) == ["a", "b"]  # type: ignore[call-overload]
     assert asked(task="digits") == Plan(task="digits")
     assert local_nodes(Plan(nodes=5)) == 5

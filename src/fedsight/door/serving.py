@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -177,6 +177,7 @@ def _call_at_end_of_input(then: Callable[[], object]) -> None:
     def watch() -> None:
         while os.read(sys.stdin.fileno(), 4096):
             pass
-        then()
+        with suppress(RuntimeError):  # the loop that it ends was closed already
+            then()
 
     threading.Thread(target=watch, name="standard-input", daemon=True).start()

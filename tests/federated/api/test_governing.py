@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from fedsight.policy.files import init
 from tests.cli.command import fedsight
-from tests.federated.api.test_process import Served
+from tests.federated.api.test_process import PATIENCE, Served
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +32,16 @@ def events(server: Served, kind: str) -> list[dict[str, Any]]:
     return [one for one in found if one["event_type"] == kind]
 
 
+def started(server: Served, body: dict[str, Any]) -> str:
+    """Start a run; the one before may be winding up for a moment after it is told as finished."""
+    deadline = time.monotonic() + PATIENCE
+    while (answer := server.http.post("/start", json=body)).status_code == 409:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.02)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["run"])
+
+
 def test_each_run_is_governed_and_says_who_was_refused_and_what_stopped_it(served: Served) -> None:
     served.post("/start", {"training_config": {"max_rounds": 2, "local_epochs": 1}})
     served.until(lambda now: now["status"] == "finished")
@@ -46,7 +57,7 @@ def test_each_run_is_governed_and_says_who_was_refused_and_what_stopped_it(serve
     line = 'fl_policy_refusals_total{node="client-1",action="train",rule="client.not-a-member"} 2'
     assert line in served.http.get("/metrics").text.splitlines()
 
-    run = served.post("/start", {"training_config": {"max_rounds": 2000}})["run"]
+    run = started(served, {"training_config": {"max_rounds": 2000}})
     served.until(lambda now: now["run"] == run and now["status"] == "stopped")
     (denied,) = events(served, "ROUND_POLICY_DENIED")
     assert denied["details"]["rules"] == ["run.too-many-rounds"]
