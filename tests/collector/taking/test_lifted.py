@@ -19,7 +19,9 @@ CELL = st.one_of(
     st.integers(0, 2).map(str),
     st.integers(-(2**65), 2**65).map(str),
     st.floats().map(repr),
-    st.sampled_from(["null", '"]"', '"', "[1]", "[", "{}", "1e3", "1.0", "-0", "01", "1e400", ""]),
+    st.sampled_from(
+        ["null", "null1", '"]"', '"', "[1]", "[", "{}", "1e3", "1.0", "-0", "01", "1e400", ""]
+    ),
 )
 ARRAY = st.one_of(
     st.lists(st.integers(0, 2).map(str), min_size=2, max_size=2).map(", ".join),
@@ -87,3 +89,10 @@ def test_the_same_indices_are_checked_against_fewer_series() -> None:
     assert reader.read(body, 1).index.tolist() == [0, 1]
     with pytest.raises(BadFieldError):
         reader.read(body.replace(b',{"name":"y"}', b""), 1)
+
+
+@pytest.mark.parametrize("rounds", ["[null5]", "[null0]", "[null99999999999]", "[5null]"])
+def test_digits_at_a_null_are_no_round(rounds: str) -> None:
+    body = b'{"series":[{"name":"x"}],"index":[0],"time":[1],"value":[2.5],"round":%s}'
+    with pytest.raises(msgspec.DecodeError):
+        ColumnReader().read(body % rounds.encode(), 1)

@@ -18,7 +18,9 @@ INT64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 CELL = st.one_of(
     st.integers(-(2**65), 2**65).map(str),
     st.floats().map(repr),
-    st.sampled_from(["null", "true", '"1"', "[1]", "{}", "1e3", "1.0", "-0", "01", "1.", ".5", ""]),
+    st.sampled_from(
+        ["null", "null1", "true", '"1"', "[1]", "{}", "1e3", "1.0", "-0", "01", "1.", ".5", ""]
+    ),
     st.sampled_from(["1e400", "-1", "1e-400", "9223372036854775807", "9223372036854775808", "+1"]),
 )
 COLUMN = st.one_of(

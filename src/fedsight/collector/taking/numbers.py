@@ -50,7 +50,10 @@ class NumberReader:
         if b"-" in raw:
             return None
         found = self.whole(raw.replace(b"null", b"%d" % NO_ROUND) if b"n" in raw else raw)
-        if found is None or (found.size and np.maximum.reduce(found) > LARGEST_ROUND):
+        if found is None:
+            return None
+        # Below: "null5" came to -15, which is no JSON.
+        if found.size and not NO_ROUND <= found.min() <= found.max() <= LARGEST_ROUND:
             return None
         return found.astype(np.int32)
 
