@@ -105,7 +105,7 @@ def run(
         given.setdefault("engine", "deployment")
     reach = Reach(superlink, root_cert, token_file)
     job = _job(settings, given, resume, force, reach, path, sets or [], Screen(stderr=as_json))
-    _govern(job, policy, observe)
+    _govern(job, policy, observe, force)
     port = settings.collector.port if port is None else port
     if not 0 <= port <= 65535:
         raise UsageError(f"port must be a port number from 0 (any free one) to 65535, got {port}")
@@ -115,10 +115,18 @@ def run(
     return 0 if outcome.state in {"finished", "stopped"} else 1
 
 
-def _govern(job: Running | RunningApp, policy: str | None, observe: bool) -> None:
-    """Let a policy set or service decide on the run, where one is named."""
+def _govern(job: Running | RunningApp, policy: str | None, observe: bool, force: bool) -> None:
+    """Let a policy set or service decide on the run, where one is named.
+
+    Raises UsageError where a governed run would go on without one and without `force`.
+    """
     ruling = ruled(policy, observe)
     if ruling is None:
+        if isinstance(job, Running) and job.was_governed and not force:
+            raise UsageError(
+                "policy decided on this run until now: name it with --policy,"
+                " or say --force to go on without"
+            )
         return
     if isinstance(job, Running):
         job.governed(ruling)

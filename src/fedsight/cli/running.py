@@ -71,6 +71,11 @@ class Running:
         self._screen = screen
         self._ruling: Ruling | None = None
 
+    @property
+    def was_governed(self) -> bool:
+        """Whether it goes on with a run on which policy decided."""
+        return self._asked.resume is not None and self._asked.resume.governed
+
     def governed(self, ruling: Ruling) -> None:
         """Let policy decide on the run. Raises PolicyError where its set is wrong."""
         for warning in ruling.warnings():
@@ -151,15 +156,20 @@ class Running:
                     own = columns != (ACCURACY,)
                     self._screen.say(saved(models.latest, outcome.best_round if own else None))
                 if outcome.state in {"failed", "interrupted"} and outcome.rounds:
-                    self._screen.say(f"go on with it: fedsight run --resume {run_id}")
+                    self._screen.say(f"go on with it: {self._again(run_id)}")
                 flush(self._screen, journal, shipper)
         except FedsightError:
             if models.latest is not None:
-                self._screen.say(f"once that is mended, go on: fedsight run --resume {run_id}")
+                self._screen.say(f"once that is mended, go on: {self._again(run_id)}")
             raise
         finally:
             journal.discard()
         return outcome
+
+    def _again(self, run_id: str) -> str:
+        """The command that goes on with the run."""
+        ruled = "" if self._ruling is None else f" {self._ruling.flags()}"
+        return f"fedsight run --resume {run_id}{ruled}"
 
     def _trained(
         self,

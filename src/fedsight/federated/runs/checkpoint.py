@@ -24,7 +24,7 @@ from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.flat import Vector
 from fedsight.federated.plan import Plan
 from fedsight.federated.plan.plan import Flat
-from fedsight.federated.runs.state import State
+from fedsight.federated.runs.state import GOVERNANCE, PARTS, State, part
 from fedsight.journal import Journal
 from fedsight.journal.codec import Codec
 from fedsight.signals import Batch, Json
@@ -71,6 +71,11 @@ class Checkpoint:
     model: Vector
     state: State
     record: Batch
+
+    @property
+    def governed(self) -> bool:
+        """Whether policy decided on the run."""
+        return bool(part(part(self.state, PARTS), GOVERNANCE).facts)
 
 
 @dataclass(frozen=True)

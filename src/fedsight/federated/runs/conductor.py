@@ -26,7 +26,7 @@ from fedsight.federated.rounds.engine import Engine, unsaid
 from fedsight.federated.rounds.muster import Muster, Say
 from fedsight.federated.rounds.watchdog import listed
 from fedsight.federated.runs.personal import Personal, answered, asked
-from fedsight.federated.runs.state import State, Stateful, joined, part
+from fedsight.federated.runs.state import GOVERNANCE, State, Stateful, joined, part
 from fedsight.federated.scrutiny import Scrutiny
 from fedsight.federated.selection import Choice, Selected, eligible, selector
 from fedsight.federated.server import held_out_evaluation
@@ -38,7 +38,6 @@ from fedsight.tasks import Task, Validated
 DEPLOYED_SECONDS = 300.0
 
 ALGORITHM, SELECTION, ROUNDS, SCRUTINY = "algorithm", "selection", "rounds", "scrutiny"
-GOVERNANCE = "governance"
 
 
 class Stage(Protocol):

@@ -36,8 +36,8 @@ from fedsight.federated.runs.checkpoint import Checkpoint, Checkpoints, Resumpti
 from fedsight.federated.runs.conductor import Conductor, Stage
 from fedsight.federated.runs.outcome import Outcome, State, reported
 from fedsight.federated.runs.personal import Personal
+from fedsight.federated.runs.state import PARTS, joined, part
 from fedsight.federated.runs.state import State as Remembered
-from fedsight.federated.runs.state import joined, part
 from fedsight.federated.runs.telling import ModelKeeper, Recorder, Telling
 from fedsight.federated.selection import NODES_SELECTED, Choice, details
 from fedsight.federated.versions import Metrics
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 GATHER_SECONDS = 10.0
 
 #: A run's own part of a checkpoint, and its parts' part.
-RUN, BEST, PARTS = "run", "best", "parts"
+RUN, BEST = "run", "best"
 
 
 class Session:

@@ -16,6 +16,8 @@ from fedsight.signals import Json
 
 #: Parts the names of nested states.
 SEPARATOR = "/"
+#: Where in a run's state the parts of its rounds are, and of these what policy remembers.
+PARTS, GOVERNANCE = "parts", "governance"
 
 
 @dataclass(frozen=True)
