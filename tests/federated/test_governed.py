@@ -206,3 +206,22 @@ def test_a_federation_may_demand_it() -> None:
     """
     with pytest.raises(RunStoppedError, match="with differential privacy only"):
         Ground(changed(own=rule)).run(grid(3), 1)
+
+
+@pytest.mark.parametrize("count", [1_000_000, 1e6])
+def test_an_update_is_judged_by_the_samples_that_it_says_it_stands_for(count: float) -> None:
+    def answer(message: Message) -> Message:
+        reply = add_id(message)
+        if message.metadata.dst_node_id == 2:
+            reply.content["metrics"] = MetricRecord({"num-examples": count})
+        return reply
+
+    rule = (
+        '@id("own.too-heavy") @reason("it weighs too much")\n'
+        'forbid (principal is FL::Client, action == FL::Action::"shareModel", resource)\n'
+        "when { principal has samples && principal.samples > 1000 };"
+    )
+    ground = Ground(changed(own=rule))
+    assert ground.run(grid(3, answer), 1) == 2.0
+    assert ground.mean.senders == [[1, 3]]
+    assert [node for _, _, node, _ in ground.said.events] == ["client-2"]

@@ -183,6 +183,8 @@ class Governance:
         party = self._known.get(name)
         if party is None:
             party = self._party(self._views.get(name) or NodeView(node_id, name), now)
+        elif samples is not None and party.attributes.get("samples") != samples:
+            party = Party(party.type, party.id, {**party.attributes, "samples": samples})
         model = Party("Model", f"{self._run}/{round}", {"size_bytes": size, "norm": norm})
         decision = self._decide([Request(party, "shareModel", now, model)], round)[0]
         if decision.allowed:

@@ -284,9 +284,11 @@ def _norm(update: Vector) -> float:
 
 
 def samples(reply: Message) -> int | None:
-    """How many samples an answer says it stands for, None where it does not."""
+    """How many samples an answer says it stands for, whole ones; None where it does not."""
     metrics = reply.content.get(METRICS)
     count = metrics.get(NUM_EXAMPLES) if isinstance(metrics, MetricRecord) else None
+    if isinstance(count, float):  # it weighs in the mean just as well
+        return int(count) if math.isfinite(count) else None
     return count if isinstance(count, int) else None
 
 
