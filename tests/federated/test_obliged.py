@@ -59,6 +59,23 @@ def test_updates_are_clipped_to_their_longest_norm() -> None:
     assert obliged("clip_norm <= 1.5").run(grid(3), 1) == pytest.approx((1 + 1.5 + 1.5) / 3)
 
 
+def test_so_are_those_of_whom_a_permit_to_share_says_so() -> None:
+    own = OBLIGES.format("clip_norm <= 2.5") + (
+        '@id("own.share") @reason("short") @obliges("clip_norm <= 1.5") @owner("dpo")\n'
+        '@priority("10") permit (principal is FL::Client, action == FL::Action::"shareModel",'
+        ' resource is FL::Model) when { principal == FL::Client::"client-3" };'
+    )
+    assert Ground(changed(own=own)).run(grid(3), 1) == pytest.approx((1 + 2 + 1.5) / 3)
+
+
+def test_what_a_run_was_let_start_with_holds_on() -> None:
+    own = OBLIGES.format("max_rounds <= 2").replace("nextRound", "startRun")
+    ground = Ground(changed(own=own))
+    with pytest.raises(RunStoppedError, match=r"max_rounds <= 2 \(dpo, rule own\.bounds\), got 3"):
+        ground.run(grid(3), 10)
+    assert len(ground.mean.senders) == 2
+
+
 def test_no_more_than_their_fraction_train_and_others_are_drawn_each_round() -> None:
     ground = obliged("fraction <= 0.5")
     ground.run(grid(5), 8)

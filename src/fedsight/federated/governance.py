@@ -18,6 +18,7 @@ from fedsight.federated.rounds.muster import Say
 from fedsight.federated.runs.state import State, joined, part
 from fedsight.federated.selection import Limit
 from fedsight.policy import Decision, Obligation, Party, Request
+from fedsight.policy.obligations import settled
 from fedsight.policy.trust import Book, Cause, Change, contributed
 from fedsight.signals import Json, Sample
 
@@ -30,6 +31,7 @@ ROUND_POLICY_DENIED, CLIENT_REFUSED, POLICY_OBSERVED = (
 MOST_TOLD = 100
 ACCURACY, LOSS = "accuracy", "loss"
 REFUSALS = "refusals"
+CLIP_NORM = "clip_norm"
 
 #: Makes a run's governance, given whether a node's updates are suspected, by its name.
 Govern = Callable[[Callable[[str], bool]], "Governance"]
@@ -82,6 +84,8 @@ class Governance:
         self._look = look
         self._now = now or Clock().now
         self._obliged: dict[str, Obligation] = {}
+        self._started: tuple[Obligation, ...] = ()
+        self._clips: dict[str, float | None] = {}
         self._samples: dict[str, int] = {}
         self._views: dict[str, NodeView] = {}
         self._known: dict[str, Party] = {}
@@ -92,7 +96,9 @@ class Governance:
 
     def may_start(self, round: int) -> str | None:
         """Why the run may not start, None where it may."""
-        return self._asked("startRun", round, 0, "the policy does not let the run start")
+        refusal = self._asked("startRun", round, 0, "the policy does not let the run start")
+        self._started = tuple(self._obliged.values())
+        return refusal
 
     def may_go_on(self, round: int, clients: int) -> str | None:
         """Why round `round` may not begin, in which `clients` may train; None where it may."""
@@ -124,10 +130,9 @@ class Governance:
             return None
         return Limit(math.floor(round(bound.value * clients, 9)), f"beyond {bound}")
 
-    def bound(self, parameter: str) -> float | None:
-        """What policy bounds a parameter to, None where it does not."""
-        found = self._obliged.get(parameter)
-        return None if found is None else found.value
+    def longest(self, name: str) -> float | None:
+        """The norm that the update of a client that was allowed last may have; None: any."""
+        return self._clips.get(name)
 
     def _asked(self, action: str, round: int, clients: int, what: str) -> str | None:
         self._look()
@@ -139,7 +144,10 @@ class Governance:
             begin = " begin" if action == "nextRound" else ""
             self._refusals.count(action, decision)
             return self._denied(round, f"{what}{begin}: {decision.reason}", decision.refused_by)
-        self._obliged = {one.parameter: one for one in decision.obligations}
+        # What a run was let start with holds on, but where the same rule says it anew.
+        anew = {one.id for one in decision.rules}
+        held = [one for one in self._started if one.rule not in anew]
+        self._obliged = {one.parameter: one for one in settled([*held, *decision.obligations])}
         return None
 
     def _broken(self, round: int, bound: Obligation, got: str) -> str:
@@ -188,6 +196,8 @@ class Governance:
         model = Party("Model", f"{self._run}/{round}", {"size_bytes": size, "norm": norm})
         decision = self._decide([Request(party, "shareModel", now, model)], round)[0]
         if decision.allowed:
+            own = settled([*self._obliged.values(), *decision.obligations])
+            self._clips[name] = next((one.value for one in own if one.parameter == CLIP_NORM), None)
             return None
         self._policed.add(name)
         self._refusals.count("shareModel", decision, name)

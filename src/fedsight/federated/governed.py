@@ -224,7 +224,7 @@ class Governed(Wrapper):
         )
         if refusal is not None:
             return Refused(reply, refusal, readable=True)
-        bound = self._governance.bound("clip_norm")
+        bound = self._governance.longest(name)
         if bound is not None and norm > bound:
             return _clipped(reply, model, update, bound / norm)
         return reply
