@@ -55,6 +55,15 @@ def test_nor_one_for_which_fewer_are_chosen() -> None:
     assert ground.mean.senders == []
 
 
+@pytest.mark.parametrize(
+    "bound", ["max_rounds <= 2", "min_clients >= 9", "clip_norm <= 1.5", "fraction <= 0.5"]
+)
+def test_where_policy_only_looks_on_no_bound_holds(bound: str) -> None:
+    ground = obliged(bound, observe=True)
+    assert ground.run(grid(3), 3) == 6.0
+    assert ground.mean.senders == [[1, 2, 3]] * 3
+
+
 def test_updates_are_clipped_to_their_longest_norm() -> None:
     assert obliged("clip_norm <= 1.5").run(grid(3), 1) == pytest.approx((1 + 1.5 + 1.5) / 3)
 

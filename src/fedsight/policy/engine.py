@@ -203,7 +203,7 @@ class Engine:
         if not answer.allowed or errors:
             return self._answer(False, rules, tuple(errors), digest)
         obligations: tuple[Obligation, ...] = ()
-        if self._obligations:
+        if self._obligations and not self.observe:  # who only looks on binds nobody
             told = [one for rule in rules for one in self._obligations.get(rule.id, ())]
             obligations = settled(told) if told else ()
         return self._answer(True, rules, (), digest, obligations)
