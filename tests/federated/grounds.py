@@ -67,6 +67,7 @@ class Ground:
             on,
             self.rule,
             checked=lambda answer: self.strategy.check(answer),
+            refused=lambda: self.strategy.refused,
             say=self.said,
             muster=muster,
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from flwr.app import Message
 
 from fedsight.federated.plan import RoundPlan
 from tests.federated.grounds import Ground, grid
+from tests.federated.rounds.script import add_id
 from tests.policy.asked import changed
 
 
@@ -53,6 +55,23 @@ def test_a_node_that_falls_silent_is_worse_than_late(monkeypatch: pytest.MonkeyP
     nodes.after = {2: 3, 3: None}
     ground.run(nodes, 1)
     assert causes(ground, "client-3") == [(1, "silent")]
+
+
+def test_a_node_that_may_not_train_is_no_reason_not_to_wait_for_those_that_may() -> None:
+    nodes = grid(2)
+    nodes.after = {1: 6}
+    ground = Ground(
+        changed({"members": '["client-1"]', "min_clients": "0"}),
+        rule=RoundPlan(timeout_seconds=0.1, late="use"),
+    )
+
+    def quicker(message: Message) -> Message:
+        nodes.after = {}  # it was slow but once
+        return add_id(message)
+
+    nodes.answer = quicker
+    assert ground.run(nodes, 3) > 0
+    assert nodes.pushed == [[1], [1], [1]]
 
 
 def test_where_rounds_do_not_wait_a_node_that_trains_on_is_not_judged_before_it_answers() -> None:

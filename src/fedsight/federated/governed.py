@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol, cast
 
@@ -117,6 +117,12 @@ class Governed(Wrapper):
         self._asked: dict[int, str] = {}
         self._seen: dict[tuple[int, str], Message] = {}
         self._evaluating: dict[int, str | None] = {}
+        self._refused: frozenset[int] = frozenset()
+
+    @property
+    def refused(self) -> Set[int]:
+        """Whom policy did not let train when it was last asked."""
+        return self._refused
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -128,6 +134,7 @@ class Governed(Wrapper):
             self._begun = True
         nodes = _nodes(grid)
         refused = self._governance.refused([node for node in nodes if node.online], server_round)
+        self._refused = frozenset(refused)
         may = sum(node.online and node.node_id not in refused for node in nodes)
         going = len(self._asked)
         self._stop(self._governance.may_go_on(server_round, may + going))

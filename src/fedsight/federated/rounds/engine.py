@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TypeVar, cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -63,7 +63,8 @@ class Engine:
     of each round with the new global model, outside the round's time. `wanted` is how many answers
     of the nodes that were chosen last are enough where more were asked than that; 0: all. `result`
     has the metrics of every round, or with `lasting` False those of none that is over. `checked`
-    makes an Error of an answer that must not count for a quorum or a buffer.
+    makes an Error of an answer that must not count for a quorum or a buffer, and `refused` says
+    whom the strategy did not let train when it was last asked.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Engine:
         wanted: Callable[[], int] = lambda: 0,
         lasting: bool = True,
         checked: Callable[[Message], Message] = lambda answer: answer,
+        refused: Callable[[], Set[int]] = frozenset,
     ) -> None:
         self.grid = grid
         self.rule = rule
@@ -94,6 +96,7 @@ class Engine:
         self._wanted = wanted
         self._lasting = lasting
         self._checked = checked
+        self._refused = refused
         self.result = Result()
         self._round = 0
         self._empty = 0
@@ -247,7 +250,7 @@ class Engine:
         said = False
         while True:
             nodes, busy = muster.nodes(), self._late.busy
-            if not busy or muster.able(nodes) - busy:
+            if not busy or muster.able(nodes) - busy - self._refused():
                 return nodes
             if not said:
                 said = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from typing import Protocol
 
@@ -112,6 +112,7 @@ class Conductor:
             wanted=lambda: self._wanted,
             lasting=False,  # the journal has them
             checked=lambda answer: self._strategy.check(answer),
+            refused=self._refused,
         )
         self._algorithm = algorithms.strategy(plan.algorithm, nodes=plan.nodes, name=stage.name)
         self._selector = selector(
@@ -145,6 +146,9 @@ class Conductor:
         if govern is None:
             return checked
         return Governed(checked, govern(self._suspected), answers=self.engine)
+
+    def _refused(self) -> Set[int]:
+        return self._strategy.refused if isinstance(self._strategy, Governed) else frozenset()
 
     def _chosen(self, round: int, choice: Choice) -> None:
         self._wanted = choice.wanted
