@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MessageType, RecordDict
+from flwr.app import (
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Message,
+    MessageType,
+    MetricRecord,
+    RecordDict,
+)
 from flwr.supercore.task_identity import TaskIdentity
 
 from examples.governed_node import client_app
@@ -160,6 +168,42 @@ def test_it_asks_for_everything_and_sees_arrays_in_any_answer(rules: Path, tmp_p
     assert len(ran) == 4
     kept = [one.body["request"] for one in records(tmp_path / "data" / "audit", kind="decision")]
     assert [one["action"] for one in kept[::2]] == ["train", "evaluate", "participate", "train"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        ConfigRecord({"weights": bytes(400)}),
+        ConfigRecord({"weights": "0" * 400}),
+        ConfigRecord({"weights": [bytes(200), bytes(200)]}),
+        MetricRecord({"weights": [0.5] * 50}),
+    ],
+)
+def test_what_leaves_in_other_records_is_seen_as_well(
+    rules: Path, tmp_path: Path, record: ConfigRecord | MetricRecord
+) -> None:
+    def app(message: Message, _: Context) -> Message:
+        figures = MetricRecord({"loss": 0.1, "num-examples": 3})
+        return Message(RecordDict({"more": record, "metrics": figures}), reply_to=message)
+
+    mod = governed_mod(rules, tmp_path / "data")
+    assert not mod(asked(MessageType.EVALUATE), context(), app).has_error()
+    limit(rules, "max_update_bytes = 399")
+    assert "larger than this node sends" in reason(mod(asked(), context(), app))
+    limit(rules, "max_update_bytes = 400")
+    assert not mod(asked(), context(), app).has_error()
+    limit(rules, "max_update_norm = 100.0")
+    assert "or could not be measured" in reason(mod(asked(), context(), app))
+
+
+def test_the_norm_of_complex_numbers_is_not_known(rules: Path, tmp_path: Path) -> None:
+    def app(message: Message, _: Context) -> Message:
+        hidden = ArrayRecord([np.full(SIZE, 1e9j, np.complex64)])
+        return Message(RecordDict({"arrays": hidden}), reply_to=message)
+
+    limit(rules, "max_update_norm = 100.0")
+    mod = governed_mod(rules, tmp_path / "data")
+    assert "or could not be measured" in reason(mod(asked(), context(), app))
 
 
 def test_a_set_of_a_federation_is_none_of_a_node(tmp_path: Path) -> None:

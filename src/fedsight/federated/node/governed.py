@@ -3,8 +3,8 @@
     app = ClientApp(mods=[governed_mod("policy", data="node-data")])
 
 Before the app sees a message the node's rules decide whether it takes part in that run, and before
-arrays leave it whether they may, by their real size and norm. A refusal is answered as an Error
-with the reason, and is in the node's own audit trail.
+arrays, or what could hold as much, leave it whether they may, by their real size and norm. A
+refusal is answered as an Error with the reason, and is in the node's own audit trail.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from flwr.app import Array, ConfigRecord, Context, Error, Message, RecordDict
+from flwr.app import Array, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
 
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated import codec
@@ -40,6 +40,9 @@ ACTIONS: Mapping[str, str] = {"train": "train", "evaluate": "evaluate"}
 ROUND = "server-round"
 #: Under which names runs of ours and Flower's own examples say how many rounds they have.
 ROUNDS = ("rounds", "num-server-rounds", "num-rounds")
+
+#: What a number in a list counts.
+FIGURE_BYTES = 8
 
 log = logging.getLogger("fedsight.node")
 
@@ -130,10 +133,13 @@ class GovernedMod:
             return Message(Error(REFUSED_BY_NODE, refusal), reply_to=message)
         given = _arrays(message.content) if message.has_content() else {}
         reply = app(message, context)
-        if reply.has_error() or not (sent := _arrays(reply.content)):
+        if reply.has_error():
             return reply
-        facts: dict[str, Any] = {"size_bytes": codec.content_bytes(reply.content)}
-        norm = _norm(given, sent)
+        sent, beside = _arrays(reply.content), _beside(reply.content)
+        if not sent and not beside:
+            return reply
+        facts: dict[str, Any] = {"size_bytes": codec.content_bytes(reply.content) + beside}
+        norm = None if beside else _norm(given, sent)
         facts |= {} if norm is None else {"norm": norm}
         update = Party("Model", f"{run}/update", facts)
         share = Request(client, "shareModel", self._now(), update, {}, run, _round(asked))
@@ -230,6 +236,23 @@ def _arrays(content: RecordDict) -> dict[tuple[str, str], Array]:
     }
 
 
+def _beside(content: RecordDict) -> int:
+    """Bytes of all that could hold a model as well as arrays do: bytes, texts and lists."""
+    records = [one for one in content.values() if isinstance(one, ConfigRecord | MetricRecord)]
+    return sum(_weight(value) for record in records for value in record.values())
+
+
+def _weight(value: object) -> int:
+    """Bytes of such a value; 0 of a figure."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, list):
+        return sum(_weight(one) or FIGURE_BYTES for one in value)
+    return 0
+
+
 def _norm(
     given: Mapping[tuple[str, str], Array], sent: Mapping[tuple[str, str], Array]
 ) -> float | None:
@@ -239,6 +262,9 @@ def _norm(
         before = given.get(name)
         if before is None or tuple(before.shape) != tuple(array.shape):
             return None
-        change = array.numpy().astype(np.float64) - before.numpy()
+        after = array.numpy()
+        if after.dtype.kind not in "fiub":  # of complex numbers half would not be seen
+            return None
+        change = after.astype(np.float64) - before.numpy()
         total += float(np.dot(change.ravel(), change.ravel()))
     return math.sqrt(total) if math.isfinite(total) else None
