@@ -19,6 +19,7 @@ from flwr.app import (
 from flwr.supercore.task_identity import TaskIdentity
 
 from examples.governed_node import client_app
+from fedsight.errors import UsageError
 from fedsight.federated.faults import REFUSED_BY_NODE
 from fedsight.federated.node.governed import GovernedMod, OwnRules, governed_mod
 from fedsight.policy import Decision, Request
@@ -236,3 +237,11 @@ def test_a_service_is_asked_as_the_client_that_it_is() -> None:
     who = asked_for[0].principal
     assert (who.id, who.attributes["capabilities"]) == ("hospital-a", ("gpu", "edge"))
     assert who.attributes["memory_mb"] > 0
+
+
+def test_a_token_goes_to_another_machine_by_https_alone(tmp_path: Path) -> None:
+    for there in ("http://policy.example.org:5000", "http://127.0.0.1@policy.example.org"):
+        with pytest.raises(UsageError, match="in the clear"):
+            governed_mod(there, tmp_path, token="t")
+    governed_mod("https://policy.example.org", tmp_path, token="t")
+    governed_mod("http://127.0.0.1:5000", tmp_path, token="t")

@@ -18,10 +18,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 from flwr.app import Array, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
 
+from fedsight.door.hosts import is_loopback
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated import codec
 from fedsight.federated.clients import this_machine
@@ -176,10 +178,14 @@ def governed_mod(
     DIR --node`), or a policy service's address, which is shown `token`.
 
     `data` is the folder of the node's audit trail and of its key. With `observe` nothing is
-    refused, and the trail says what would be.
+    refused, and the trail says what would be. Raises UsageError where the address is none, or the
+    token would go over a network in the clear.
     """
     where = str(rules)
     if "://" in where:
+        parts = urlsplit(where)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise UsageError(f"{where} would be shown the token in the clear: use https")
         return GovernedMod(RemoteOverseer(where, token), remote=True)
     return GovernedMod(OwnRules(Path(rules), Path(data), observe))
 
