@@ -8,12 +8,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
+def transaction(db: sqlite3.Connection, *, reading: bool = False) -> Iterator[None]:
     """Writing begins at once; what is raised inside takes back what was written.
 
-    The connection is in autocommit mode. Raises sqlite3.Error.
+    With `reading` nobody is kept from writing, and all that is read is of one moment. The
+    connection is in autocommit mode. Raises sqlite3.Error.
     """
-    db.execute("BEGIN IMMEDIATE")
+    db.execute("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
     try:
         yield
         db.execute("COMMIT")

@@ -1,8 +1,6 @@
 // Who was refused by which rule, how often, and when. A click goes to the decisions.
 import './shared';
-import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
-import { ApiError } from '../data/api';
+import type { ApiError } from '../data/api';
 import { serverNow } from '../data/collector';
 import { ago, clock, count, duration, percent, plural } from '../format';
 import { Panel } from '../parts';
@@ -11,40 +9,20 @@ import { phone } from '../view';
 import type { RefusalRow, RefusalTable } from './contract';
 import { FilterBar, filtersOfUrl } from './decisions';
 import { tabHref } from './links';
+import { useAgain } from './looking';
 import { ask } from './service';
 import { askedFor, type Filters } from './words';
 
-const LOOK_MS = 5000;
 /** What is said where nothing permitted a request: no rule that one could filter by. */
 const NO_PERMIT = 'no rule permits it';
 const COLUMNS = 12;
 const COLUMNS_PHONE = 3;
 
-/** The table for these filters, read again every 5 s. */
-function useTable(key: string): [RefusalTable | null, ApiError | null] {
-  const table = useSignal<RefusalTable | null>(null);
-  const error = useSignal<ApiError | null>(null);
-  useEffect(() => {
-    let [closed, timer] = [false, 0];
-    const look = async () => {
-      try {
-        const found = await ask<RefusalTable>('api/v1/refusals', askedFor(JSON.parse(key) as Filters, serverNow()));
-        if (closed) return;
-        table.value = found;
-        error.value = null;
-      } catch (failure) {
-        if (!(failure instanceof ApiError)) throw failure;
-        if (!closed && !failure.unreachable) error.value = failure;
-      }
-      if (!closed) timer = window.setTimeout(() => void look(), LOOK_MS);
-    };
-    void look();
-    return () => {
-      closed = true;
-      clearTimeout(timer);
-    };
-  }, [key]);
-  return [table.value, error.value];
+/** The table for these filters, read again and again. */
+function useTable(filters: Filters): [RefusalTable | null, ApiError | null] {
+  return useAgain(JSON.stringify(filters), () =>
+    ask<RefusalTable>('api/v1/refusals', askedFor(filters, serverNow())),
+  );
 }
 
 const nameOf = ({ rule, reason }: RefusalRow): string => rule ?? reason;
@@ -179,7 +157,7 @@ function said({ refused, decisions }: RefusalTable): string {
 
 export function Refusals() {
   const filters = filtersOfUrl();
-  const [table, error] = useTable(JSON.stringify(filters));
+  const [table, error] = useTable(filters);
   if (!table) {
     if (!error) return <Skeleton rows={8} />;
     return (

@@ -1,10 +1,9 @@
 // Trust of clients: how it came to be, what moved it, and the threshold below which rules refuse.
 import '../chart/shared';
 import './shared';
-import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { Chart, type Curve } from '../chart/chart';
-import { ApiError } from '../data/api';
+import type { ApiError } from '../data/api';
 import { now as wall, serverNow } from '../data/collector';
 import { Command } from '../fl/ask';
 import { ago, clock, duration, fixed, plural, signed } from '../format';
@@ -14,42 +13,18 @@ import { Problem, Skeleton } from '../states';
 import { hoverRound, phone, query, runHref, setQuery } from '../view';
 import type { Change, TrustCurve, TrustCurves } from './contract';
 import { tabHref } from './links';
+import { useAgain } from './looking';
 import { ask } from './service';
 import { highlighted, trustLines, type TrustLines } from './trust-lines';
 import { causeText } from './words';
 
-const LOOK_MS = 5000;
 const CLIENTS = 60;
 const COLOURED = 4;
 const score = fixed(2);
 
-/** The scores, read again every 5 s; the same object as long as nothing changed. */
+/** The scores, read again and again. */
 function useCurves(): [TrustCurves | null, ApiError | null] {
-  const curves = useSignal<TrustCurves | null>(null);
-  const error = useSignal<ApiError | null>(null);
-  useEffect(() => {
-    let [closed, timer, before] = [false, 0, ''];
-    const look = async () => {
-      try {
-        const found = await ask<TrustCurves>('api/v1/trust/history', { limit: CLIENTS });
-        const text = JSON.stringify(found);
-        if (closed) return;
-        if (text !== before) curves.value = found;
-        before = text;
-        error.value = null;
-      } catch (failure) {
-        if (!(failure instanceof ApiError)) throw failure;
-        if (!closed && !failure.unreachable) error.value = failure;
-      }
-      if (!closed) timer = window.setTimeout(() => void look(), LOOK_MS);
-    };
-    void look();
-    return () => {
-      closed = true;
-      clearTimeout(timer);
-    };
-  }, []);
-  return [curves.value, error.value];
+  return useAgain('', () => ask<TrustCurves>('api/v1/trust/history', { limit: CLIENTS }));
 }
 
 const where = ({ run, round }: { run: string | null; round: number | null }): string =>

@@ -33,7 +33,7 @@ def roll_up(
             source = folder / (made[-1].file if made else raw.file)
             query = rolled_query(source, step, of_rolled=bool(made))
             made.append(write(engine, folder, query, step, origin))
-    except BaseException:
+    except BaseException:  # stopped, too: no file stays that nothing names; it is raised on
         drop(folder, made)
         raise
     return made

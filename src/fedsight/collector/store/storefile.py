@@ -86,7 +86,7 @@ def _opened(file: Path, checked_bytes: int) -> sqlite3.Connection:
             if _empty(connection):
                 create(connection)
             upgrade(connection)
-        except BaseException:
+        except BaseException:  # whatever it is is raised on; the connection has nobody else
             connection.close()
             raise
     except sqlite3.Error as error:

@@ -20,6 +20,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from fedsight.journal.ownership import Ownership
+from fedsight.journal.transaction import transaction
 from fedsight.telemetry.windows import tables
 from fedsight.telemetry.windows.contract import (
     INTERVAL_NS,
@@ -97,14 +98,14 @@ class LocalWindows:
             db = self._opened()
             if db is None:
                 return nothing
-            with _transaction(db, "DEFERRED"):
+            with transaction(db, reading=True):
                 return question(db)
 
     def add(self, node: str, rows: Rows) -> Added:
         """Put rows where they belong, acknowledged when it returns."""
         with self._using, self._named("write"):
             db = self._opened() or self._made()
-            with _transaction(db, "IMMEDIATE"):
+            with transaction(db):
                 self._check_interval(db)
                 now = self.now()
                 there = tables.find(db, node)
@@ -174,7 +175,7 @@ class LocalWindows:
         with self._making():
             db = self._connected("rwc")
             db.execute("PRAGMA journal_mode=WAL")
-            with _transaction(db, "IMMEDIATE"):
+            with transaction(db):
                 for statement in tables.SCHEMA.split(";"):
                     db.execute(statement)
                 interval = self.extent.interval_ns
@@ -252,18 +253,6 @@ class LocalWindow:
     def _read(self, db: sqlite3.Connection) -> tuple[int, Rows] | None:
         node = tables.find(db, self._node)
         return (node.version, tables.window(db, node)) if node else None
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection, kind: str) -> Iterator[None]:
-    db.execute(f"BEGIN {kind}")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 def _interval(db: sqlite3.Connection) -> int | None:
