@@ -247,10 +247,8 @@ def test_on_a_phone_the_tab_that_is_shown_is_in_sight(reader: Browser) -> None:
     reader.look(PHONE, "dark")
     reader.open("#/policy?tab=replay")
     reader.sees(".policy-tabs [aria-current]", "Replay")
-    right: Any = reader.run(
-        "return document.querySelector('.policy-tabs [aria-current]').getBoundingClientRect().right"
-    )
-    assert right <= PHONE[0]
+    edge = "document.querySelector('.policy-tabs [aria-current]').getBoundingClientRect().right"
+    reader.until(lambda: reader.run(f"return {edge}") <= PHONE[0], "the tab within the page")
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

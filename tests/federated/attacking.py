@@ -32,7 +32,7 @@ class Attacking(Classification):
     def data(self, partition: Partition) -> Any:
         found = super().data(partition)
         if partition.index == ATTACKER:
-            self._theirs = found
+            self._theirs, self._turns = found, 0  # anew in each run of a process
         return found
 
     def train(

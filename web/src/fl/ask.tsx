@@ -1,7 +1,7 @@
 // A question before something is done, or an answer why it cannot be; and a command to type.
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 interface AskProps {
   title: string;
@@ -14,7 +14,7 @@ interface AskProps {
 
 export function Ask({ title, children, onClose, go, danger }: AskProps) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => box.current!.showModal(), []);
+  useLayoutEffect(() => box.current!.showModal(), []);
   return (
     <dialog ref={box} class="ask" aria-label={title} onClose={onClose}>
       <h2>{title}</h2>

@@ -1,7 +1,7 @@
 // Questions of the Policies tab: apply, go back, compare, a new file, a login.
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Ask, Command } from '../fl/ask';
 import { session } from '../fl/server';
 import { plural } from '../format';
@@ -28,7 +28,7 @@ interface WideProps {
 /** As `Ask`, wide enough for a difference. */
 function Wide({ title, children, onClose, go, danger }: WideProps) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => box.current!.showModal(), []);
+  useLayoutEffect(() => box.current!.showModal(), []);
   return (
     <dialog ref={box} class="ask policy-ask" aria-label={title} onClose={onClose}>
       <h2>{title}</h2>

@@ -1,7 +1,7 @@
 // Policy: what was decided and why, who is trusted, whether the trail is whole, and the rules.
 // The frame: each tab is a part of its own, named by the URL.
 import './shared';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { lazy } from '../lazy';
 import { Skeleton } from '../states';
 import { query } from '../view';
@@ -52,7 +52,7 @@ export function PolicyPage() {
   const [tab, name, Shown] = TABS.find(([key]) => key === query('tab')) ?? TABS[0];
   document.title = `${name} · Policy · fedsight`;
   const why = away.value;
-  useEffect(() => intoSight(bar.current), [tab]);
+  useLayoutEffect(() => intoSight(bar.current), [tab]);
   return (
     <div class="policy-page">
       <nav ref={bar} class="policy-tabs" aria-label="Policy">

@@ -1,6 +1,6 @@
 // Ctrl K: jump to a run, a page, or a round of the open run.
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { isLive, matches, runName } from '../runs/filter';
 import { runs } from '../runs/store';
 import { dialog, go, goRun, page, PLACES, setQuery } from '../view';
@@ -38,7 +38,7 @@ export function Jump() {
   const box = useRef<HTMLDialogElement>(null);
   const search = useSignal('');
   const at = useSignal(0);
-  useEffect(() => box.current!.showModal(), []);
+  useLayoutEffect(() => box.current!.showModal(), []);
   const hits = targets(search.value);
   const close = () => (dialog.value = null);
   const pick = (target: Target | undefined) => {

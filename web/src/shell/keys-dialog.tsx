@@ -1,5 +1,5 @@
 // The table of keys that `?` shows.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { dialog, page } from '../view';
 
 const ANYWHERE: [string, string][] = [
@@ -50,7 +50,7 @@ const Table = ({ title, keys }: { title: string; keys: [string, string][] }) => 
 
 export function KeysDialog() {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => box.current!.showModal(), []);
+  useLayoutEffect(() => box.current!.showModal(), []);
   const close = () => (dialog.value = null);
   return (
     <dialog ref={box} class="keys" aria-label="Keys" onClose={close}>

@@ -1,1 +1,0 @@
-import{a as r,b as s,c as i}from"./chunk-LFRQA3RY.js";import"./chunk-VV2RHERK.js";import"./chunk-LEP2U272.js";import"./chunk-OVH3YXGL.js";import"./chunk-ADIIASML.js";export{i as Decisions,s as FilterBar,r as filtersOfUrl};
