@@ -14,6 +14,7 @@ from fedsight.collector.store import manifest, merging, sealing
 from fedsight.collector.store.contract import Selection
 from fedsight.collector.store.engine import open_engine
 from fedsight.collector.store.schema import FILE_NAME
+from fedsight.collector.store.settling import Settling
 from fedsight.signals import Sample
 from tests.collector.store.kept_store import KeptStore
 
@@ -61,7 +62,7 @@ def test_sealing(store: KeptStore, tmp_path: Path) -> None:
     with open_engine(store.folder, threads=1, memory_mb=256) as engine:
         writing = Interrupting(store.store.ingest)
         with pytest.raises(KeyboardInterrupt):
-            sealing.seal(engine, tmp_path / FILE_NAME, store.folder, writing, 10)
+            sealing.seal(engine, tmp_path / FILE_NAME, Settling(store.folder, writing), 10)
     assert len(store.segments()) == 1
     assert values(store) == [1.0]
 
@@ -73,6 +74,6 @@ def test_merging(store: KeptStore) -> None:
     with open_engine(store.folder, threads=1, memory_mb=256) as engine:
         writing, raw = Interrupting(store.store.ingest), manifest.raw(store.segments())
         with pytest.raises(KeyboardInterrupt):
-            merging.merge(engine, store.folder, writing, raw)
+            merging.merge(engine, Settling(store.folder, writing), raw)
     assert len(store.segments()) == 1
     assert values(store) == [1.0, 2.0]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fedsight.collector.store.overlap import Span, clusters
 from fedsight.collector.store.raw import EMPTY, RawSamples, in_order, joined, within
+from fedsight.collector.store.schema import remembered
 
 COLUMNS = "id, n, series, time, round, value"
 TYPES = ("<i4", "<i8", "<i4", "<f8")
@@ -105,6 +106,7 @@ class HotRows:
         self._pieces.append(new)
 
 
+@remembered
 def batches(snapshot: sqlite3.Connection) -> tuple[int, int]:
     """The first and the last batch of the hot log; (0, 0) where it is empty."""
     # Two questions: SQLite answers each from an end of the tree, and both at once by a scan.

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from fedsight.collector.store.overlap import Span
+from fedsight.collector.store.schema import remembered
 
 #: Roll-ups' window lengths in ns, the finest first, and how their files' names begin.
 MINUTE = 60 * 10**9
@@ -56,6 +57,7 @@ def told(spans: Sequence[Span]) -> str:
     return msgspec.json.encode(spans).decode()
 
 
+@remembered
 def segments(snapshot: sqlite3.Connection) -> list[Segment]:
     """All segments, earlier arrivals first."""
     query = f"SELECT {', '.join(Segment._fields)} FROM segments ORDER BY last_batch, id"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedsight.collector.store import manifest
@@ -11,8 +10,7 @@ from fedsight.collector.store.manifest import Segment, told
 from fedsight.collector.store.overlap import Span, shared, united_spans
 from fedsight.collector.store.parquet import Origin, merged_query, write
 from fedsight.collector.store.rollups import roll_up
-from fedsight.collector.store.sealing import Writing
-from fedsight.collector.store.settling import all_or_none, settled
+from fedsight.collector.store.settling import Settling, all_or_none
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -75,14 +73,12 @@ def _together(segments: Sequence[Segment], widest: int | None) -> bool:
     return near and sum(segment.n for segment in segments) <= LARGEST
 
 
-def merge(
-    engine: DuckDBPyConnection, folder: Path, writing: Writing, chosen: Sequence[Segment]
-) -> Segment:
+def merge(engine: DuckDBPyConnection, settling: Settling, chosen: Sequence[Segment]) -> Segment:
     """Merge files into one with its roll-ups; the files replaced are still there.
 
     Raises what writing raises; then nothing has changed.
     """
-    everything = Span(0, 2**63 - 1)
+    folder, everything = settling.folder, Span(0, 2**63 - 1)
     spans = [span for segment in chosen for span in segment.times]
     twice = shared(spans, everything)
     query = merged_query([folder / segment.file for segment in chosen], twice)
@@ -91,5 +87,6 @@ def merge(
     new = write(engine, folder, query, 0, origin)._replace(spans=told(united_spans(spans)))
     with all_or_none(folder, [new]):
         rolled = roll_up(engine, folder, new)
-    change = writing.change(lambda store: manifest.replace(store, chosen, new, rolled))
-    return settled(change, folder, [new, *rolled])
+    return settling.change(
+        lambda store: manifest.replace(store, chosen, new, rolled), [new, *rolled]
+    )

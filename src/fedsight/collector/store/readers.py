@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from fedsight.collector.store.archive import Archive
 from fedsight.collector.store.contract import SampleArchive, SampleSearch
-from fedsight.collector.store.schema import connect_reader
+from fedsight.collector.store.schema import StoreConnection, connect_reader
 
 Answer = TypeVar("Answer")
 
@@ -27,7 +27,7 @@ class Readers:
         self._file = file
         self.archive = Archive(file.parent) if archive is None else archive
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[StoreConnection] = queue.LifoQueue()
 
     async def ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """What `question` answers; raises what it raises."""
@@ -50,11 +50,10 @@ class Readers:
             connection = connect_reader(self._file, self.archive)
         try:
             with self.archive.lease():  # taken first: what the snapshot names stays there
-                connection.execute("BEGIN")
+                connection.begin()
                 return question(connection)
         finally:
-            if connection.in_transaction:
-                connection.rollback()
+            connection.end()
             self._idle.put(connection)
 
     def close(self) -> None:

@@ -8,11 +8,15 @@ take in and to read (see docs/decisions/0101-batches-as-blobs.md).
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from fedsight.collector.store.contract import SampleArchive
+
+Found = TypeVar("Found")
 
 APPLICATION_ID = 0x46454453
 VERSION = 3
@@ -179,9 +183,49 @@ def connect_writer(file: Path) -> sqlite3.Connection:
 
 
 class StoreConnection(sqlite3.Connection):
-    """A reading connection that knows where samples are that are no longer in the hot log."""
+    """A reading connection that knows where samples are that are no longer in the hot log.
+
+    Between `begin` and `end` it remembers what was read of the store as a whole (`remembered`).
+    """
 
     archive: SampleArchive | None = None
+    _version: int | None = None
+    _facts: dict[Any, Any] | None = None
+    #: What was read of the snapshot that is open; None where nothing is remembered.
+    facts: dict[Any, Any] | None = None
+
+    def begin(self) -> None:
+        """Open a snapshot. What was read of the one before is still true where nobody wrote
+        meanwhile: https://www.sqlite.org/pragma.html#pragma_data_version"""
+        self.execute("BEGIN")
+        (version,) = self.execute("PRAGMA data_version").fetchone()  # this opens the snapshot
+        if version != self._version or self._facts is None:
+            self._version, self._facts = version, {}
+        self.facts = self._facts
+
+    def end(self) -> None:
+        """Close the snapshot."""
+        self.facts = None
+        if self.in_transaction:
+            self.rollback()
+
+
+def remembered(
+    read: Callable[[sqlite3.Connection], Found],
+) -> Callable[[sqlite3.Connection], Found]:
+    """What `read` finds, read once for as long as nobody writes; it must not be changed."""
+
+    @wraps(read)
+    def known(snapshot: sqlite3.Connection) -> Found:
+        facts = snapshot.facts if isinstance(snapshot, StoreConnection) else None
+        if facts is None:
+            return read(snapshot)
+        if read not in facts:
+            facts[read] = read(snapshot)
+        found: Found = facts[read]
+        return found
+
+    return known
 
 
 def connect_reader(file: Path, archive: SampleArchive | None = None) -> StoreConnection:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from fedsight.collector.store import manifest
 from fedsight.collector.store.hot_rows import decoded
@@ -16,20 +14,10 @@ from fedsight.collector.store.parquet import Origin, write_samples
 from fedsight.collector.store.raw import tidy
 from fedsight.collector.store.rollups import roll_up
 from fedsight.collector.store.schema import connect_reader
-from fedsight.collector.store.settling import all_or_none, settled
+from fedsight.collector.store.settling import Settling, all_or_none
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-Changed = TypeVar("Changed")
-
-
-class Writing(Protocol):
-    """The one writing thread, as `ingest.Ingest`."""
-
-    def change(self, work: Callable[[sqlite3.Connection], Changed]) -> Future[Changed]:
-        """Do `work` in a transaction of the writing thread."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +39,7 @@ def hot_state(snapshot: sqlite3.Connection) -> HotState:
     return HotState(*found)
 
 
-def seal(
-    engine: DuckDBPyConnection, file: Path, folder: Path, writing: Writing, most: int
-) -> Segment | None:
+def seal(engine: DuckDBPyConnection, file: Path, settling: Settling, most: int) -> Segment | None:
     """Seal the oldest batches of the hot log, about `most` samples; None where it is empty.
 
     The file is whole and on disk before one transaction adds its row and deletes the batches, so a
@@ -69,12 +55,11 @@ def seal(
         connection.close()
     if piece is None:
         return None
-    origin = Origin(0, first, last)
+    folder, origin = settling.folder, Origin(0, first, last)
     segment = write_samples(engine, folder, tidy(piece.samples), origin, piece.spans)
     with all_or_none(folder, [segment]):
         rolled = roll_up(engine, folder, segment)
-    change = writing.change(lambda store: _swap(store, segment, rolled))
-    settled(change, folder, [segment, *rolled])
+    settling.change(lambda store: _swap(store, segment, rolled), [segment, *rolled])
     return segment
 
 

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 FILE_NAME = "series.parquet"
 
 
-def newest(store: sqlite3.Connection) -> int:
-    """The id of the newest series; 0 where there is none."""
-    return int(store.execute("SELECT coalesce(max(id), 0) FROM series").fetchone()[0])
-
-
 def write_series(engine: DuckDBPyConnection, folder: Path, store: sqlite3.Connection) -> None:
     """Write all series anew: id, name, and labels as JSON.
 

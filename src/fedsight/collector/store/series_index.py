@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fedsight.collector.store.contract import NAME_LABEL, Matcher
 from fedsight.collector.store.patterns import matching
+from fedsight.collector.store.schema import remembered
 from fedsight.signals import Series
 
 #: Series kept ready at most; beyond, all are made anew.
@@ -42,6 +43,8 @@ class SeriesIndex:
 
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Learn the series that were added since."""
+        if newest(connection) <= self._last:
+            return
         with self._lock:
             query = "SELECT id, key, name, labels FROM series WHERE id > ? ORDER BY id"
             for row in connection.execute(query, (self._last,)):
@@ -60,9 +63,9 @@ class SeriesIndex:
 
     def remembers(self, connection: sqlite3.Connection, matchers: Iterable[Matcher]) -> bool:
         """Whether `select` has its answer at hand, and there are no series to learn."""
-        (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM series").fetchone()
         known = self._answers.get(tuple(matchers))
-        return last <= self._last and known is not None and known[0] == len(self._keys)
+        whole = newest(connection) <= self._last
+        return whole and known is not None and known[0] == len(self._keys)
 
     def select(self, matchers: Iterable[Matcher]) -> NDArray[np.int64]:
         """Ids of the series that meet all matchers, by name and then labels.
@@ -131,3 +134,10 @@ class SeriesIndex:
             return at
         with self._lock:
             return int(np.searchsorted(np.array(self._ids, np.int64), id_))
+
+
+@remembered
+def newest(snapshot: sqlite3.Connection) -> int:
+    """The largest id of a series; 0 where there is none."""
+    (last,) = snapshot.execute("SELECT coalesce(max(id), 0) FROM series").fetchone()
+    return int(last)

@@ -1,32 +1,83 @@
-"""Files that a commit names: they stay where it went through, whatever interrupts who waits."""
+"""Files that a commit names: they stay until it is certain whether the commit counts.
+
+A commit may fail after all of it was written, where the disk cannot say that it has it, or where
+the index of the write-ahead log cannot grow. It is undone then, but stands in the log until another
+commit is written over it: after a crash SQLite finds it there, whole, and it counts. So its files
+stay until such a commit is on disk. See docs/decisions/0155-files-of-failed-commits.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from fedsight.collector.store.manifest import Segment
 from fedsight.collector.store.rollups import drop
+from fedsight.errors import StoreError
 
 Committed = TypeVar("Committed")
 
 
-def settled(answer: Future[Committed], folder: Path, made: Sequence[Segment]) -> Committed:
-    """The result of the commit that adds the rows of `made`; raises what it raises.
+class Writing(Protocol):
+    """The one writing thread, as `ingest.Ingest`."""
 
-    Unlinks the files where it failed. An interruption, as by Ctrl-C at a command, does not stop
-    the writing thread: its commit is awaited first, for files whose rows are there must stay. At a
-    second one they are left: the next start unlinks those that no row names.
-    """
-    try:
-        return answer.result()
-    finally:
-        wait([answer])
-        if answer.exception() is not None:
-            drop(folder, made)
+    def change(self, work: Callable[[sqlite3.Connection], Committed]) -> Future[Committed]:
+        """Do `work` in a transaction of the writing thread."""
+        ...
+
+
+class Settling:
+    """Commits that name files of one folder. For one thread."""
+
+    def __init__(self, folder: Path, writing: Writing) -> None:
+        self.folder = folder
+        self.writing = writing
+        self._doubtful: list[Segment] = []
+
+    def change(
+        self, work: Callable[[sqlite3.Connection], Committed], made: Sequence[Segment]
+    ) -> Committed:
+        """As `settled`, of a change that adds the rows of `made`."""
+        with all_or_none(self.folder, made):  # nobody may be writing any more
+            answer = self.writing.change(work)
+        return self.settled(answer, made)
+
+    def settled(self, answer: Future[Committed], made: Sequence[Segment]) -> Committed:
+        """The result of the commit that adds the rows of `made`; raises what it raises.
+
+        Unlinks the files where it failed, once it is certain that they are nobody's. An
+        interruption, as by Ctrl-C at a command, does not stop the writing thread: its commit is
+        awaited first, for files whose rows are there must stay. At a second one they are left: the
+        next start unlinks those that no row names.
+        """
+        try:
+            return answer.result()
+        finally:
+            wait([answer])
+            if answer.exception() is not None:
+                self._doubtful += made
+                with suppress(StoreError):  # the disk is what failed: the next look tries again
+                    self.resolve()
+
+    def resolve(self) -> None:
+        """Unlink the files of commits that failed, after a commit that takes their place in the
+        log. Raises StoreError where that fails too; they stay then."""
+        if not self._doubtful:
+            return
+        named = self.writing.change(_written_over).result()
+        drop(self.folder, [each for each in self._doubtful if each.file not in named])
+        self._doubtful.clear()
+
+
+def _written_over(store: sqlite3.Connection) -> frozenset[str]:
+    """Write a page, though nothing changes; the files that rows name."""
+    (version,) = store.execute("PRAGMA user_version").fetchone()
+    store.execute(f"PRAGMA user_version={int(version)}")
+    return frozenset(file for (file,) in store.execute("SELECT file FROM segments"))
 
 
 @contextmanager

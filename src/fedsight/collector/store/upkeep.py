@@ -21,6 +21,7 @@ from fedsight.collector.store import (
     rollups,
     sealing,
     series_file,
+    series_index,
     shrinking,
 )
 from fedsight.collector.store.archive import Archive
@@ -29,7 +30,7 @@ from fedsight.collector.store.manifest import Segment
 from fedsight.collector.store.pace import Pace
 from fedsight.collector.store.retention import Upkeeping
 from fedsight.collector.store.schema import connect_reader
-from fedsight.collector.store.settling import settled
+from fedsight.collector.store.settling import Settling
 from fedsight.door.times import now_ns
 from fedsight.signals import batch
 
@@ -78,6 +79,7 @@ class Upkeep:
         self._archive = archive
         self._folder = archive.sealed.folder
         self._ingest = ingest
+        self._settling = Settling(self._folder, ingest)
         self._file = file
         self._how = how
         self._stop = threading.Event()
@@ -143,6 +145,7 @@ class Upkeep:
         disk, and nothing is lost by waiting.
         """
         self._archive.leases.sweep()
+        self._settling.resolve()
         with self._snapshot() as store:
             hot = sealing.hot_state(store)
             segments = self._sound(manifest.segments(store))
@@ -174,7 +177,7 @@ class Upkeep:
         began = time.monotonic()
         most = max(most, self._how.seal_samples)
         with self._working() as engine:
-            made = sealing.seal(engine, self._file, self._folder, self._ingest, most)
+            made = sealing.seal(engine, self._file, self._settling, most)
             self._tell_series(engine)
         if made is None:
             return False
@@ -187,7 +190,7 @@ class Upkeep:
 
     def _tell_series(self, engine: DuckDBPyConnection) -> None:
         with self._snapshot() as store:
-            newest = series_file.newest(store)
+            newest = series_index.newest(store)
             if newest > self._told_series:
                 series_file.write_series(engine, self._folder, store)
                 self._told_series = newest
@@ -199,7 +202,7 @@ class Upkeep:
             sources = {segment.id for segment in chosen}
             old = [s for s in manifest.segments(store) if s.id in sources or s.source in sources]
         with self._working() as engine:
-            made = merging.merge(engine, self._folder, self._ingest, chosen)
+            made = merging.merge(engine, self._settling, chosen)
         self._retire(old)
         self.done.merges += 1
         self.done.merged_samples += made.n
@@ -214,7 +217,7 @@ class Upkeep:
         made = self._last_rollups(gone.raw, segments) if keep else []
         event = retention.told(gone, now_ns(), rollups_kept=keep)
         change = partial(_drop, gone=gone, made=made, keep=keep)
-        settled(self._ingest.keep(batch(events=[event]), change), self._folder, made)
+        self._settling.settled(self._ingest.keep(batch(events=[event]), change), made)
         ids = {segment.id for segment in gone.raw}
         rolled = [] if keep else [s for s in segments if s.source in ids]
         self._retire([*gone.raw, *gone.rolled, *rolled])

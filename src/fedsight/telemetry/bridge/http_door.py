@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fedsight.door.bearer import Bearer
 from fedsight.door.body import read_body
 from fedsight.door.guard import Guard
-from fedsight.door.inflating import inflated
+from fedsight.door.inflating import unpacked
 from fedsight.door.refusal import RefusedError
 from fedsight.door.routing import replies
 from fedsight.telemetry.bridge import json_way
@@ -97,7 +97,7 @@ class HttpDoor:
             raise RefusedError(415, "content_type", message)
         most = self._parts.options.message_bytes
         encoding = request.headers.get("content-encoding", "").strip().lower()
-        body = inflated(await read_body(request, most), encoding, most)
+        body = await unpacked(await read_body(request, most), encoding, most)
         if kind == PROTOBUF:
             verdict = await self._parts.bridge.take(signal, body, "http")
             return Response(answer(verdict, signal), media_type=PROTOBUF)
