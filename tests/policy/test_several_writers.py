@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from fedsight.policy.audit import Anchor, AuditError, SigningKey, Trail, verify
+from fedsight.policy.audit import (
+    Anchor,
+    AuditError,
+    SigningKey,
+    Trail,
+    TurnError,
+    turns,
+    verify,
+)
 from fedsight.policy.audit.exporting import records
 from fedsight.policy.audit.following import Told
 from fedsight.policy.audit.record import made
@@ -157,6 +167,7 @@ def test_files_that_were_removed_without_a_signature_are_missed(
 def test_somebody_who_keeps_the_turn_is_not_waited_for_for_ever(
     tmp_path: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(turns, "_STALE_SECONDS", 0.0)
     with Trail(tmp_path / "trail", key) as trail:
         monkeypatch.setattr(trail._turns, "_seconds", 0.1)
         other = Turns(tmp_path / "trail")
@@ -164,10 +175,96 @@ def test_somebody_who_keeps_the_turn_is_not_waited_for_for_ever(
         with pytest.raises(AuditError, match="kept it to itself"):
             trail.append("decision", {})
         waiting = threading.Timer(0.05, other.give)
+        monkeypatch.setattr(trail._turns, "_seconds", 20.0)
         waiting.start()
         trail.append("decision", {})
         waiting.join()
         other.close()
+
+
+def test_all_who_wait_for_one_turn_have_one_deadline(tmp_path: Path, key: SigningKey) -> None:
+    """Who comes while it is kept waits for what is left: a queue of them is no longer than one."""
+    with Trail(tmp_path / "trail", key) as trail:
+        other = Turns(tmp_path / "trail")
+        other.take()
+        begun = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(TurnError), trail.turn(0.4):
+                pass
+        assert time.monotonic() - begun < 20 * 0.4
+        held = trail.held
+        assert held is not None
+        assert held.pid == os.getpid()
+        assert f"process {os.getpid()} has kept it to itself since" in str(held)
+        with pytest.raises(TurnError):
+            trail.append("decision", {}, at_once=True)
+        other.close()
+        trail.append("decision", {}, at_once=True)
+        assert trail.held is None
+
+
+def test_a_thread_that_waits_keeps_no_other_thread_beyond_its_own_deadline(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    with Trail(tmp_path / "trail", key) as trail:
+        other = Turns(tmp_path / "trail")
+        other.take()
+        failed = list[Exception]()
+
+        def wait() -> None:
+            try:
+                trail.append("decision", {})
+            except AuditError as error:
+                failed.append(error)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        end = time.monotonic() + 15
+        while trail.held is None:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+        for at_once in range(2):
+            with pytest.raises(TurnError), trail.turn(0.05 * at_once):
+                pass
+        assert waiting.is_alive()
+        other.close()
+        waiting.join(15)
+        assert failed == []
+
+
+def test_a_removed_or_swapped_trail_is_noticed_by_the_next_append(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    """The folder is gone, or another one; the file or the lock is not what others find."""
+
+    def replaced(path: Path) -> None:
+        path.rename(path.with_name("elsewhere"))
+        (path.with_name("elsewhere")).with_name("copy").write_bytes(b"")
+
+    def swapped(folder: Path) -> None:
+        folder.rename(folder.with_name("away"))
+        shutil.copytree(folder.with_name("away"), folder)
+
+    ways: dict[str, Callable[[Path], object]] = {
+        "removed": shutil.rmtree,
+        "renamed": lambda folder: folder.rename(folder.with_name("moved")),
+        "swapped": swapped,
+        "file": lambda folder: replaced(folder / "000000000001.jsonl"),
+        "lock": lambda folder: (folder / "lock").unlink(),
+        "another lock": lambda folder: (replaced(folder / "lock"), (folder / "lock").touch()),
+    }
+    for name, spoil in ways.items():
+        folder = tmp_path / name.replace(" ", "-")
+        folder.mkdir()
+        trail = Trail(folder / "trail", key)
+        for number in range(3):
+            trail.append("decision", {"n": number})
+        spoil(folder / "trail")
+        for _ in range(2):
+            with pytest.raises(AuditError, match="were removed"):
+                trail.append("decision", {"n": 4})
+        with pytest.raises(AuditError, match="were removed"):
+            trail.close()
 
 
 def test_a_clock_that_jumps_is_in_the_records_and_their_order_stays(

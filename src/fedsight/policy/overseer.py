@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from fedsight.door.times import rfc3339
-from fedsight.policy.audit import AuditError, Trail
+from fedsight.policy.audit import AuditError, Trail, TurnError
 from fedsight.policy.decision import Decision
 from fedsight.policy.engine import Engine
 from fedsight.policy.request import Request
@@ -21,6 +21,25 @@ DECISION, EVENT = "decision", "event"
 
 #: Actions whose decisions need not be recorded: they are many, and change nothing.
 UNRECORDED = frozenset({"readMetrics"})
+
+
+class Judged(NamedTuple):
+    """Requests and their answers by one engine, which are not recorded yet."""
+
+    requests: Sequence[Request]
+    decisions: list[Decision]
+    observe: bool
+
+    def pairs(self) -> Iterable[tuple[Request, Decision]]:
+        """Each request with its answer."""
+        return zip(self.requests, self.decisions, strict=True)
+
+
+class Recorded(NamedTuple):
+    """Answers that may be given, and the number of the last one's record; None where none was."""
+
+    decisions: list[Decision]
+    last: int | None
 
 
 class Overseer:
@@ -44,6 +63,7 @@ class Overseer:
         self._tell = tell
         self._unrecorded = unrecorded
         self.fault: str | None = None
+        self._kept = False
 
     @property
     def engine(self) -> Engine:
@@ -56,34 +76,52 @@ class Overseer:
 
     def decide_all(self, requests: Sequence[Request]) -> list[Decision]:
         """Judge and record many: where one cannot be recorded, none is allowed."""
+        return self.record(self.judge(requests)).decisions
+
+    def judge(self, requests: Sequence[Request]) -> Judged:
+        """Judge many, by one engine. Nothing may be answered before `record`."""
         engine = self._engine()
-        decisions = engine.decide_all(requests)
+        return Judged(requests, engine.decide_all(requests), engine.observe)
+
+    def record(self, judged: Judged, *, at_once: bool = False) -> Recorded:
+        """Record what was judged; see `Trail.append_all` for `at_once`. Raises TurnError with that
+        alone, where a turn to record would have to be waited for."""
         if self._trail is None:
-            return decisions
-        pairs = [
-            (request, decision)
-            for request, decision in zip(requests, decisions, strict=True)
-            if request.action not in self._unrecorded
-        ]
+            return Recorded(judged.decisions, None)
+        pairs = [pair for pair in judged.pairs() if pair[0].action not in self._unrecorded]
+        if not pairs:
+            return Recorded(judged.decisions, None)
         try:
-            if pairs:
-                self._trail.append_all((DECISION, body(*pair)) for pair in pairs)
-                self.fault = None
+            said = [(DECISION, body(*pair)) for pair in pairs]
+            last = self._trail.append_all(said, at_once=at_once)
         except (AuditError, ValueError) as error:
+            if at_once and isinstance(error, TurnError):
+                raise
             self.failed(error)
-            return [
-                one if request.action in self._unrecorded else _unrecordable(one, error, engine)
-                for request, one in zip(requests, decisions, strict=True)
-            ]
-        return decisions
+            return Recorded([self._refused(*one, error, judged) for one in judged.pairs()], None)
+        self.fault = None
+        return Recorded(judged.decisions, last)
 
     def failed(self, error: Exception) -> None:
         """The trail cannot be written or followed: it is said once, until it works again."""
+        self._kept = isinstance(error, TurnError)
         fault = str(error)
         if fault != self.fault:
             self.fault = fault
             message = f"decisions cannot be recorded and are refused: {fault}"
             self._tell(Event(time.time_ns(), SOURCE, AUDIT_FAILED, details={"message": message}))
+
+    def free(self) -> None:
+        """The turn to write the trail is to be had again: nothing else was wrong with it."""
+        if self._kept:
+            self.fault = None
+
+    def _refused(
+        self, request: Request, decision: Decision, error: Exception, judged: Judged
+    ) -> Decision:
+        if request.action in self._unrecorded:
+            return decision
+        return _unrecordable(decision, error, judged.observe)
 
 
 def body(request: Request, decision: Decision) -> dict[str, Any]:
@@ -114,13 +152,13 @@ def event_body(event: Event) -> dict[str, Any]:
     }
 
 
-def _unrecordable(decision: Decision, error: Exception, engine: Engine) -> Decision:
+def _unrecordable(decision: Decision, error: Exception, observe: bool) -> Decision:
     message = f"the decision could not be recorded: {error}"
     return msgspec.structs.replace(
         decision,
-        allowed=engine.observe,
+        allowed=observe,
         rules=(),
         errors=(*decision.errors, message),
         obligations=(),
-        observed=engine.observe,
+        observed=observe,
     )

@@ -23,8 +23,11 @@ from fedsight.policy.audit.record import (
     read,
 )
 from fedsight.policy.audit.segments import Segment
+from fedsight.policy.audit.turns import same
 
 _CHUNK_BYTES = 2**20
+#: No clock of a file system is coarser.
+_TICK_NS = 100_000_000
 
 
 class Told(NamedTuple):
@@ -39,8 +42,36 @@ class Told(NamedTuple):
     own: bool
 
 
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+
 #: Told of each record, in the trail's order.
 Listener = Callable[[Told], None]
+
+
+class Watched:
+    """Whether files came to a folder or went, or it is another one, since this was asked last.
+
+    Two changes within a tick of the file system's clock look alike: one that is younger than that
+    counts as a change each time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._seen: object = None
+
+    def changed(self) -> bool:
+        """Whether it may be so."""
+        try:
+            stat = os.stat(self._folder)
+        except OSError:
+            self._seen = None
+            return True
+        seen = stat.st_mtime_ns, stat.st_ino, stat.st_dev
+        if seen == self._seen:
+            return False
+        settled = time.time_ns() - stat.st_mtime_ns > _TICK_NS
+        self._seen = seen if settled else None
+        return True
 
 
 class Mark(NamedTuple):
@@ -92,11 +123,10 @@ class End:
     def begin(self, first: int) -> None:
         """Go on in a new file."""
         path = self.folder / segments.name(first)
-        made = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._takes(first, made, 0)
+        self._takes(first, os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600), 0)
 
     def _open(self, segment: Segment, size: int) -> None:
-        opened = os.open(segment.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        opened = os.open(segment.path, _FLAGS)
         self._takes(segment.first, opened, size)
 
     def _takes(self, first: int, file: int, size: int) -> None:
@@ -116,7 +146,7 @@ class End:
 
     def ended(self) -> bool:
         """Whether the file is not the trail's last one any more."""
-        return os.fstat(self.file).st_nlink == 0 or self._goes_on()
+        return not same(f"{self._path}{self.first:012}.jsonl", self.file) or self._goes_on()
 
     def _goes_on(self) -> bool:
         """Whether there is a file that begins with the next record."""
@@ -141,11 +171,26 @@ class End:
             raise self._unfit(f"records to {self._gap[0]} are gone, and nothing signed says so")
 
     def torn(self) -> bytes:
-        """What stands after the last whole record: what a killed writer left."""
+        """Take away what stands after the last whole record: what a killed writer left."""
         left = os.fstat(self.file).st_size - self.size
         if left > LINE_BYTES:
             raise self._unfit(f"{left} bytes at its end are no record")
-        return os.pread(self.file, left, self.size) if left > 0 else b""
+        torn = os.pread(self.file, left, self.size) if left > 0 else b""
+        if torn:
+            os.ftruncate(self.file, self.size)
+        return torn
+
+    def add(self, content: bytes, *, durable: bool) -> None:
+        """Write all of it at the end, or leave the file as it was."""
+        done = 0
+        try:
+            while done < len(content):
+                done += os.write(self.file, content[done:])
+            if durable:
+                os.fdatasync(self.file)
+        except OSError:
+            os.ftruncate(self.file, self.size)
+            raise
 
     def grew(
         self, hash_: str, time_: int, kind: str, body: Mapping[str, Any], line_bytes: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -37,6 +37,10 @@ OWN_KINDS = frozenset({OPENED, HEAD, RETIRED, TORN})
 
 class AuditError(FedsightError):
     """The audit trail cannot be opened or written; the message says why."""
+
+
+class TurnError(AuditError):
+    """Somebody else keeps the audit trail to itself; the message says who, as far as is known."""
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +80,21 @@ def chained(log: str, seq: int, prev: str, time: int, kind: str, said: bytes) ->
     content = said, (rest % (kind, log, prev, seq, time)).encode("ascii")
     hash_ = hashlib.sha256(b'{"body":%s%s' % content).hexdigest()
     return hash_, b'{"body":%s,"hash":"%s"%s' % (content[0], hash_.encode(), content[1])
+
+
+def lines(
+    log: str, seq: int, prev: str, time: int, kinds: Sequence[str], said: Sequence[bytes]
+) -> list[tuple[str, bytes]]:
+    """Hashes and lines, with newlines, of records that follow record `seq`, whose hash is `prev`;
+    `said` are their bodies' canonical bytes. Raises AuditError where one is too large."""
+    made = []
+    for kind, text in zip(kinds, said, strict=True):
+        if len(text) > BODY_BYTES:
+            raise AuditError(f"a record of {len(text)} bytes is more than {BODY_BYTES}")
+        seq += 1
+        prev, line = chained(log, seq, prev, time, kind, text)
+        made.append((prev, line + b"\n"))
+    return made
 
 
 class Link(NamedTuple):

@@ -12,21 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fedsight.policy import disk
-from fedsight.policy.audit import canonical, segments
-from fedsight.policy.audit.following import DO, End, Listener, first_of
+from fedsight.policy.audit import canonical, failing, segments
+from fedsight.policy.audit.following import End, Listener, Watched, first_of
+from fedsight.policy.audit.holding import Held
 from fedsight.policy.audit.keys import SigningKey
 from fedsight.policy.audit.record import (
-    BODY_BYTES,
     HEAD,
     OPENED,
     RETIRED,
     TORN,
     Anchor,
     AuditError,
-    chained,
+    TurnError,
+    lines,
     retired_text,
     signed_text,
 )
@@ -43,6 +44,15 @@ SEGMENT_BYTES = 8 * 2**20
 _NEAR_BYTES = 64 * 2**10
 
 
+class _Head(NamedTuple):
+    """A head that was written and is not seen on disk yet: of which record, and a handle of its
+    file."""
+
+    seq: int
+    hash: str
+    file: int
+
+
 class Trail:
     """The trail in `folder`, open for appending. Safe to use from any thread, and beside other
     processes that append to it.
@@ -51,8 +61,10 @@ class Trail:
     it is closed; `witness` is given each head signed here, `listener` each record from here on,
     others' too. What was recorded outlives the process, and from the next signed head on a loss of
     power too; with `durable` at once. A record that could not be written whole is taken back, and
-    AuditError raised; so it is where what others wrote does not fit. Raises AuditError where the
-    trail's end cannot be read, or another process keeps it to itself.
+    AuditError raised; so it is where what others wrote does not fit, and where files of the trail
+    were removed. Raises AuditError where the trail's end cannot be read, and TurnError, which is
+    one, where another process keeps the trail to itself: `seconds` is how long that is waited for,
+    from when on it was so first; usually 5.
     """
 
     def __init__(
@@ -79,6 +91,7 @@ class Trail:
         self._mutex = threading.RLock()
         self._depth, self._files, self._gone = 0, -1, False
         self._end = End(folder, key.public, listener)
+        self._watched = Watched(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._turns: Turns | None = Turns(folder)
@@ -88,7 +101,13 @@ class Trail:
             finally:
                 self._turns.give()
         except OSError as error:
-            raise AuditError(f"cannot open the audit trail {folder}: {_why(error)}") from error
+            raise failing.unopened(folder, error) from error
+
+    @property
+    def held(self) -> Held | None:
+        """Who keeps the trail from us; None where we had our turn when we tried last."""
+        turns = self._turns
+        return None if turns is None else turns.held()
 
     @property
     def log(self) -> str:
@@ -105,61 +124,76 @@ class Trail:
         """Its hash."""
         return self._end.hash
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+    def append(self, kind: str, body: Mapping[str, Any], *, at_once: bool = False) -> int:
         """Record something; its sequence number. Raises AuditError where it is not on disk."""
-        return self.append_all([(kind, body)])
+        return self.append_all([(kind, body)], at_once=at_once)
 
-    def append_all(self, records: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
+    def append_all(
+        self, records: Iterable[tuple[str, Mapping[str, Any]]], *, at_once: bool = False
+    ) -> int:
         """Record several things at once, all or none; the last one's sequence number.
 
-        Raises AuditError where they could not be written.
+        With `at_once` nothing is waited for, neither a turn nor a head that it is time to sign: who
+        asks so sees to it that somebody signs where it is `due`. Raises AuditError where they could
+        not be written.
         """
         said = [(kind, canonical.plain(body)) for kind, body in records]
         texts = [canonical.dumps(body) for _, body in said]
-        self._enter()
+        self._enter(0.0 if at_once else None)
         try:
             last = self._write(said, texts)
-            anchor = self._sign() if self._due() else None
+            head = self._sign() if not at_once and self.due else None
         finally:
             self._leave()
-        if anchor is not None:
-            self._witness(anchor)
+        if head is not None:
+            self._see(head)
         return last
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self, seconds: float | None = None) -> Iterator[None]:
         """Nobody else writes meanwhile, and what others wrote was followed. Raises AuditError."""
-        self._enter()
+        self._enter(seconds)
         try:
             yield
         finally:
             self._leave()
 
-    def follow(self) -> int:
+    def follow(self, seconds: float | None = None) -> int:
         """Follow what others wrote; the last record's number. Raises AuditError."""
-        with self._mutex:
+        self._lock(seconds)
+        try:
             turns = self._held()
-            try:
-                if self._depth == 0 and self._behind(turns.files()):
-                    self._follow(turns)
-            except OSError as error:
-                raise self._unreadable(error) from error
+            if self._gone or not turns.there():
+                self._gone = True
+                raise failing.removed(self.folder)
+            if self._depth == 0 and self._behind(turns.files()):
+                self._follow(turns, seconds)
             return self._end.seq
+        except OSError as error:
+            raise failing.unreadable(self.folder, error) from error
+        finally:
+            self._mutex.release()
 
-    def sign(self, *, due: bool = False) -> Anchor | None:
+    @property
+    def due(self) -> bool:
+        """Whether so many records or seconds passed since that it is time to sign the head."""
+        unsigned = self._end.unsigned
+        old = time.monotonic() - self._end.signed_at > self._head_seconds
+        return unsigned >= self._head_records or (old and unsigned > 0)
+
+    def sign(self, *, due: bool = False, seconds: float | None = None) -> Anchor | None:
         """Sign the head, see it on disk, and let the witness know; None where it is signed.
 
-        With `due` only where so many records or seconds passed since that it is time.
+        With `due` only where it is time.
         """
-        self._enter()
-        try:
+        with self.turn(seconds):
             self._look_whether_there()
-            anchor = self._sign() if self._due() or not due else None
-        finally:
-            self._leave()
-        if anchor is not None:
-            self._witness(anchor)
-        return anchor
+            head = self._sign() if self.due or not due else None
+            # Whoever signed it may not have seen it on disk yet, and may never.
+            signed = os.dup(self._end.file) if head is None and not due else -1
+        if signed >= 0:
+            self._sync(signed)
+        return None if head is None else self._see(head)
 
     def retire(self, before_seq: int) -> int:
         """Remove files all of whose records are older than `before_seq`; how many records went.
@@ -176,7 +210,7 @@ class Trail:
                 last = all_[len(old)].first - 1
                 end = first_of(all_[len(old)].path)
                 body = {"first": old[0].first, "last": last, "hash": end}
-                signature = self._key.sign(retired_text(self.log, last, end))
+                signature = self._key.sign(retired_text(self._end.log, last, end))
                 self._record((RETIRED, {**body, "signature": signature}))
                 self.sign()
                 self._held().files_change()
@@ -184,7 +218,7 @@ class Trail:
                     one.path.unlink()
                 disk.sync_folder(self.folder)
             except OSError as error:
-                raise AuditError(f"cannot remove old records: {_why(error)}") from error
+                raise AuditError(f"cannot remove old records: {error.strerror or error}") from error
             return last - old[0].first + 1
 
     def close(self) -> None:
@@ -210,23 +244,35 @@ class Trail:
             raise AuditError(f"the audit trail {self.folder} was closed")
         return self._turns
 
-    def _enter(self) -> None:
+    def _lock(self, seconds: float | None) -> None:
+        """Nobody else of this process writes meanwhile. Raises TurnError."""
+        if self._mutex.acquire(False):
+            return
+        most = self._held().seconds if seconds is None else seconds
+        if most <= 0 or not self._mutex.acquire(timeout=most):
+            held = self.held
+            why = "this process is writing it" if held is None else str(held)
+            raise TurnError(f"cannot go on with the audit trail {self.folder}: {why}")
+
+    def _enter(self, seconds: float | None) -> None:
         """Begin a turn, or go deeper in one."""
-        self._mutex.acquire()
+        self._lock(seconds)
         try:
             turns = self._held()
             if self._gone:
-                raise self._removed()
+                raise failing.removed(self.folder)
             if self._depth == 0:
-                turns.take()
+                turns.take(seconds)
                 try:
                     self._caught_up(turns)
+                    if self._watched.changed():
+                        self._look_whether_there()
                 except BaseException:
                     turns.give()
                     raise
         except OSError as error:
             self._mutex.release()
-            raise self._unreadable(error) from error
+            raise failing.unreadable(self.folder, error) from error
         except BaseException:
             self._mutex.release()
             raise
@@ -243,7 +289,7 @@ class Trail:
         behind = self._behind(files)
         if behind > _NEAR_BYTES:
             turns.give()
-            self._follow(turns)
+            self._follow(turns, None)
             turns.take()
             files = turns.files()
         if behind:
@@ -258,9 +304,9 @@ class Trail:
             return 0
         return abs(behind) or 1
 
-    def _follow(self, turns: Turns) -> None:
+    def _follow(self, turns: Turns, seconds: float | None) -> None:
         """Follow what is written whole now; others write on meanwhile."""
-        turns.take()
+        turns.take(seconds)
         try:
             mark = self._end.mark()
         finally:
@@ -273,7 +319,7 @@ class Trail:
             self._begin(1)
         if self._end.seq == 0:
             self._end.log = secrets.token_hex(16)
-            torn = self._taken_away()
+            torn = self._end.torn()
             self._record((OPENED, {"key": self._key.public.text}))
             self._note(torn)
         else:
@@ -281,74 +327,65 @@ class Trail:
 
     def _mend(self) -> None:
         """Take away what a killed writer left half, and say so."""
-        self._note(self._taken_away())
-
-    def _taken_away(self) -> bytes:
-        torn = self._end.torn()
-        if torn:
-            os.ftruncate(self._end.file, self._end.size)
-        return torn
+        self._note(self._end.torn())
 
     def _note(self, torn: bytes) -> None:
         if torn:
             digest = hashlib.sha256(torn).hexdigest()
             self._record((TORN, {"bytes": len(torn), "sha256": digest}))
 
-    def _due(self) -> bool:
-        unsigned = self._end.unsigned
-        old = time.monotonic() - self._end.signed_at > self._head_seconds
-        return unsigned >= self._head_records or (old and unsigned > 0)
-
-    def _sign(self) -> Anchor | None:
+    def _sign(self) -> _Head | None:
+        """Write a head; what is returned is for `_see`, once nobody has to wait for it."""
         if not self._end.unsigned:
             return None
-        body = {"hash": self.hash, "seq": self.seq, "signature": self._signature()}
-        self._record((HEAD, body))
-        anchor = Anchor(self.log, self.seq, self.hash, self._signature())
-        try:
-            os.fsync(self._end.file)
-        except OSError as error:
-            raise self._unwritten(error) from error
-        self._look_whether_there()
+        signature = self._signature(self.seq, self.hash)
+        self._record((HEAD, {"hash": self.hash, "seq": self.seq, "signature": signature}))
+        return _Head(self.seq, self.hash, os.dup(self._end.file))
+
+    def _see(self, head: _Head) -> Anchor:
+        """See a head on disk, then let the witness know."""
+        self._sync(head.file)
+        anchor = Anchor(self._end.log, head.seq, head.hash, self._signature(head.seq, head.hash))
+        self._witness(anchor)
         return anchor
+
+    def _sync(self, file: int) -> None:
+        """See a file on disk, and close it."""
+        try:
+            os.fsync(file)
+        except OSError as error:
+            raise failing.unwritten(self.folder, error) from error
+        finally:
+            os.close(file)
 
     def _look_whether_there(self) -> None:
         """Raise AuditError where what is written here is not what others find in the folder."""
         try:
             self._gone = self._end.ended() or not self._held().there()
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise failing.unreadable(self.folder, error) from error
         if self._gone:
-            raise self._removed()
+            raise failing.removed(self.folder)
 
-    def _removed(self) -> AuditError:
-        return AuditError(f"files of the audit trail {self.folder} were removed; {DO}")
-
-    def _signature(self) -> str:
-        return self._key.sign(signed_text(self.log, self.seq, self.hash))
+    def _signature(self, seq: int, hash_: str) -> str:
+        return self._key.sign(signed_text(self._end.log, seq, hash_))
 
     def _record(self, one: Said) -> None:
         self._write([one], [canonical.dumps(one[1])])
 
     def _write(self, said: list[Said], texts: list[bytes]) -> int:
         """Write records with these bodies, whose canonical bytes are `texts`."""
-        end, now, lines, hashes = self._end, self._now(), list[bytes](), list[str]()
-        hash_ = end.hash
-        for seq, ((kind, _), text) in enumerate(zip(said, texts, strict=True), end.seq + 1):
-            if len(text) > BODY_BYTES:
-                raise AuditError(f"a record of {len(text)} bytes is more than {BODY_BYTES}")
-            hash_, line = chained(end.log, seq, hash_, now, kind, text)
-            hashes.append(hash_)
-            lines.append(line + b"\n")
-        content = b"".join(lines)
+        end, now = self._end, self._now()
+        made = lines(end.log, end.seq, end.hash, now, [kind for kind, _ in said], texts)
+        content = b"".join(line for _, line in made)
         try:
             if end.size and end.size + len(content) > self._segment_bytes:
                 os.fsync(end.file)
                 self._begin(end.seq + 1)
-            self._whole(content)
+            end.add(content, durable=self._durable)
         except OSError as error:
-            raise self._unwritten(error) from error
-        for (kind, body), hash_, line in zip(said, hashes, lines, strict=True):
+            raise failing.unwritten(self.folder, error) from error
+        for (kind, body), (hash_, line) in zip(said, made, strict=True):
             end.grew(hash_, now, kind, body, len(line))
         return end.seq
 
@@ -359,25 +396,3 @@ class Trail:
         self._end.begin(first)
         self._files = turns.files()
         disk.sync_folder(self.folder)
-
-    def _whole(self, content: bytes) -> None:
-        """Write all of it, or leave the file as it was."""
-        done, file = 0, self._end.file
-        try:
-            while done < len(content):
-                done += os.write(file, content[done:])
-            if self._durable:
-                os.fdatasync(file)
-        except OSError:
-            os.ftruncate(file, self._end.size)
-            raise
-
-    def _unwritten(self, error: OSError) -> AuditError:
-        return AuditError(f"cannot write the audit trail {self.folder}: {_why(error)}")
-
-    def _unreadable(self, error: OSError) -> AuditError:
-        return AuditError(f"cannot go on with the audit trail {self.folder}: {_why(error)}")
-
-
-def _why(error: OSError) -> object:
-    return error.strerror or error

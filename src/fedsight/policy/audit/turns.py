@@ -7,13 +7,26 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from fedsight.policy.audit.holding import Held, keeper
 
 LOCK = "lock"
 #: So long a turn is waited for: an append takes microseconds, removing old files milliseconds.
 LOCK_SECONDS = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0001, 0.005
+#: Whoever tried this long ago and not since does not know that it was kept all the time.
+_STALE_SECONDS = 1.0
+#: From so many seconds on it is looked up who keeps it.
+_TELLING_SECONDS = 0.2
+
+
+class HeldError(OSError):
+    """Somebody else keeps the turn."""
+
+    def __init__(self, held: Held) -> None:
+        super().__init__(errno.EAGAIN, str(held))
 
 
 class Turns:
@@ -25,15 +38,51 @@ class Turns:
 
     def __init__(self, folder: Path, seconds: float = LOCK_SECONDS) -> None:
         self._seconds = seconds
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._handle = os.open(folder / LOCK, flags, 0o600)
+        self._path = folder / LOCK
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._handle = os.open(self._path, flags, 0o600)
+        self._held: Held | None = None
+        self._tried = 0.0
 
-    def take(self) -> None:
-        """Wait for the turn. Raises OSError where somebody keeps theirs."""
+    def take(self, seconds: float | None = None) -> None:
+        """Wait for the turn for so long after it was first not to be had: who comes later, while it
+        is kept, waits for what is left of that. Raises HeldError."""
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _wait(self._handle, fcntl.LOCK_EX, self._seconds)
+            self._wait(self._seconds if seconds is None else seconds)
+        self._held = None
+
+    def _wait(self, seconds: float) -> None:
+        now, pause = time.monotonic(), _FIRST_PAUSE
+        if self._held is None or now - self._tried > _STALE_SECONDS:
+            self._held = Held(time.time_ns(), now)
+        end = self._held.begun + seconds
+        while (now := time.monotonic()) < end:
+            time.sleep(min(pause, end - now))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                continue
+        self._tried = now
+        raise HeldError(self._named(self._held))
+
+    def held(self) -> Held | None:
+        """Who keeps the turn from us; None where we had it when we tried last."""
+        held = self._held
+        return None if held is None else self._named(held)
+
+    def _named(self, held: Held) -> Held:
+        if held.seconds < _TELLING_SECONDS:
+            return held
+        return Held(held.since, held.begun, *keeper(self._handle))
+
+    @property
+    def seconds(self) -> float:
+        """How long a turn is waited for."""
+        return self._seconds
 
     def give(self) -> None:
         """End it."""
@@ -48,40 +97,48 @@ class Turns:
         os.write(self._handle, b".")
 
     def there(self) -> bool:
-        """Whether others come by the same lock: its file was not removed."""
-        return os.fstat(self._handle).st_nlink > 0
+        """Whether others come by the same lock: its file is still the one in the folder."""
+        return same(self._path, self._handle)
 
     def close(self) -> None:
         """Take no more turns."""
         os.close(self._handle)
 
 
-@contextmanager
-def still(folder: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Nobody writes meanwhile; where the lock is not to be had, as in a copy, it goes on without:
-    whoever only reads spoils nothing."""
+def same(path: Path | str, handle: int) -> bool:
+    """Whether what is open is what the path leads to. Raises OSError."""
     try:
-        handle = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        found, ours = os.lstat(path), os.fstat(handle)
+    except FileNotFoundError:
+        return False
+    return (found.st_ino, found.st_dev) == (ours.st_ino, ours.st_dev)
+
+
+@contextmanager
+def still(folder: Path, seconds: float = LOCK_SECONDS) -> Iterator[bool]:
+    """Nobody writes meanwhile. False where somebody keeps the lock all the time: they may be
+    writing. A copy has no lock, and nobody writes it."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
-        yield
+        yield True
         return
     try:
-        with suppress(OSError):
-            _wait(handle, fcntl.LOCK_SH, seconds)
-        yield
+        yield _shared(handle, seconds)
     finally:
         os.close(handle)
 
 
-def _wait(handle: int, how: int, seconds: float) -> None:
+def _shared(handle: int, seconds: float) -> bool:
     end, pause = time.monotonic() + seconds, _FIRST_PAUSE
     while True:
         try:
-            fcntl.flock(handle, how | fcntl.LOCK_NB)
-            return
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
         except BlockingIOError:
-            if time.monotonic() > end:
-                message = f"another process has kept it to itself for {seconds:g} s"
-                raise OSError(errno.EAGAIN, message) from None
+            if time.monotonic() >= end:
+                return False
+        except OSError:
+            return True  # a file system without locks
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
