@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,8 +15,10 @@ import polars as pl
 import pytest
 
 from fedsight.client import Client, ClientError, asking
+from fedsight.client import client as client_module
+from fedsight.client.points import PointsAnswer, PointsOfSeries, points_columns
 from fedsight.errors import FedsightError
-from fedsight.signals import Sample, batch
+from fedsight.signals import Batch, Event, Sample, batch
 from tests.collector.server import Server
 from tests.collector.shipments import SECOND, START, failed, whole_run
 from tests.federated.link.certificates import certificate
@@ -56,6 +58,59 @@ def test_runs(client: Client) -> None:
     assert runs["accuracy"].dtype == np.float64
     assert client.runs(task="none").empty
     assert client.run(RUN)["config"] == {"lr": 1}
+
+
+def after_the_first(
+    client: Client, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]
+) -> list[str]:
+    """Have something happen after the first answer; the list of what is asked."""
+    get = client._asking.get
+    asked: list[str] = []
+
+    def meanwhile(path: str, parameters: Any, kind: Any) -> Any:
+        answer = get(path, parameters, kind)
+        asked.append(path)
+        if len(asked) == 1:
+            then()
+        return answer
+
+    monkeypatch.setattr(client._asking, "get", meanwhile)
+    return asked
+
+
+def test_no_run_is_lost_or_told_twice_when_others_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "ROWS", 1)
+    with Server(tmp_path) as server, Client(server.url) as client:
+        for run in ("r-1", "r-2"):
+            server.send(run, whole_run(run, ["a"]))
+        new = Batch(events=[Event(START + SECOND, "federated", "RUN_STARTED", "r-3", details={})])
+        asked = after_the_first(client, monkeypatch, lambda: server.send("r-3", [new]))
+        assert client.runs()["id"].tolist() == ["r-1", "r-2"]
+        assert len(asked) == 2
+        assert client.runs()["id"].tolist() == ["r-3", "r-1", "r-2"]
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 5])
+def test_rows_that_come_late_move_no_others(
+    cells: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "CELLS", cells)
+    with Server(tmp_path) as server, Client(server.url) as client:
+        server.send(RUN, whole_run(RUN, ["a", "b", "c"], rounds=4))
+        before = rows_of(client.clients(RUN))
+        assert len(before) == len(set(before)) == 12
+        assert len(rows_of(client.spans(RUN))) == 16
+        late = failed(RUN, 1, "0", "CLIENT_FAILED", "it was away")
+        after_the_first(client, monkeypatch, lambda: server.send("late", [late]))
+        found = rows_of(client.clients(RUN))
+        assert len(found) == len(set(found))
+        assert [row for row in found if row[1] != "0"] == before
+
+
+def rows_of(frame: Any) -> list[tuple[int, Any]]:
+    return list(zip(frame["round"].tolist(), frame["node"].tolist(), strict=True))
 
 
 def test_rounds_and_clients(client: Client) -> None:
@@ -152,6 +207,58 @@ def refusal(asks: Any) -> ClientError:
         asks()
     assert isinstance(caught.value, FedsightError)
     return caught.value
+
+
+def test_series_are_told_once_when_others_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "SERIES", 3)
+    with Server(tmp_path) as server, Client(server.url) as client:
+        server.send("r-1", whole_run("r-1", ["a"]))
+        before = client.series(run="r-1")["name"].tolist()
+        first = batch([Sample(START, "a_first", 1.0, None, {"run": "r-1"})])
+        after_the_first(client, monkeypatch, lambda: server.send("early", [first]))
+        assert client.series(run="r-1")["name"].tolist() == before
+
+
+def test_more_series_than_are_listed_are_no_whole_answer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"name": "a", "labels": {}}]
+    answer = httpx.Response(200, json={"series": rows, "total": None})
+    monkeypatch.setattr(client._asking, "_answer", lambda *_: answer)
+    assert "ask for those of a name" in str(refusal(client.series))
+
+
+def test_a_moment_without_a_time_zone_is_local(client: Client) -> None:
+    start = datetime.fromtimestamp(START / SECOND, UTC).astimezone().replace(tzinfo=None)
+    for moment in (start, pd.Timestamp(start)):
+        points = client.query("many", start=moment, end="now", step="1y", aggregation="count")
+        assert points["value"].sum() == 150_000
+
+
+def test_series_with_and_without_rounds_stand_in_one_table() -> None:
+    pages = [
+        PointsAnswer(
+            [
+                PointsOfSeries("a", {}, [1, 2], [0.5, 0.6], [1, None]),
+                PointsOfSeries("b", {}, [3], [0.7]),
+            ]
+        )
+    ]
+    assert points_columns(pages)["round"].values == [1, None, None]
+
+
+@pytest.mark.parametrize("token", ["s3cret\nX: y", "s3crét"])
+def test_a_token_that_no_header_can_carry_is_refused_without_being_told(token: str) -> None:
+    said = str(refusal(lambda: Client("http://127.0.0.1:1", token=token)))
+    assert "token" in said
+    assert "s3cr" not in said
+
+
+def test_the_line_end_of_a_token_does_not_count(client: Client, server: Server) -> None:
+    with Client(server.url, token=f"{server.token}\n") as known:
+        assert not known.runs().empty
 
 
 def test_what_is_refused_says_what_to_do(client: Client) -> None:

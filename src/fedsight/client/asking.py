@@ -60,7 +60,7 @@ class Asking:
         address = httpx.URL(self.url)
         port = address.port or (443 if address.scheme == "https" else 80)
         self._here = port if address.host in LOOPBACK else None
-        self._token = token or os.environ.get(TOKEN_VARIABLE)
+        self._token = _printable(token or os.environ.get(TOKEN_VARIABLE, ""))
         trust = Trust(authority) if own is None or authority is not None else own.trust
         # A proxy of the environment is for others, not for this machine.
         self._http = httpx.Client(
@@ -82,7 +82,7 @@ class Asking:
             raise self._refused(answer)
         try:
             return msgspec.json.decode(answer.content, type=kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ClientError(
                 f"what answers at {self.url} is no collector, or one of another version: {error}"
             ) from None
@@ -114,7 +114,7 @@ class Asking:
             )
         try:
             refusal = msgspec.json.decode(answer.content, type=RefusalAnswer).error
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return ClientError(f"what answers at {self.url} is no collector: {status}", status)
         return ClientError(refusal.message, status, refusal.field)
 
@@ -147,6 +147,17 @@ def _checked(url: str) -> str:
     return str(address).rstrip("/")
 
 
+def _printable(token: str) -> str | None:
+    """The token without the line end of a file; raises ClientError, without it, for what is none.
+
+    What no header can carry would stand in the error of whoever tries.
+    """
+    said = token.strip()
+    if not (said.isascii() and said.isprintable()):
+        raise ClientError("the token has characters that none has: give it as its file has it")
+    return said or None
+
+
 def _token_of_here(port: int) -> str | None:
     """The token of this machine's data directory, where there is one that can be read.
 
@@ -155,6 +166,6 @@ def _token_of_here(port: int) -> str | None:
     if strangers(port):
         raise ClientError(f"port {port} is held by another user's program: it gets no token")
     try:
-        return (load().data / "token").read_text(encoding="utf-8").strip() or None
-    except (OSError, FedsightError):
+        return _printable((load().data / "token").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, FedsightError):
         return None

@@ -11,13 +11,15 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from fedsight.client.asking import PAGE_SECONDS, Asking
-from fedsight.client.columns import Columns, Dictionary, joined, of_columns, of_rows
+from fedsight.client.asking import PAGE_SECONDS, Asking, ClientError
+from fedsight.client.columns import Columns, Dictionary, first_of, joined, of_columns, of_rows
 from fedsight.client.frames import Frames, frame, usable
 from fedsight.client.points import PointsAnswer, points_columns, series_columns
+from fedsight.signals import series_key
 
 ROWS = 1_000
 CELLS = 200_000
+SERIES = 10_000
 When = str | datetime | None
 
 RUN_COLUMNS = (
@@ -29,10 +31,10 @@ EVENT_COLUMNS = ["id", "time", "source", "kind", "run", "round", "node", "detail
 
 
 class RunList(Struct):
-    """A page of runs."""
+    """A page of runs; `next` is the cursor of the page that follows."""
 
     runs: list[dict[str, Any]]
-    total: int
+    next: str | None = None
 
 
 class EventList(Struct):
@@ -50,10 +52,17 @@ class ColumnList(Struct):
     columns: dict[str, Dictionary | list[Any]]
 
 
-class SeriesPage(Struct):
-    """A page of series."""
+class SeriesRow(Struct):
+    """A series."""
 
-    series: list[dict[str, Any]]
+    name: str
+    labels: dict[str, str]
+
+
+class SeriesPage(Struct):
+    """A page of series; `total` is None where there are more than the collector lists."""
+
+    series: list[SeriesRow]
     total: int | None
 
 
@@ -83,13 +92,15 @@ class Client:
 
     def runs(self, *, state: str | None = None, task: str | None = None) -> Any:
         """All runs, newest first: a row each."""
-        rows: list[dict[str, Any]] = []
+        rows: dict[str, dict[str, Any]] = {}  # by id: where one begins may be told late
+        cursor: str | None = None
         while True:
-            where = {"state": state, "task": task, "limit": ROWS, "offset": len(rows)}
+            where = {"state": state, "task": task, "limit": ROWS, "cursor": cursor}
             page = self._asking.get("/api/v1/runs", where, RunList)
-            rows += page.runs
-            if not page.runs or len(rows) >= page.total:
-                return self._frame(of_rows(rows, RUN_COLUMNS, text_id=True))
+            rows |= {run["id"]: run for run in page.runs}
+            cursor = page.next
+            if cursor is None:
+                return self._frame(of_rows([*rows.values()], RUN_COLUMNS, text_id=True))
 
     def run(self, run: str) -> dict[str, Any]:
         """One run as the API tells it, its configuration under `config`."""
@@ -126,14 +137,25 @@ class Client:
         run: str | None = None,
         labels: str | Mapping[str, str] | None = None,
     ) -> Any:
-        """Which series there are: a row each, with a column for each label."""
-        found: list[dict[str, Any]] = []
-        where = {"name": name, "run": run, "labels": filters(labels), "limit": ROWS}
+        """Which series there are: a row each, with a column for each label.
+
+        Raises ClientError where there are more than a collector lists.
+        """
+        found: dict[str, SeriesRow] = {}  # by key: those that come meanwhile move the others on
+        where = {"name": name, "run": run, "labels": filters(labels), "limit": SERIES}
+        read = 0
         while True:
-            page = self._asking.get("/api/v1/series", {**where, "offset": len(found)}, SeriesPage)
-            found += page.series
-            if len(page.series) < ROWS:
-                return self._frame(series_columns(found))
+            page = self._asking.get("/api/v1/series", {**where, "offset": read}, SeriesPage)
+            if page.total is None:
+                raise ClientError(
+                    "there are more series than a collector lists: ask for those of a name, a run"
+                    " or labels"
+                )
+            found |= {series_key(each.name, each.labels): each for each in page.series}
+            read += len(page.series)
+            if read >= page.total or not page.series:
+                rows = [(each.name, each.labels) for each in found.values()]
+                return self._frame(series_columns(rows))
 
     def query(
         self,
@@ -184,15 +206,23 @@ class Client:
                 return
 
     def _table(self, run: str, table: str, **named: object) -> Any:
+        """All rounds of a table. A page ends with a round, so that rows which come late to one
+        that was read move no other; `past` counts those of a round that no page holds whole."""
         pages: list[Columns] = []
-        read = 0
+        begin = past = 0
         while True:
-            where = {**named, "layout": "columns", "limit": CELLS, "offset": read}
-            page = self._asking.get(f"{_path(run)}/{table}", where, ColumnList)
-            pages.append(of_columns(page.columns))
-            read += page.count
-            if not page.count or read >= page.total:
-                return self._frame(joined(pages))
+            where = {"from_round": begin, "offset": past, "layout": "columns", "limit": CELLS}
+            page = self._asking.get(f"{_path(run)}/{table}", {**named, **where}, ColumnList)
+            columns = of_columns(page.columns)
+            if not page.count or past + page.count >= page.total:
+                return self._frame(joined([*pages, columns]))
+            rounds = columns["round"].values
+            last = rounds[-1]
+            whole = rounds.index(last)
+            pages.append(first_of(columns, whole or page.count))
+            # Where nothing is whole, one round is longer than a page.
+            past = 0 if whole else page.count + (past if last == begin else 0)
+            begin = last
 
     def _frame(self, columns: Columns) -> Any:
         return frame(columns, self._frames)
@@ -218,9 +248,11 @@ def filters(labels: str | Mapping[str, str] | None) -> str | None:
 
 def _when(when: When) -> str | None:
     """A moment as the API reads it; one without a time zone is taken for local time."""
-    if isinstance(when, datetime):
-        return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return when
+    if not isinstance(when, datetime):
+        return when
+    if when.tzinfo is None:  # a Timestamp of pandas does not take local time by itself
+        when = when.replace(tzinfo=datetime(*when.timetuple()[:6]).astimezone().tzinfo)
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _path(run: str) -> str:

@@ -102,6 +102,13 @@ def of_columns(given: Mapping[str, list[Any] | Dictionary]) -> Columns:
     return {name: column(kind_of(name), values) for name, values in given.items()}
 
 
+def first_of(columns: Columns, rows: int) -> Columns:
+    """Only the first rows."""
+    return {
+        name: Column(each.kind, each.values[:rows], each.texts) for name, each in columns.items()
+    }
+
+
 def joined(parts: Sequence[Columns]) -> Columns:
     """Columns of several pages, one after another."""
     if len(parts) == 1:

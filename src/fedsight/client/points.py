@@ -40,7 +40,8 @@ def points_columns(pages: Sequence[PointsAnswer]) -> Columns:
         columns[label_column(label)] = _repeated([e.labels.get(label) for e in found], lengths)
     columns["value"] = Column("number", np.array(values, np.float64))
     if any(each.rounds is not None for each in found):
-        columns["round"] = Column("whole", [v for each in found for v in each.rounds or ()])
+        rounds = [each.rounds or [None] * len(each.times) for each in found]
+        columns["round"] = Column("whole", [number for each in rounds for number in each])
     return columns
 
 
@@ -65,10 +66,10 @@ def _repeated(texts: Sequence[str | None], lengths: Any) -> Column:
     return Column("text", np.repeat(one.values, lengths), one.texts)
 
 
-def series_columns(series: Sequence[Mapping[str, Any]]) -> Columns:
-    """A row a series."""
-    labels = sorted({label for each in series for label in each["labels"]})
-    columns: Columns = {"name": coded(each["name"] for each in series)}
+def series_columns(series: Sequence[tuple[str, Mapping[str, str]]]) -> Columns:
+    """A row a series, from its name and labels."""
+    labels = sorted({label for _, of in series for label in of})
+    columns: Columns = {"name": coded(name for name, _ in series)}
     for label in labels:
-        columns[label_column(label)] = coded(each["labels"].get(label) for each in series)
+        columns[label_column(label)] = coded(of.get(label) for _, of in series)
     return columns

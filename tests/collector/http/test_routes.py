@@ -73,9 +73,15 @@ def test_runs_are_listed_and_filtered(known: Server) -> None:
     assert [run["id"] for run in known.get("/api/v1/runs")["runs"]] == ["r-1"]
     assert known.get("/api/v1/runs?state=failed&task=digits")["total"] == 1
     assert known.get("/api/v1/runs?state=&task=")["total"] == 1
-    assert known.get("/api/v1/runs?state=training") == {"runs": [], "total": 0}
+    assert known.get("/api/v1/runs?state=training") == {"runs": [], "total": 0, "next": None}
     assert known.get("/api/v1/runs?task=mnist")["total"] == 0
-    assert known.get("/api/v1/runs?offset=1") == {"runs": [], "total": 1}
+    assert known.get("/api/v1/runs?offset=1") == {"runs": [], "total": 1, "next": None}
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "~r-1", "1.5~r-1", "9" * 19 + "~r-1"])
+def test_a_cursor_that_is_none_is_refused(known: Server, cursor: str) -> None:
+    answer = known.http.get("/api/v1/runs", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "cursor")
 
 
 def test_a_round_has_its_figures(known: Server) -> None:
@@ -241,7 +247,7 @@ def test_status_says_unknown_of_what_was_never_seen(known: Server) -> None:
 
 
 def test_an_empty_store_invents_nothing(server: Server) -> None:
-    assert server.get("/api/v1/runs") == {"runs": [], "total": 0}
+    assert server.get("/api/v1/runs") == {"runs": [], "total": 0, "next": None}
     assert server.get("/api/v1/fl/metrics")["experiment_id"] is None
     assert server.get("/api/v1/status")["components"]["fl_server"] == {
         "status": "unknown",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fedsight.collector.reading import queries
-from fedsight.collector.reading.queries import RunFilter
+from fedsight.collector.reading.queries import RunCursor, RunFilter
 from fedsight.door.times import now_ns, parse_rfc3339, rfc3339
 from fedsight.signals import Batch, Event, Sample, batch
 from tests.collector.open_store import Store
@@ -98,6 +98,25 @@ def test_runs_come_newest_first(store: Store) -> None:
     rest = store.ask(queries.runs, RunFilter(limit=2, offset=2), START)
     assert [run.id for run in rest.runs] == ["r-0"]
     assert store.ask(queries.newest_run) == "r-2"
+
+
+def test_a_page_after_a_cursor_does_not_move_when_a_run_begins(store: Store) -> None:
+    for at in range(4):
+        store.send(shipment(f"j-{at}", [begun(f"r-{at}", START + at // 2)]))  # two at one time
+    page = store.ask(queries.runs, RunFilter(limit=1), START)
+    found = [run.id for run in page.runs]
+    store.send(shipment("j-9", [begun("r-9", START + 9)]))
+    while page.next is not None:
+        began, _, run = page.next.partition("~")
+        after = RunCursor(int(began), run)
+        page = store.ask(queries.runs, RunFilter(limit=1, after=after), START)
+        found += [run.id for run in page.runs]
+    assert found == ["r-2", "r-3", "r-0", "r-1"]
+    assert page.total == 5
+
+
+def begun(run: str, time: int) -> Batch:
+    return Batch(events=[Event(time, "federated", "RUN_STARTED", run, details={"task": "mnist"})])
 
 
 def test_a_run_whose_beginning_is_lost_is_shown_without_it(store: Store) -> None:

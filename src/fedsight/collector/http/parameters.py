@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from fedsight.collector.reading.queries import LAST_ROUND
+from fedsight.collector.reading.queries import LAST_ROUND, RunCursor
 from fedsight.collector.reading.rows import RunState
 from fedsight.door.refusal import BadFieldError
 from fedsight.door.times import parse_rfc3339
@@ -16,6 +17,8 @@ from fedsight.signals import Text
 
 ROWS = 1_000
 CELLS = 1_000_000
+#: Nanoseconds that SQLite can hold.
+CURSOR_TIME = re.compile(r"-?[0-9]{1,18}|[0-8][0-9]{18}")
 
 Limit = Annotated[int, Meta(ge=1, le=ROWS)]
 WideLimit = Annotated[int, Meta(ge=1, le=CELLS)]
@@ -25,12 +28,23 @@ Layout = Literal["rows", "columns"]
 
 
 class RunsQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which runs."""
+    """Which runs; `cursor` is what the page before gave as `next`."""
 
     limit: Limit = 100
     offset: Offset = 0
     state: RunState | None = None
     task: Text | None = None
+    cursor: Annotated[str, Meta(max_length=300)] | None = None
+
+    @property
+    def after(self) -> RunCursor | None:
+        """Where the page before ended. Raises BadFieldError for what is no cursor."""
+        if self.cursor is None:
+            return None
+        began, mark, run = self.cursor.partition("~")
+        if not (mark and run and CURSOR_TIME.fullmatch(began)):
+            raise BadFieldError("cursor", "must be the `next` of a page of runs")
+        return RunCursor(int(began), run)
 
 
 class TableQuery(Struct, frozen=True, forbid_unknown_fields=True):

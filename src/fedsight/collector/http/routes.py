@@ -56,7 +56,7 @@ async def _read(collector: Collector, question: Callable[[sqlite3.Connection], S
 
 async def runs(collector: Collector, _: Request, query: parameters.RunsQuery) -> Response:
     """Runs, newest first."""
-    which = queries.RunFilter(query.state, query.task, query.limit, query.offset)
+    which = queries.RunFilter(query.state, query.task, query.limit, query.offset, query.after)
     return await _read(collector, lambda store: queries.runs(store, which, now_ns()))
 
 

@@ -32,6 +32,7 @@ from fedsight.door.times import now_ns, rfc3339, rfc3339_or_none
 __all__ = [
     "LAST_ROUND",
     "EventFilter",
+    "RunCursor",
     "RunFilter",
     "counts",
     "event_row",
@@ -73,6 +74,8 @@ SILENT_AFTER = (
     f" {FIRST_ROUND_SECONDS}),"
     f" coalesce(waiting ->> 'deadline_seconds', 0) + {SILENT_SECONDS})"
 )
+#: By which runs are ordered, newest first.
+BEGAN = "coalesce(started, first_seen)"
 _OWN_KINDS = ", ".join(f"'{kind}'" for kind in sorted(RUN_KINDS))
 #: Whether no event says anything of a run that has not ended: samples alone name it.
 NOBODY_SAYS = (
@@ -91,13 +94,25 @@ ROUND_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
+class RunCursor:
+    """A place in the list of runs: behind the run that began at `began` (ns) and has this id."""
+
+    began: int
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.began}~{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs; None: any."""
+    """Which runs; None: any. `after` is where the page before ended."""
 
     state: RunState | None = None
     task: str | None = None
     limit: int = 100
     offset: int = 0
+    after: RunCursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +126,25 @@ class EventFilter:
 
 
 def runs(store: sqlite3.Connection, which: RunFilter, now: int) -> RunPage:
-    """Runs, newest first; `now` in Unix nanoseconds decides which are silent."""
+    """Runs, newest first; `now` in Unix nanoseconds decides which are silent.
+
+    A page after a cursor has neither a run twice nor one too few when others begin meanwhile.
+    """
     where = f"(:state IS NULL OR {STATE_NOW} = :state) AND (:task IS NULL OR task = :task)"
     values = {"now": now, "state": which.state, "task": which.task}
     total = store.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()[0]
+    after = which.after
+    beyond = f" AND ({BEGAN} < :began OR {BEGAN} = :began AND id > :id)" if after else ""
+    values |= {"began": after.began, "id": after.id} if after else {}
     found = store.execute(
-        f"SELECT {RUN_COLUMNS}, {NOBODY_SAYS}, {SILENT_AFTER} FROM runs WHERE {where}"
-        " ORDER BY coalesce(started, first_seen) DESC, id LIMIT :limit OFFSET :offset",
-        {**values, "limit": which.limit, "offset": which.offset},
-    )
-    return RunPage([_summary(store, row, now) for row in found], total)
+        f"SELECT {RUN_COLUMNS}, {NOBODY_SAYS}, {SILENT_AFTER}, {BEGAN} FROM runs WHERE {where}"
+        f"{beyond} ORDER BY {BEGAN} DESC, id LIMIT :limit OFFSET :offset",
+        {**values, "limit": which.limit + 1, "offset": which.offset},
+    ).fetchall()
+    shown = found[: which.limit]
+    more = len(found) > which.limit
+    following = str(RunCursor(shown[-1][-1], shown[-1][0])) if more else None
+    return RunPage([_summary(store, row[:-1], now) for row in shown], total, following)
 
 
 def run(store: sqlite3.Connection, run_id: str, now: int) -> RunSummary | None:
@@ -139,7 +163,7 @@ def run_ids(store: sqlite3.Connection, beginning: str, limit: int) -> list[str]:
 
 def newest_run(store: sqlite3.Connection) -> str | None:
     """The id of the run that began last."""
-    query = "SELECT id FROM runs ORDER BY coalesce(started, first_seen) DESC, id LIMIT 1"
+    query = f"SELECT id FROM runs ORDER BY {BEGAN} DESC, id LIMIT 1"
     found = store.execute(query).fetchone()
     return None if found is None else str(found[0])
 

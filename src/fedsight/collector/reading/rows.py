@@ -123,10 +123,11 @@ class EventRow(Struct, frozen=True):
 
 
 class RunPage(Struct, frozen=True):
-    """Runs, newest first; `total` counts all that match."""
+    """Runs, newest first; `total` counts all that match, `next` is the cursor of what follows."""
 
     runs: list[RunSummary]
     total: int
+    next: str | None = None
 
 
 class RoundPage(Struct, frozen=True):
