@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-#: What a spreadsheet would compute.
-FORMULA = re.compile(r"[=+\-@\t\r]")
+#: What a spreadsheet would compute; Asian ones also what is written in full width.
+MARKS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+FORMULA = re.compile(f"[{MARKS}]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -22,6 +23,6 @@ def text_cell(text: str) -> str:
 
 def text_column(expression: str) -> str:
     """The same as SQL of DuckDB, of an expression that is text or NULL."""
-    risky = f"regexp_matches({expression}, '^{FORMULA.pattern}')"
+    risky = f"regexp_matches({expression}, '^[{MARKS}]')"
     number = f"regexp_full_match({expression}, '{NUMBER.pattern}')"
     return f"CASE WHEN {risky} AND NOT {number} THEN '''' || {expression} ELSE {expression} END"
