@@ -174,7 +174,9 @@ def test_it_goes_on_from_its_state() -> None:
     again.governance.evaluated({"loss": 1.2})
     assert again.governance.may_go_on(4, 3) is None
     again.governance.evaluated({"accuracy": -2.0})
-    assert "without a better model" in (again.governance.may_go_on(5, 3) or "")
+    denial = again.governance.may_go_on(5, 3)
+    assert denial is not None
+    assert "without a better model" in denial.message
 
 
 BUDGET = {"epsilon_budget": "8.0"}
@@ -225,3 +227,21 @@ def test_an_update_is_judged_by_the_samples_that_it_says_it_stands_for(count: fl
     assert ground.run(grid(3, answer), 1) == 2.0
     assert ground.mean.senders == [[1, 3]]
     assert [node for _, _, node, _ in ground.said.events] == ["client-2"]
+
+
+def test_the_set_that_decides_is_told_and_each_other_one_from_its_round_on() -> None:
+    first, then = changed({"min_trust": "0.2"}), changed({"min_trust": "0.3"})
+    told: list[tuple[int, str, str]] = []
+    ground = Ground(first, on_set=lambda *one: told.append(one))
+
+    def evaluate(round_: int, _: ArrayRecord) -> MetricRecord:
+        if round_ == 2:
+            ground.engine = Engine(then)
+        return MetricRecord({"accuracy": round_ / 10})
+
+    ground.run(grid(2), 4, evaluate)
+    assert told == [(1, first.version, ""), (3, then.version, first.version)]
+    again = Ground(then, on_set=lambda *one: told.append(one))
+    again.strategy.load(ground.strategy.state())
+    again.run(grid(2), 1)
+    assert len(told) == 2  # a run that goes on by the same set has told it

@@ -12,7 +12,7 @@ from fedsight.federated.plan import Plan, RoundPlan
 from fedsight.federated.training import Outcome, Steering, train
 from fedsight.policy.audit import Anchor, PublicKey, verify, witness
 from fedsight.policy.audit.exporting import records
-from fedsight.policy.files import init
+from fedsight.policy.files import init, read
 from fedsight.policy.trust import TrustRule
 from fedsight.signals import Batch, Event
 from tests.federated.toy import Toy
@@ -54,6 +54,11 @@ def test_a_governed_run_is_recorded_anchored_and_right(tmp_path: Path) -> None:
     counts = {action: sum(one["action"] == action for one in kept) for action in ("train",)}
     assert counts == {"train": 18}
     assert {one["run"] for one in kept} == {"r-1"}
+    (by,) = notes.events("RUN_GOVERNED")
+    assert (by.run, by.round) == ("r-1", 1)
+    rules = read(tmp_path / "policy")
+    told = {"version": rules.version, "set_sha256": rules.digest, "observed": False}
+    assert by.details == told
     anchors = witness.anchors(one.details for one in notes.events("AUDIT_ANCHOR"))
     assert isinstance(anchors[-1], Anchor)
     found = verify(tmp_path / "audit", PublicKey.read(tmp_path / "keys" / "audit.pub"), anchors)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from fedsight.federated.deciding import ByService
 from fedsight.federated.promotion import Promotions
 from fedsight.federated.versions import ModelStore
 from fedsight.federated.versions.references import resolve
 from fedsight.federated.versions.tags import TagBook
 from fedsight.policy import files
 from fedsight.policy.audit import SigningKey, Trail
+from fedsight.policy.remote import RemoteOverseer
 from tests.federated.api.asked import asked
 from tests.federated.versions.made import store_with
+from tests.policy.service.served import Served
 
 BOUND = """
 @id("x.large") @reason("larger than production takes")
@@ -87,3 +90,31 @@ def test_the_servers_route_asks_too(tmp_path: Path, store: ModelStore) -> None:
         assert fl.get("/models")["production"] is None
         (tmp_path / "policy" / "own.cedar").unlink()
         assert fl.post("/models/r-1/2/promote", {}, 200)["version"] == "r-1/2"
+
+
+def test_a_service_that_is_named_decides_instead_and_records_it(
+    tmp_path: Path, store: ModelStore
+) -> None:
+    govern(tmp_path, 1)  # the data directory's own set would refuse
+    served = Served(tmp_path / "service", look_seconds=60.0)
+    named = ByService(lambda: RemoteOverseer(served.address, served.token))
+    found = resolve(store, TagBook(store).read(), "r-1/2")
+    promotions = Promotions(tmp_path, named=named)
+    try:
+        assert promotions.refusal(found, "anna") is None
+        (served.rules / "own.cedar").write_text(BOUND.format(1))
+        while not served.service.deciding.force.look():
+            pass
+        assert promotions.refusal(found, "anna") == "larger than production takes"
+        kept = served.service.deciding.decisions.newest()
+    finally:
+        served.close()
+    assert [one.action for one in kept] == ["promoteModel"] * 2
+    (trail,) = (tmp_path / "service" / "audit").glob("*.jsonl")
+    records = [json.loads(line) for line in trail.read_text().splitlines()]
+    asks = [one["body"]["request"] for one in records if one["kind"] == "decision"]
+    about = asks[0]["resource"]
+    assert (about["id"], about["attributes"]) == ("r-1/2", {"size_bytes": size(tmp_path)})
+    assert (asks[0]["run"], asks[0]["round"]) == ("r-1", 2)
+    assert not (tmp_path / "audit").exists()
+    assert "could not be asked" in (promotions.refusal(found, "anna") or "")

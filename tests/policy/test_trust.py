@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsight.policy.trust import WEIGHTS, TrustBook, TrustRule, contributed
+from fedsight.policy.trust import WEIGHTS, TrustBook, TrustRule
 from tests.policy.asked import HOUR, NOON
 
 DAY = 24 * HOUR
@@ -55,12 +55,6 @@ def test_every_change_is_an_event_with_its_cause() -> None:
         "weight": -1.0,
         "note": "no reply",
     }
-
-
-def test_more_samples_than_the_median_earn_no_more() -> None:
-    assert contributed({"a": 100, "b": 50, "c": 400, "d": 0}) == {"a": 1, "b": 0.5, "c": 1, "d": 0}
-    assert contributed({"a": 10, "b": 30}) == {"a": 0.5, "b": 1}
-    assert contributed({}) == contributed({"a": 0}) == {}
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,8 @@ def federation(
     if ruling is not None and not ruling.remote:
         options = replace(options, rules=Path(ruling.where), observe=ruling.observe)
     with _link(settings, plan, reach) as link:
-        run(options, link, _rule(settings, ruling))
+        decides = None if ruling is None else ruling.decider(settings)
+        run(options, link, _rule(settings, ruling), decides)
 
 
 def _rule(settings: Settings, ruling: Ruling | None) -> Rule | None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedsight.cli.options import UNKNOWN, Config, figure, size
+from fedsight.cli.ruling import Policy, ruled
 from fedsight.config import load
 from fedsight.errors import FedsightError, ModelError, UsageError
 
@@ -198,18 +199,23 @@ def untag(
 
 
 @app.command(epilog="Example: fedsight models promote r-3fa9c01b/best")
-def promote(version: VersionName, config: Config = None) -> None:
+def promote(version: VersionName, policy: Policy = None, config: Config = None) -> None:
     """Make a version, seen to be whole, the one tagged `production`, where policy lets it.
 
-    A policy set in the data directory, or the configuration's `policy.rules`, decides.
+    The set or service that --policy names decides; else the configuration's `policy.rules`, or a
+    policy set in the data directory.
     """
     from fedsight.federated.promotion import Promotions
 
     models, settings = _Models.of(config), load(config)
+    ruling = ruled(policy, observe=False)
+    named = None if ruling is None else ruling.decider(settings)
     one = models.find(version)
     models.require_whole(one)
     own = settings.policy
-    refusal = Promotions(settings.data, own.rules, own.observe).refusal(one, getpass.getuser())
+    refusal = Promotions(settings.data, own.rules, own.observe, named).refusal(
+        one, getpass.getuser()
+    )
     if refusal is not None:
         raise FedsightError(f"model {one.version} is not promoted, refused by policy: {refusal}")
     before = models.book.promote(one.name)

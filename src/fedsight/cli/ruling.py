@@ -19,8 +19,10 @@ from fedsight.door.token import token_of
 from fedsight.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
+    from fedsight.federated.deciding import Decider
     from fedsight.federated.node.governed import GovernedMod
     from fedsight.federated.runs.telling import Recorder
+    from fedsight.policy.remote import RemoteOverseer
 
 Policy = Annotated[
     str | None,
@@ -84,11 +86,21 @@ class Ruling:
         if not self.remote:
             rules = Path(self.where)
             return governing.governing(rules, settings.data, journal, observe=self.observe)
+        return governing.asking(self._service(settings), settings.data, journal)
+
+    def decider(self, settings: Settings) -> Decider:
+        """Who decides outside runs: on a promotion, and before a run is started."""
+        from fedsight.federated.deciding import ByService, BySet
+
+        if not self.remote:
+            return BySet(Path(self.where), settings.data, self.observe)
+        return ByService(lambda: self._service(settings))
+
+    def _service(self, settings: Settings) -> RemoteOverseer:
         from fedsight.policy.remote import RemoteOverseer
 
         verify = Trust(certificate=settings.policy.tls_cert).verify()
-        service = RemoteOverseer(self.where, self._token(settings), verify=verify)
-        return governing.asking(service, settings.data, journal)
+        return RemoteOverseer(self.where, self._token(settings), verify=verify)
 
     def mod(self, settings: Settings, name: str, superlink: str) -> AbstractContextManager[Any]:
         """What lets the node `name` obey it: a Flower client mod. Its audit trail is in its own
@@ -99,10 +111,7 @@ class Ruling:
             folder = settings.data / "nodes" / f"{name}.policy"
             own = OwnRules(Path(self.where), folder, self.observe)
             return _held(own, GovernedMod(own, superlink=superlink), own.open)
-        from fedsight.policy.remote import RemoteOverseer
-
-        verify = Trust(certificate=settings.policy.tls_cert).verify()
-        service = RemoteOverseer(self.where, self._token(settings), verify=verify)
+        service = self._service(settings)
         return _held(service, GovernedMod(service, superlink=superlink, remote=True))
 
     def _token(self, settings: Settings) -> str:

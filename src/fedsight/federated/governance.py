@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flwr.app import Message
 
+from fedsight.federated.beginning import SERVER, START, run_party
 from fedsight.federated.clients import Facts, told
 from fedsight.federated.clock import Clock
-from fedsight.federated.faults import REFUSED_BY_NODE, UPDATE_REJECTED
+from fedsight.federated.evidence import Evidence, Shown
 from fedsight.federated.fleet import NodeView
 from fedsight.federated.refusals import Refusals
 from fedsight.federated.rounds.exchange import Missed
@@ -19,10 +20,11 @@ from fedsight.federated.runs.state import State, joined, part
 from fedsight.federated.selection import Limit
 from fedsight.policy import Decision, Obligation, Party, Request
 from fedsight.policy.obligations import settled
-from fedsight.policy.trust import Book, Cause, Change, contributed
+from fedsight.policy.trust import Book, Change
 from fedsight.signals import Json, Sample
 
-ROUND_POLICY_DENIED, CLIENT_REFUSED, POLICY_OBSERVED = (
+RUN_GOVERNED, ROUND_POLICY_DENIED, CLIENT_REFUSED, POLICY_OBSERVED = (
+    "RUN_GOVERNED",
     "ROUND_POLICY_DENIED",
     "CLIENT_REFUSED",
     "POLICY_OBSERVED",
@@ -44,13 +46,46 @@ class Decides(Protocol):
         """An answer to each request, in order. Never raises."""
 
 
+class Denial(NamedTuple):
+    """Why a run may not begin or go on, and the rules that say so; of what was asked, where it was
+    policy's decision and no bound."""
+
+    message: str
+    rules: tuple[str, ...]
+    asked: tuple[str, Decision] | None = None
+
+
+class Update(NamedTuple):
+    """An update as it was measured: of which node, its size (bytes), its norm, and for how many
+    samples it says it stands; None where it does not say."""
+
+    node_id: int
+    name: str
+    size: int
+    norm: float
+    samples: int | None
+
+
+class Verdict(NamedTuple):
+    """What policy says of an update: why it is not taken, None where it is; and the norm that it
+    may have, None: any."""
+
+    refusal: str | None
+    longest: float | None = None
+
+
+#: Told of the set that decides from a round on: (round, its version, that of the one before or "").
+OnSet = Callable[[int, str, str], None]
+
+
 class Governance:
     """One run as policy sees it.
 
     `rounds` is how many the run is to have, `private` whether it has differential privacy, `facts`
     what is known of a node, `suspected` whether a node's updates are, by name. `say` is told of
     refusals, `on_trust` of each change of trust, `on_figures` of counts of refusals at the end of
-    each round. With `look` a changed policy set is taken before each round.
+    each round, `on_set` of the policy set that decides, once and whenever it is another. With
+    `look` a changed policy set is taken before each round.
     """
 
     def __init__(
@@ -60,13 +95,14 @@ class Governance:
         run: str,
         rounds: int,
         *,
-        server: str = "server",
+        server: str = SERVER,
         private: bool = False,
         facts: Facts = told,
         suspected: Callable[[str], bool] = lambda _: False,
         say: Say = lambda *_, **__: None,
         on_trust: Callable[[Sequence[Change]], None] = lambda _: None,
         on_figures: Callable[[list[Sample]], None] = lambda _: None,
+        on_set: OnSet = lambda *_: None,
         look: Callable[[], object] = lambda: None,
         now: Callable[[], int] | None = None,
     ) -> None:
@@ -77,30 +113,31 @@ class Governance:
         self._server = Party("Server", server)
         self._private = private
         self._facts = facts
-        self._suspected = suspected
         self._say = say
         self._on_trust = on_trust
         self._on_figures = on_figures
+        self._on_set = on_set
         self._look = look
         self._now = now or Clock().now
+        self._evidence = Evidence(trust, run, suspected)
         self._obliged: dict[str, Obligation] = {}
         self._started: tuple[Obligation, ...] = ()
-        self._clips: dict[str, float | None] = {}
         self._samples: dict[str, int] = {}
         self._views: dict[str, NodeView] = {}
         self._known: dict[str, Party] = {}
         self._best: float | None = None
         self._stale = 0
+        self._version = ""
         self._policed: set[str] = set()
         self._refusals = Refusals()
 
-    def may_start(self, round: int) -> str | None:
+    def may_start(self, round: int) -> Denial | None:
         """Why the run may not start, None where it may."""
-        refusal = self._asked("startRun", round, 0, "the policy does not let the run start")
+        refusal = self._asked(START, round, 0, "the policy does not let the run start")
         self._started = tuple(self._obliged.values())
         return refusal
 
-    def may_go_on(self, round: int, clients: int) -> str | None:
+    def may_go_on(self, round: int, clients: int) -> Denial | None:
         """Why round `round` may not begin, in which `clients` may train; None where it may."""
         refusal = self._asked("nextRound", round, clients, f"the policy does not let round {round}")
         if refusal is not None:
@@ -108,20 +145,18 @@ class Governance:
         for name, value in (("max_rounds", round), ("min_clients", clients)):
             bound = self._obliged.get(name)
             if bound is not None and not bound.holds(value):
-                return self._broken(round, bound, f"got {value}")
+                return _broken(bound, f"got {value}")
         limit = self.limit(clients)
         if limit is not None and limit.most == 0:
-            return self._broken(
-                round, self._obliged["fraction"], f"of {clients} clients that is nobody"
-            )
-        return None
+            return _broken(self._obliged["fraction"], f"of {clients} clients that is nobody")
+        return None if limit is None else self.may_train(min(clients, limit.most))
 
-    def may_train(self, round: int, chosen: int) -> str | None:
+    def may_train(self, chosen: int) -> Denial | None:
         """Why the round may not go on with so many clients chosen, None where it may."""
         bound = self._obliged.get("min_clients")
         if bound is None or bound.holds(chosen):
             return None
-        return self._broken(round, bound, f"{chosen} were chosen")
+        return _broken(bound, f"{chosen} were chosen")
 
     def limit(self, clients: int) -> Limit | None:
         """How many of so many clients may train at once, where policy bounds their fraction."""
@@ -130,33 +165,34 @@ class Governance:
             return None
         return Limit(math.floor(round(bound.value * clients, 9)), f"beyond {bound}")
 
-    def longest(self, name: str) -> float | None:
-        """The norm that the update of a client that was allowed last may have; None: any."""
-        return self._clips.get(name)
-
-    def _asked(self, action: str, round: int, clients: int, what: str) -> str | None:
+    def _asked(self, action: str, round: int, clients: int, what: str) -> Denial | None:
         self._look()
-        figures = {"round": round, "rounds": self._rounds, "clients": clients}
-        figures |= {"stale_rounds": self._stale, "private": self._private}
-        run = Party("Run", self._run, figures)
+        run = run_party(
+            self._run,
+            self._rounds,
+            round=round,
+            clients=clients,
+            stale=self._stale,
+            private=self._private,
+        )
         decision = self._decide([Request(self._server, action, self._now(), run)], round)[0]
         if not decision.allowed:
             begin = " begin" if action == "nextRound" else ""
-            self._refusals.count(action, decision)
-            return self._denied(round, f"{what}{begin}: {decision.reason}", decision.refused_by)
+            message = f"{what}{begin}: {decision.reason}"
+            return Denial(message, decision.refused_by, (action, decision))
         # What a run was let start with holds on, but where the same rule says it anew.
         anew = {one.id for one in decision.rules}
         held = [one for one in self._started if one.rule not in anew]
         self._obliged = {one.parameter: one for one in settled([*held, *decision.obligations])}
         return None
 
-    def _broken(self, round: int, bound: Obligation, got: str) -> str:
-        return self._denied(round, f"the policy obliges to {bound}, {got}", (bound.rule,))
-
-    def _denied(self, round: int, message: str, rules: Sequence[str]) -> str:
-        self._say(ROUND_POLICY_DENIED, {"message": message, "rules": list(rules)}, round=round)
+    def deny(self, round: int, denial: Denial) -> None:
+        """Say that the run ends for it."""
+        if denial.asked is not None:
+            self._refusals.count(*denial.asked)
+        details: dict[str, Json] = {"message": denial.message, "rules": list(denial.rules)}
+        self._say(ROUND_POLICY_DENIED, details, round=round)
         self._tell_figures(round)
-        return message
 
     def refused(
         self, nodes: Sequence[NodeView], round: int, action: str = "train"
@@ -181,28 +217,44 @@ class Governance:
                 self._tell(node.name, round, action, decision)
         return {node.node_id: f"refused by policy: {one.reason}" for node, one in refused}
 
-    def refuses_update(
-        self, node_id: int, name: str, round: int, size: int, norm: float, samples: int | None
-    ) -> str | None:
-        """Why an update of `size` bytes and this norm is not taken, None where it is."""
+    def judge(self, updates: Sequence[Update], round: int) -> list[Verdict]:
+        """What policy says of updates that came together, in order."""
+        now = self._now()
+        asked = [
+            Request(self._sender(one, now), "shareModel", now, self._model(one, round))
+            for one in updates
+        ]
+        decisions = self._decide(asked, round)
+        return [self._ruled(*pair, round) for pair in zip(updates, decisions, strict=True)]
+
+    def _sender(self, update: Update, now: int) -> Party:
+        """Who sent it, with the samples that it stands for."""
+        name, samples = update.name, update.samples
         if samples is not None:
             self._samples[name] = samples
-        now = self._now()
         party = self._known.get(name)
         if party is None:
-            party = self._party(self._views.get(name) or NodeView(node_id, name), now)
-        elif samples is not None and party.attributes.get("samples") != samples:
-            party = Party(party.type, party.id, {**party.attributes, "samples": samples})
-        model = Party("Model", f"{self._run}/{round}", {"size_bytes": size, "norm": norm})
-        decision = self._decide([Request(party, "shareModel", now, model)], round)[0]
+            return self._party(self._views.get(name) or NodeView(update.node_id, name), now)
+        if samples is not None and party.attributes.get("samples") != samples:
+            return Party(party.type, party.id, {**party.attributes, "samples": samples})
+        return party
+
+    def _model(self, update: Update, round: int) -> Party:
+        about = {"size_bytes": update.size, "norm": update.norm}
+        return Party("Model", f"{self._run}/{round}", about)
+
+    def _ruled(self, update: Update, decision: Decision, round: int) -> Verdict:
         if decision.allowed:
+            if not (self._obliged or decision.obligations):
+                return Verdict(None)
             own = settled([*self._obliged.values(), *decision.obligations])
-            self._clips[name] = next((one.value for one in own if one.parameter == CLIP_NORM), None)
-            return None
-        self._policed.add(name)
-        self._refusals.count("shareModel", decision, name)
-        self._tell(name, round, "shareModel", decision)
-        return f"refused by policy: {decision.reason}"
+            return Verdict(
+                None, next((one.value for one in own if one.parameter == CLIP_NORM), None)
+            )
+        self._policed.add(update.name)
+        self._refusals.count("shareModel", decision, update.name)
+        self._tell(update.name, round, "shareModel", decision)
+        return Verdict(f"refused by policy: {decision.reason}")
 
     def _party(self, node: NodeView, now: int) -> Party:
         facts = dict(self._facts(node))
@@ -221,6 +273,9 @@ class Governance:
         ]
         decisions = self._overseer.decide_all(asked)
         for request, decision in zip(asked, decisions, strict=True):
+            if decision.version not in ("", self._version):
+                before, self._version = self._version, decision.version
+                self._on_set(round, decision.version, before)
             if decision.observed:
                 details: dict[str, Json] = {"message": decision.reason, "action": request.action}
                 details["rules"] = list(decision.refused_by)
@@ -248,54 +303,12 @@ class Governance:
 
         `missed` says by what an answer was waited for no longer, where it may come yet.
         """
-        usable = [
-            name
-            for node_id, name in asked.items()
-            if node_id in answers and not answers[node_id].has_error()
-        ]
-        shares = contributed({name: self._samples.get(name, 0) for name in usable})
-        changes = []
-        with self._trust.together():
-            for node_id, name in asked.items():
-                cause, note = self._cause(name, answers.get(node_id), missed.get(node_id))
-                if cause is not None:
-                    changes += self._shown(name, cause, round, note, shares.get(name))
+        shown = Shown(asked, answers, missed, self._samples, self._policed)
+        changes = self._evidence.learn(shown, round, self._now())
+        for one in changes:
+            self._known.pop(one.client, None)
         self._on_trust(changes)
         self._tell_figures(round)
-
-    def _shown(
-        self, name: str, cause: Cause, round: int, note: str, share: float | None
-    ) -> list[Change]:
-        changes = [self._noted(name, cause, round, note)]
-        if cause == "answered" and share:
-            changes.append(self._noted(name, "contributed", round, "", share))
-        if cause == "answered" and self._suspected(name):
-            changes.append(self._noted(name, "suspected", round, "its updates are suspected"))
-        return changes
-
-    def _cause(
-        self, name: str, reply: Message | None, missed: Missed | None
-    ) -> tuple[Cause | None, str]:
-        """What an answer, or that there is none, says of a client; None: nothing."""
-        if reply is None:
-            if missed == "quorum":  # it had no time to be late
-                return None, ""
-            late = missed == "deadline"
-            return ("late", "no reply in time") if late else ("silent", "no reply")
-        if not reply.has_error():
-            return "answered", ""
-        reason = reply.error.reason or ""
-        if reply.error.code == REFUSED_BY_NODE:  # it has the right to
-            return None, ""
-        if name in self._policed:
-            return "refused", reason
-        return ("rejected" if reply.error.code == UPDATE_REJECTED else "failed"), reason
-
-    def _noted(self, name: str, cause: Cause, round: int, note: str, share: float = 1.0) -> Change:
-        self._known.pop(name, None)
-        return self._trust.note(
-            name, cause, self._now(), share=share, run=self._run, round=round, note=note[:300]
-        )
 
     def evaluated(self, metrics: Mapping[str, object]) -> None:
         """Count rounds without a better model: by accuracy, else loss; unknown, nothing."""
@@ -311,8 +324,10 @@ class Governance:
         self._stale = 0 if better else self._stale + 1
 
     def state(self) -> State:
-        """The best figure so far, how many rounds went by since, and counts of refusals."""
-        own = State({"best": self._best, "stale": self._stale, "samples": dict(self._samples)})
+        """The best figure so far, how many rounds went by since, the set's version, and counts of
+        refusals."""
+        facts: dict[str, Json] = {"best": self._best, "stale": self._stale}
+        own = State({**facts, "samples": dict(self._samples), "version": self._version})
         kept = joined({REFUSALS: self._refusals.state()})
         return State({**own.facts, **kept.facts})
 
@@ -323,7 +338,12 @@ class Governance:
         self._best = state.facts["best"]
         self._stale = state.facts["stale"]
         self._samples = dict(state.facts["samples"])
+        self._version = state.facts.get("version", "")  # runs before had none
         self._refusals.load(part(state, REFUSALS))
+
+
+def _broken(bound: Obligation, got: str) -> Denial:
+    return Denial(f"the policy obliges to {bound}, {got}", (bound.rule,))
 
 
 def _number(value: object) -> bool:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
@@ -22,10 +23,10 @@ from flwr.serverapp.strategy import Strategy
 from fedsight.federated import codec
 from fedsight.federated.flat import Vector
 from fedsight.federated.fleet import Fleet, NodeView, Timed
-from fedsight.federated.governance import Governance
+from fedsight.federated.governance import Denial, Governance, Update, Verdict
 from fedsight.federated.narrowed import OnlyThese
 from fedsight.federated.node.client import METRICS, NUM_EXAMPLES
-from fedsight.federated.rounds.control import DeniedError
+from fedsight.federated.rounds.control import DeniedError, TooFewError
 from fedsight.federated.rounds.engine import Evaluate
 from fedsight.federated.rounds.exchange import Missed
 from fedsight.federated.runs.state import State
@@ -34,6 +35,18 @@ from fedsight.federated.wrapping import UPDATE_REJECTED, Refused, Wrapper
 
 #: Checks an answer before policy does: `Checked.check`, where that is inside.
 Check = Callable[[Message], Message]
+
+#: So many answers, and so many bytes of updates, wait at most to be judged together.
+MOST_HELD, MOST_HELD_BYTES = 100, 16 * 2**20
+#: Values of an update that are measured at once. Beyond 10,000 BLAS takes several threads, which
+#: spin on for a while on the cores that train next: a governed round took twice as long.
+BLOCK = 8192
+
+#: So many nodes are named in a reason.
+MOST_NAMED = 3
+
+#: The node that sent an answer, and the message that it answers.
+_Key = tuple[int, str]
 
 
 class Permitted(OnlyThese):
@@ -81,12 +94,17 @@ class Answers(Protocol):
     def missed(self) -> Mapping[int, Missed]:
         """Nodes of this round whose answers are waited for no longer: by what."""
 
+    @property
+    def patience(self) -> float:
+        """For how many seconds a round may wait for nodes that are not there."""
+
 
 class NoneOwed:
     """`Answers` of a loop in which every round ends with all its answers."""
 
     busy: ClassVar[set[int]] = set()
     missed: ClassVar[Mapping[int, Missed]] = {}
+    patience: ClassVar[float] = 0.0
 
 
 class Governed(Wrapper):
@@ -111,11 +129,12 @@ class Governed(Wrapper):
         self._first: Check = check or inside or (lambda answer: answer)
         self._answers = answers or NoneOwed()
         self._begun = False
+        self._patient: float | None = None
         self._round = 0
         self._given: dict[int, Vector] = {}
         self._names: dict[int, str] = {}
         self._asked: dict[int, str] = {}
-        self._seen: dict[tuple[int, str], Message] = {}
+        self._seen: dict[_Key, Message] = {}
         self._evaluating: dict[int, str | None] = {}
         self._refused: frozenset[int] = frozenset()
 
@@ -137,14 +156,14 @@ class Governed(Wrapper):
         self._refused = frozenset(refused)
         may = sum(node.online and node.node_id not in refused for node in nodes)
         going = len(self._asked)
-        self._stop(self._governance.may_go_on(server_round, may + going))
+        self._begin(nodes, refused, may + going)
         limit = self._governance.limit(may + going)
         if limit is not None:
             limit = limit._replace(most=max(0, limit.most - going))
         shown = Permitted(grid, nodes, refused, limit)
         messages = list(self.inner.configure_train(server_round, arrays, config, shown))
         messages = _within(messages, limit, server_round)
-        self._stop(self._governance.may_train(server_round, len(messages) + going))
+        self._stop(self._governance.may_train(len(messages) + going))
         self._ask(messages, nodes, codec.unpack(arrays))
         return messages
 
@@ -165,9 +184,42 @@ class Governed(Wrapper):
     def _name(self, node_id: int) -> str:
         return self._names.get(node_id, str(node_id))
 
-    def _stop(self, refusal: str | None) -> None:
-        if refusal is not None:
-            raise DeniedError(refusal)
+    def _begin(self, nodes: Sequence[NodeView], refused: Mapping[int, str], clients: int) -> None:
+        """Raise DeniedError where the round may not begin with so many clients, TooFewError where
+        it may with nodes that are away, which are waited for then."""
+        denial = self._governance.may_go_on(self._round, clients)
+        if denial is None:
+            self._patient = None
+            return
+        away = [node for node in nodes if not node.online and node.node_id not in self._asked]
+        if away and self._answers.patience > 0:
+            self._await(away, denial, clients)
+        self._stop(denial._replace(message=f"{denial.message}{_left_out(nodes, refused)}"))
+
+    def _await(self, away: Sequence[NodeView], denial: Denial, clients: int) -> None:
+        """Raise TooFewError where the round may begin once nodes that are away are there, for as
+        long as they may be waited for."""
+        refused = self._governance.refused(away, self._round)
+        awaited = [node for node in away if node.node_id not in refused]
+        if not awaited or self._governance.may_go_on(self._round, clients + len(awaited)):
+            return
+        if self._patient is None:
+            self._patient = time.monotonic() + self._answers.patience
+        names = [node.name for node in awaited]
+        whom = ", ".join(
+            f"{node.name} ({node.away or 'not there'})" for node in awaited[:MOST_NAMED]
+        )
+        if time.monotonic() < self._patient:
+            message = f"waiting for {whom}: {denial.message}"
+            raise TooFewError(message, names, self._patient)
+        waited = f"; waited {self._answers.patience:g} s for {whom}"
+        hint = "start them again, or let the policy ask for fewer clients"
+        self._stop(denial._replace(message=f"{denial.message}{waited}: {hint}"))
+
+    def _stop(self, denial: Denial | None) -> None:
+        if denial is not None:
+            self._governance.deny(self._round, denial)
+            raise DeniedError(denial.message)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -199,42 +251,51 @@ class Governed(Wrapper):
         return [node.node_id for node in nodes if self._evaluating[node.node_id] is None]
 
     def _judged(self, replies: Iterable[Message]) -> Iterator[Message]:
+        """The answers as they count, in order. They wait for one another, so that many are judged
+        at once, as long as that takes little memory."""
+        held, size = list[Message](), 0
         for reply in replies:
-            yield self.check(reply)
+            held.append(reply)
+            size += codec.content_bytes(reply.content) if reply.has_content() else 0
+            if len(held) >= MOST_HELD or size >= MOST_HELD_BYTES:
+                yield from self._checked(held)
+                held, size = [], 0
+        yield from self._checked(held)
 
     def check(self, reply: Message) -> Message:
         """The answer as it counts: `Refused` where policy does not take its update.
 
         Asked twice of one answer, the second time it is what it was.
         """
-        sender = reply.metadata.src_node_id
-        key = (sender, reply.metadata.reply_to_message_id)
-        known = self._seen.get(key)
-        if known is not None:
-            return known
-        checked = self._first(reply)
-        if not checked.has_error():
-            checked = self._policed(checked, sender)
-        self._seen[key] = checked
-        return checked
+        return self._checked([reply])[0]
 
-    def _policed(self, reply: Message, sender: int) -> Message:
+    def _checked(self, replies: Sequence[Message]) -> list[Message]:
+        """Answers as they count, in order."""
+        measured: dict[_Key, _Measured] = {}
+        for reply in replies:
+            key = _key(reply)
+            if key in self._seen or key in measured:
+                continue
+            checked = self._first(reply)
+            found = checked if checked.has_error() else self._measured(checked)
+            if isinstance(found, _Measured):
+                measured[key] = found
+            else:
+                self._seen[key] = found
+        verdicts = self._governance.judge([one.update for one in measured.values()], self._round)
+        for (key, one), verdict in zip(measured.items(), verdicts, strict=True):
+            self._seen[key] = one.ruled(verdict)
+        return [self._seen[_key(reply)] for reply in replies]
+
+    def _measured(self, reply: Message) -> _Measured | Message:
+        sender = reply.metadata.src_node_id
         model = self._given.get(sender)
-        update = None if model is None else _update(reply, model)
-        if model is None or update is None:
+        norm = None if model is None else _norm(reply, model)
+        if model is None or norm is None:
             return Refused(reply, "update not readable: policy takes no update it cannot measure")
         size = codec.content_bytes(reply.content)
-        norm = _norm(update)
-        name = self._name(sender)
-        refusal = self._governance.refuses_update(
-            sender, name, self._round, size, norm, samples(reply)
-        )
-        if refusal is not None:
-            return Refused(reply, refusal, readable=True)
-        bound = self._governance.longest(name)
-        if bound is not None and norm > bound:
-            return _clipped(reply, model, update, bound / norm)
-        return reply
+        update = Update(sender, self._name(sender), size, norm, samples(reply))
+        return _Measured(reply, model, update)
 
     def evaluating(self, evaluate: Evaluate | None) -> Evaluate | None:
         """Learn from the server's evaluation whether the model got better."""
@@ -264,6 +325,19 @@ def _nodes(grid: Grid) -> list[NodeView]:
     return [NodeView(node_id, str(node_id)) for node_id in grid.get_node_ids()]
 
 
+def _left_out(nodes: Sequence[NodeView], refused: Mapping[int, str]) -> str:
+    """Who may not train, as far as that is why a round may not begin; and what to do."""
+    out = [node for node in nodes if not node.online or node.node_id in refused]
+    if not out:
+        return ""
+    told = [f"{one.name} ({refused.get(one.node_id) or one.away or 'not there'})" for one in out]
+    more = f" and {len(out) - MOST_NAMED} more" if len(out) > MOST_NAMED else ""
+    return (
+        f"; of {len(nodes)} nodes {len(nodes) - len(out)} may train, not"
+        f" {', '.join(told[:MOST_NAMED])}{more}: let more of them, or change the rule"
+    )
+
+
 def _within(messages: list[Message], limit: Limit | None, round: int) -> list[Message]:
     """Of a strategy that knows no limit, so many of its messages, drawn anew each round."""
     if limit is None or len(messages) <= limit.most:
@@ -272,22 +346,26 @@ def _within(messages: list[Message], limit: Limit | None, round: int) -> list[Me
     return [messages[at] for at in sorted(drawn)]
 
 
-def _update(reply: Message, model: Vector) -> Vector | None:
-    """What the node changed of the model that it was given; None where that cannot be read."""
+def _key(reply: Message) -> _Key:
+    """What tells one answer from another."""
+    return reply.metadata.src_node_id, reply.metadata.reply_to_message_id
+
+
+def _norm(reply: Message, model: Vector) -> float | None:
+    """The length of what the node changed of the model that it was given; None where that cannot be
+    read, or is no number."""
     try:
         vector = codec.unpack(cast(ArrayRecord, reply.content[codec.ARRAYS]))
     except (KeyError, ValueError):
         return None
     if vector.shape != model.shape:
         return None
-    update: Vector = vector - model
-    return update if math.isfinite(float(np.dot(update, update))) else None
-
-
-def _norm(update: Vector) -> float:
-    """Its length. Not by `linalg.norm`: BLAS threads of doubles spin on for a while on the cores
-    that train next, which made a governed round take twice as long."""
-    return math.sqrt(np.einsum("i,i->", update, update, dtype=np.float64))
+    square = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for at in range(0, len(vector), BLOCK):
+            change = vector[at : at + BLOCK] - model[at : at + BLOCK]
+            square += float(np.dot(change, change))
+    return math.sqrt(square) if math.isfinite(square) else None
 
 
 def samples(reply: Message) -> int | None:
@@ -304,8 +382,24 @@ def rejected(reply: Message) -> bool:
     return reply.has_error() and reply.error.code == UPDATE_REJECTED
 
 
-def _clipped(reply: Message, model: Vector, update: Vector, factor: float) -> Message:
-    """The answer with its update shortened."""
-    shorter = model + update * np.float32(factor)
-    reply.content[codec.ARRAYS] = codec.pack(cast(Vector, shorter.astype(model.dtype)))
-    return reply
+@dataclass(frozen=True)
+class _Measured:
+    """An answer whose update was measured against the model that its node was given."""
+
+    reply: Message
+    model: Vector
+    update: Update
+
+    def ruled(self, verdict: Verdict) -> Message:
+        """The answer as it counts, by what policy says of it."""
+        if verdict.refusal is not None:
+            return Refused(self.reply, verdict.refusal, readable=True)
+        norm, longest = self.update.norm, verdict.longest
+        return self.reply if longest is None or norm <= longest else self._clipped(longest / norm)
+
+    def _clipped(self, factor: float) -> Message:
+        """The answer with its update shortened."""
+        vector = codec.unpack(cast(ArrayRecord, self.reply.content[codec.ARRAYS]))
+        shorter = self.model + (vector - self.model) * np.float32(factor)
+        self.reply.content[codec.ARRAYS] = codec.pack(cast(Vector, shorter.astype(vector.dtype)))
+        return self.reply

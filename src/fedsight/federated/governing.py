@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsight.federated.governance import Decides, Governance
+from fedsight.federated.deciding import KEY, TRAIL
+from fedsight.federated.governance import RUN_GOVERNED, Decides, Governance
 from fedsight.federated.rounds.muster import Say
 from fedsight.federated.runs.telling import Recorder
 from fedsight.policy.audit import Anchor, SigningKey, Trail, witness
@@ -17,9 +18,7 @@ from fedsight.policy.remote import RemoteOverseer
 from fedsight.policy.shared_trust import TRUST, SharedTrust
 from fedsight.policy.trust import Change, TrustRule
 from fedsight.policy.watching import InForce
-from fedsight.signals import Batch, Event, Sample, batch
-
-KEY, TRAIL = "keys/audit", "audit"
+from fedsight.signals import Batch, Event, Json, Sample, batch
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def governing(
         Trail(data / TRAIL, SigningKey.open(data / KEY), anchored) as trail,
     ):
         overseer = Overseer(lambda: force.engine, trail, tell)
-        make = _maker(overseer, book, journal, force.look)
+        make = _maker(overseer, book, journal, force)
 
         def govern(one: Ruled) -> Governance:
             told.append(one.run)
@@ -80,7 +79,7 @@ def asking(
     """
     try:
         with closing(SharedTrust(data / TRUST, trust)) as book:
-            yield _maker(service, book, journal, lambda: None)
+            yield _maker(service, book, journal)
     finally:
         service.close()
 
@@ -89,8 +88,10 @@ def _maker(
     overseer: Decides,
     book: SharedTrust,
     journal: Recorder,
-    look: Callable[[], object],
+    force: InForce | None = None,
 ) -> Callable[[Ruled], Governance]:
+    """`force` is the set, where it decides in this process."""
+
     def learned(changes: Sequence[Change]) -> None:
         if not changes:
             return
@@ -100,6 +101,9 @@ def _maker(
         journal.append(batch(figures))
 
     def govern(one: Ruled) -> Governance:
+        def decides(round: int, version: str, before: str) -> None:
+            one.say(RUN_GOVERNED, _set(force, version, before), round=round)
+
         return Governance(
             overseer,
             book,
@@ -109,7 +113,21 @@ def _maker(
             say=one.say,
             on_trust=learned,
             on_figures=counted,
-            look=look,
+            on_set=decides,
+            look=(lambda: None) if force is None else force.look,
         )
 
     return govern
+
+
+def _set(force: InForce | None, version: str, before: str) -> dict[str, Json]:
+    """What is told of the set that decides; of a service's no more than its version is known."""
+    told: dict[str, Json] = {"version": version}
+    if before:
+        told["before"] = before
+    if force is not None:
+        told["observed"] = force.engine.observe
+        digest = force.engine.ruleset.digest
+        if digest.startswith(version):  # else it has changed since
+            told["set_sha256"] = digest
+    return told

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedsight.errors import FedsightError
-from fedsight.federated.governing import KEY, TRAIL
+from fedsight.federated.deciding import BySet, Decider
 from fedsight.federated.versions import Manifest
 from fedsight.policy import Party, Ref, Request
-from fedsight.policy.audit import SigningKey, Trail
 from fedsight.policy.files import belongs
-from fedsight.policy.overseer import Overseer
-from fedsight.policy.watching import InForce
 
 PROMOTE = "promoteModel"
 
@@ -21,15 +18,23 @@ PROMOTE = "promoteModel"
 @dataclass(frozen=True)
 class Promotions:
     """Asks before a promotion. `rules` is the policy set's folder; without one it is `policy` in
-    the data directory, which governs where there is a set in it, or was."""
+    the data directory, which governs where there is a set in it, or was. Where `named` is somebody,
+    they decide instead."""
 
     data: Path
     rules: Path | None = None
     observe: bool = False
+    named: Decider | None = None
 
     @property
-    def folder(self) -> Path | None:
-        """The folder of the set that governs, None where none does."""
+    def decider(self) -> Decider | None:
+        """Who decides, None where nobody does."""
+        if self.named is not None:
+            return self.named
+        folder = self._folder()
+        return None if folder is None else BySet(folder, self.data, self.observe)
+
+    def _folder(self) -> Path | None:
         if self.rules is not None:
             return self.rules
         usual = self.data / "policy"
@@ -45,16 +50,14 @@ class Promotions:
         """Why a version, seen to be whole, may not be promoted by the administrator `who`, None
         where it may. The decision is in the audit trail before it is answered: where it cannot be
         asked or recorded, that is the reason."""
-        folder = self.folder
-        if folder is None:
+        decider = self.decider
+        if decider is None:
             return None
         asker = Party("Operator", who, groups=(Ref("Role", "admin"),))
         about = Party("Model", model.version, {"size_bytes": model.size})
         request = Request(asker, PROMOTE, time.time_ns(), about, {}, model.run, model.round)
         try:
-            force = InForce(folder, observe=self.observe)
-            with Trail(self.data / TRAIL, SigningKey.open(self.data / KEY)) as trail:
-                decision = Overseer(lambda: force.engine, trail).decide(request)
+            decision = decider.decide(request)
         except (FedsightError, OSError) as error:
             return f"the policy could not be asked: {error}"
         return None if decision.allowed else decision.reason

@@ -60,6 +60,18 @@ class Obligation(Struct, frozen=True):
         return min(value, self.value) if self.bound == "<=" else max(value, self.value)
 
 
+#: Where a permit binds a run: actions with the types of who is asked about and what, and what of it
+#: holds there.
+BINDING: Mapping[tuple[str, str, str], frozenset[str]] = {
+    **{
+        (action, who, "Run"): frozenset(PARAMETERS)
+        for action in ("startRun", "nextRound")
+        for who in ("Server", "Operator")
+    },
+    ("shareModel", "Client", "Model"): frozenset({"clip_norm"}),
+}
+
+
 def parsed(written: str, owner: str, priority: str, rule: str) -> tuple[Obligation, ...]:
     """The obligations of an annotation such as `"max_rounds <= 50; min_clients >= 3"`.
 

@@ -31,6 +31,7 @@ _TYPES: Mapping[str, str] = {
     "shareModel": "model_sharing",
     "startRun": "run_start",
     "nextRound": "next_round",
+    "promoteModel": "model_promotion",
 }
 _OBLIGED = re.compile(r"([a-z_]+) (<=|>=) (\S+) \((.*), rule (\S+)\)", re.DOTALL)
 

@@ -12,7 +12,7 @@ and both sums halve every `half_life_seconds`. Pure; `SharedTrust` keeps the sam
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -228,18 +228,3 @@ def noted(
     )
     scores = score(standing, rule), score(after, rule)
     return after, Change(now, client, cause, *scores, weight, run, round, note)
-
-
-def contributed(samples: Mapping[str, int]) -> dict[str, float]:
-    """How much of `contributed` each client earned in a round: its samples over the median's."""
-    counts = sorted(count for count in samples.values() if count > 0)
-    if not counts:
-        return {}
-    median = _median(counts)
-    return {client: min(1.0, max(0, count) / median) for client, count in samples.items()}
-
-
-def _median(counts: Iterable[int]) -> float:
-    all_ = list(counts)
-    middle = len(all_) // 2
-    return float(all_[middle]) if len(all_) % 2 else (all_[middle - 1] + all_[middle]) / 2

@@ -90,6 +90,7 @@ class History:
         self._best: float | None = None
         self._refused: dict[str, RefusedFacts] = {}
         self._refusals: dict[tuple[tuple[str, str], ...], float] = {}
+        self._version: str | None = None
 
     def note(self, batch: Batch) -> RoundFacts | None:
         """Take in what the run recorded; returns the round that ended with it, if one did."""
@@ -100,6 +101,8 @@ class History:
                     self._opening = _opening(event)
                 elif event.kind == "CLIENT_REFUSED" and event.node is not None:
                     self._refused[event.node] = _refused(event)
+                elif event.kind == "RUN_GOVERNED":
+                    self._version = str(event.details.get("version"))
             for sample in _samples(batch):
                 if sample.name == REFUSALS:
                     labels = {name: is_ for name, is_ in sample.labels.items() if name != "run"}
@@ -120,6 +123,11 @@ class History:
     def best_accuracy(self) -> float | None:
         """The best accuracy so far."""
         return self._best
+
+    @property
+    def policy_version(self) -> str | None:
+        """The version of the policy set that decides on the run; None where none does."""
+        return self._version
 
     def rounds(self) -> list[RoundFacts]:
         """All rounds that are over, in order."""

@@ -18,6 +18,7 @@ from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.federated.api import metrics, parameters, rows, summary
 from fedsight.federated.api.clients import Registration
 from fedsight.federated.api.history import RoundFacts
+from fedsight.federated.api.runs import new_run_id
 from fedsight.federated.api.server import NAME, Server
 from fedsight.federated.api.starting import StartRequest, ordered
 
@@ -49,8 +50,10 @@ async def start(server: Server, request: Request, _: Nothing) -> Response:
     """Begin a run."""
     wanted = await read_struct(request, server.options.body_bytes, StartRequest)
     order = ordered(wanted, server.orders)
-    run_id = server.runner.begin(order)
-    plan = order.plan
+    run_id, plan = new_run_id(), order.plan
+    server.runner.check_free()
+    await asyncio.to_thread(server.let_start, run_id, plan.rounds)
+    server.runner.begin(order, run_id)
     said = f"run {run_id} begins: {plan.task}, {plan.algorithm.algorithm}, {plan.rounds} rounds"
     return _command(server, run_id, said)
 
@@ -79,7 +82,9 @@ async def stop(server: Server, request: Request, _: Nothing) -> Response:
 async def restart(server: Server, request: Request, _: Nothing) -> Response:
     """Begin what the current or last run was told to do again, as a new run."""
     reason = await _reason(server, request, "restarted over HTTP")
-    run_id = server.runner.restart(reason)
+    run_id, rounds = new_run_id(), server.runner.again().plan.rounds
+    await asyncio.to_thread(server.let_start, run_id, rounds)
+    server.runner.restart(reason, run_id)
     waits = server.runner.next_run == run_id
     when = "begins when the running round of the one before is over" if waits else "begins"
     return _command(server, run_id, f"run {run_id} {when}")

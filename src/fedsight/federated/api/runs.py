@@ -134,17 +134,25 @@ class Runner:
         waiting = self._next
         return None if waiting is None else waiting[0]
 
-    def begin(self, order: Order) -> str:
-        """Begin a run; returns its id."""
+    def begin(self, order: Order, run_id: str | None = None) -> str:
+        """Begin a run, under a new id that was made for it; returns its id."""
+        run_id = run_id or new_run_id()
         with self._lock:
-            if self._closed:
-                raise conflict("the server is ending")
-            current = self._current
-            if current is not None and current.active:
-                raise conflict(f"run {current.run_id} goes on; stop it first")
-            run_id = new_run_id()
+            self._free()
             self._launch(run_id, order)
         return run_id
+
+    def check_free(self) -> None:
+        """Raise RefusedError 409 where no run could begin now."""
+        with self._lock:
+            self._free()
+
+    def _free(self) -> None:
+        if self._closed:
+            raise conflict("the server is ending")
+        current = self._current
+        if current is not None and current.active:
+            raise conflict(f"run {current.run_id} goes on; stop it first")
 
     def pause(self, reason: str) -> Current:
         """Let no further round begin."""
@@ -176,15 +184,24 @@ class Runner:
             current.control.stop(reason)
         return current
 
-    def restart(self, reason: str) -> str:
-        """Begin what the current or last run was told to do again; returns the new run's id."""
+    def again(self) -> Order:
+        """What a restart would begin. Raises RefusedError 409 where there can be none."""
         with self._lock:
-            current = self._current
-            if current is None or self._closed:
-                raise conflict("nothing was started yet, so nothing can be started again")
-            if self._next is not None:
-                raise conflict(f"run {self._next[0]} begins as soon as {current.run_id} has ended")
-            run_id = new_run_id()
+            return self._repeatable().order
+
+    def _repeatable(self) -> Current:
+        current = self._current
+        if current is None or self._closed:
+            raise conflict("nothing was started yet, so nothing can be started again")
+        if self._next is not None:
+            raise conflict(f"run {self._next[0]} begins as soon as {current.run_id} has ended")
+        return current
+
+    def restart(self, reason: str, run_id: str | None = None) -> str:
+        """Begin what the current or last run was told to do again; returns the new run's id."""
+        run_id = run_id or new_run_id()
+        with self._lock:
+            current = self._repeatable()
             if current.active:
                 self._next = (run_id, current.order)
                 current.control.stop(reason)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from fedsight import __version__
+from fedsight.door.refusal import RefusedError
 from fedsight.door.times import now_ns, rfc3339
 from fedsight.federated.api.clients import Client, Registry, listed
 from fedsight.federated.api.counters import Counters
@@ -17,16 +18,20 @@ from fedsight.federated.api.options import FederationOptions
 from fedsight.federated.api.rows import Health, Level, Part
 from fedsight.federated.api.runs import Order, Runner, Start
 from fedsight.federated.api.status import Status, status_of
+from fedsight.federated.beginning import may_start
+from fedsight.federated.deciding import Decider
 from fedsight.federated.promotion import Promotions
 from fedsight.federated.versions import ModelStore
 
 NAME = "fedsight-federation"
 STORE_ID = "store-id"
+DENIED = "ROUND_POLICY_DENIED"
 
 
 @dataclass
 class Server:
-    """What the routes work with. `orders` is what a run does where its start does not say."""
+    """What the routes work with. `orders` is what a run does where its start does not say,
+    `decides` who is asked before one begins."""
 
     options: FederationOptions
     orders: Order
@@ -34,11 +39,12 @@ class Server:
     counters: Counters
     runner: Runner
     models: Models
+    decides: Decider | None = None
     registry: Registry = field(default_factory=Registry)
 
     @classmethod
-    def of(cls, options: FederationOptions, start: Start) -> Server:
-        """The parts, with nothing started yet."""
+    def of(cls, options: FederationOptions, start: Start, decides: Decider | None = None) -> Server:
+        """The parts, with nothing started yet. Who `decides` on runs does on promotions, too."""
         log, counters = EventLog(), Counters()
         log.say("SERVER_START", {"version": __version__})
         return cls(
@@ -50,9 +56,21 @@ class Server:
             Models(
                 ModelStore(options.models),
                 log,
-                Promotions(options.data, options.rules, options.observe),
+                Promotions(options.data, options.rules, options.observe, decides),
             ),
+            decides,
         )
+
+    def let_start(self, run: str, rounds: int) -> None:
+        """Ask whether a run of so many rounds may start. Raises RefusedError 403."""
+        if self.decides is None:
+            return
+        decision = may_start(self.decides, run, rounds)
+        if decision.allowed:
+            return
+        message = f"the policy does not let the run start: {decision.reason}"
+        self.log.say(DENIED, {"message": message, "rules": list(decision.refused_by)})
+        raise RefusedError(403, "policy", message)
 
     def end(self) -> None:
         """Begin nothing more, and let the run that goes on end; does not wait for it."""

@@ -18,20 +18,26 @@ from fedsight.federated.api.application import create_app
 from fedsight.federated.api.options import FederationOptions
 from fedsight.federated.api.server import Server
 from fedsight.federated.api.trained import Rule, Trained, Way
+from fedsight.federated.deciding import Decider
 
 __all__ = ["FederationOptions", "run"]
 
 
-def run(options: FederationOptions, link: Way | None = None, rule: Rule | None = None) -> None:
+def run(
+    options: FederationOptions,
+    link: Way | None = None,
+    rule: Rule | None = None,
+    decides: Decider | None = None,
+) -> None:
     """Serve until SIGINT, SIGTERM or, where asked, the end of standard input.
 
-    A run that goes on is then ended as stopped. `rule` governs every run. Prints `listening on
-    http://HOST:PORT` and nothing else to standard output. Raises PortInUseError or StoreError with
-    one sentence where it cannot begin.
+    A run that goes on is then ended as stopped. `rule` governs every run, `decides` is asked before
+    it. Prints `listening on http://HOST:PORT` and nothing else to standard output. Raises
+    PortInUseError or StoreError with one sentence where it cannot begin.
     """
     with listening(options.host, options.port) as listener:
         token = token_in(options.data)
-        server = Server.of(options, Trained(options, token, link, rule))
+        server = Server.of(options, Trained(options, token, link, rule), decides)
         threading.Thread(target=_load_training, name="import", daemon=True).start()
         address = url_of(_name(options), listener)
 

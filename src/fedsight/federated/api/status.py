@@ -71,6 +71,7 @@ class Status(Struct, frozen=True):
     training_paused: bool = False
     pause_reason: str | None = None
     stop_reason: str | None = None
+    policy_version: str | None = None
     waiting_for: list[str] = []
     message: str = ""
     stalled: str | None = None
@@ -127,6 +128,7 @@ def status_of(
         training_paused=paused,
         pause_reason=current.control.pause_reason if paused else None,
         stop_reason=_stop_reason(current),
+        policy_version=current.history.policy_version,
         waiting_for=list(now.waiting_for),
         message=_message(current, paused),
         stalled=now.stalled,

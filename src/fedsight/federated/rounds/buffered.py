@@ -75,8 +75,7 @@ class BufferedEngine(Engine):
         """Ask whoever is free, wait for a buffer of answers, and make the next model of them."""
         now = codec.unpack(result.arrays)
         self._given_up.clear()
-        messages = strategy.configure_train(current, result.arrays, config, self._free())
-        self._ask(list(messages), current, now)
+        self._ask(self._configured(strategy, current, result, config), current, now)
         arrays, metrics = strategy.aggregate_train(current, self._buffer(current, now))
         if metrics is not None:
             result.train_metrics_clientapp[current] = metrics
@@ -85,10 +84,10 @@ class BufferedEngine(Engine):
         result.arrays = arrays
         return True
 
-    def _free(self) -> Grid:
+    def _present(self) -> Grid:
         """The grid with the nodes that are there and do not train."""
         busy = {one.node_id for one in self._training.values()}
-        grid = self._present()
+        grid = super()._present()
         if isinstance(grid, Fleet):
             return Present(grid, grid.nodes(), busy)
         ids = [node_id for node_id in grid.get_node_ids() if node_id not in busy]

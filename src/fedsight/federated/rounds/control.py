@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,6 +24,19 @@ class RunStoppedError(Exception):
 
 class DeniedError(RunStoppedError):
     """Policy lets the run not go on."""
+
+
+class TooFewError(DeniedError):
+    """Too few nodes for policy are there now; with those that are `awaited` there would be enough.
+
+    Whoever can wait for them asks again once more are there, and at `deadline` (monotonic seconds)
+    for the last time.
+    """
+
+    def __init__(self, message: str, awaited: Sequence[str], deadline: float) -> None:
+        super().__init__(message)
+        self.awaited = tuple(awaited)
+        self.deadline = deadline
 
 
 class ConvergedError(RunStoppedError):

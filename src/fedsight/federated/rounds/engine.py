@@ -17,7 +17,13 @@ from flwr.serverapp.strategy import Result, Strategy
 from fedsight.errors import FedsightError
 from fedsight.federated.fleet import NodeView, RoundLostError
 from fedsight.federated.plan import RoundPlan
-from fedsight.federated.rounds.control import Activity, Control, ConvergedError, Progressing
+from fedsight.federated.rounds.control import (
+    Activity,
+    Control,
+    ConvergedError,
+    Progressing,
+    TooFewError,
+)
 from fedsight.federated.rounds.exchange import Closing, Exchanges, Missed, RollCall, Waiting
 from fedsight.federated.rounds.late import Late, LateAnswer
 from fedsight.federated.rounds.muster import BUSY, LOOK_SECONDS, Muster, Present, Say
@@ -178,6 +184,11 @@ class Engine:
         """Nodes of this round whose answers are waited for no longer: by what."""
         return self.exchanges.missed
 
+    @property
+    def patience(self) -> float:
+        """For how many seconds a round may wait for nodes that are not there."""
+        return 0.0 if self._muster is None else self.rule.wait_seconds
+
     def _pass_gate(self) -> None:
         def paused(reason: str) -> None:
             self.progress.begin("paused", reason)
@@ -221,7 +232,7 @@ class Engine:
     def _train_once(
         self, strategy: Strategy, current: int, result: Result, config: ConfigRecord
     ) -> bool:
-        messages = list(strategy.configure_train(current, result.arrays, config, self._present()))
+        messages = self._configured(strategy, current, result, config)
         closing = Closing(self.rule.timeout_seconds, self.rule.quorum or self._wanted())
         answers = self.exchanges.answers(messages, closing, "training")
         arrays, metrics = strategy.aggregate_train(current, self._with_late(answers))
@@ -231,6 +242,43 @@ class Engine:
             return False
         result.arrays = arrays
         return True
+
+    def _configured(
+        self, strategy: Strategy, current: int, result: Result, config: ConfigRecord
+    ) -> list[Message]:
+        """What the strategy asks, as soon as it finds that enough nodes are there."""
+        said = False
+        while True:
+            try:
+                grid = self._present()
+                return list(strategy.configure_train(current, result.arrays, config, grid))
+            except TooFewError as few:
+                if self._muster is None:
+                    raise
+                if not said:
+                    self._tell_awaited(few)
+                said = True
+                self._wait_for_more(self._muster, few)
+
+    def _tell_awaited(self, few: TooFewError) -> None:
+        details: dict[str, Json] = {
+            "message": str(few),
+            "waiting_for": list(few.awaited[:MOST_NAMED]),
+            "deadline_seconds": self.rule.wait_seconds,
+        }
+        self._say("ROUND_WAITING", details, round=self._round)
+
+    def _wait_for_more(self, muster: Muster, few: TooFewError) -> None:
+        """Return once a node more is there and free, and at the deadline in any case."""
+
+        def free() -> set[int]:
+            return muster.able(muster.nodes()) - self.busy
+
+        before = free()
+        self.progress.begin("waiting", str(few), deadline=few.deadline)
+        while time.monotonic() < few.deadline and not free() - before:
+            self.control.sleep(LOOK_SECONDS)
+            self.exchanges.hear()
 
     def _present(self) -> Grid:
         """The grid as the strategy sees it: with the nodes that are there and free."""
