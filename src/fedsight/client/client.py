@@ -15,7 +15,6 @@ from fedsight.client.asking import PAGE_SECONDS, Asking, ClientError
 from fedsight.client.columns import Columns, Dictionary, first_of, joined, of_columns, of_rows
 from fedsight.client.frames import Frames, frame, usable
 from fedsight.client.points import PointsAnswer, points_columns, series_columns
-from fedsight.signals import series_key
 
 ROWS = 1_000
 CELLS = 200_000
@@ -141,7 +140,8 @@ class Client:
 
         Raises ClientError where there are more than a collector lists.
         """
-        found: dict[str, SeriesRow] = {}  # by key: those that come meanwhile move the others on
+        # By name and labels: those that come meanwhile move the others on.
+        found: dict[tuple[str, ...], SeriesRow] = {}
         where = {"name": name, "run": run, "labels": filters(labels), "limit": SERIES}
         read = 0
         while True:
@@ -151,7 +151,9 @@ class Client:
                     "there are more series than a collector lists: ask for those of a name, a run"
                     " or labels"
                 )
-            found |= {series_key(each.name, each.labels): each for each in page.series}
+            found |= {
+                (each.name, *sorted(each.labels), *_in_order(each)): each for each in page.series
+            }
             read += len(page.series)
             if read >= page.total or not page.series:
                 rows = [(each.name, each.labels) for each in found.values()]
@@ -236,6 +238,10 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _in_order(series: SeriesRow) -> list[str]:
+    return [series.labels[label] for label in sorted(series.labels)]
 
 
 def filters(labels: str | Mapping[str, str] | None) -> str | None:
