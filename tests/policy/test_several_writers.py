@@ -237,9 +237,9 @@ def test_a_removed_or_swapped_trail_is_noticed_by_the_next_append(
 ) -> None:
     """The folder is gone, or another one; the file or the lock is not what others find."""
 
-    def replaced(path: Path) -> None:
-        path.rename(path.with_name("elsewhere"))
-        (path.with_name("elsewhere")).with_name("copy").write_bytes(b"")
+    def another_lock(folder: Path) -> None:
+        (folder / "lock").rename(folder / "elsewhere")
+        (folder / "lock").touch()
 
     def swapped(folder: Path) -> None:
         folder.rename(folder.with_name("away"))
@@ -249,9 +249,9 @@ def test_a_removed_or_swapped_trail_is_noticed_by_the_next_append(
         "removed": shutil.rmtree,
         "renamed": lambda folder: folder.rename(folder.with_name("moved")),
         "swapped": swapped,
-        "file": lambda folder: replaced(folder / "000000000001.jsonl"),
+        "file": lambda folder: (folder / "000000000001.jsonl").rename(folder / "elsewhere"),
         "lock": lambda folder: (folder / "lock").unlink(),
-        "another lock": lambda folder: (replaced(folder / "lock"), (folder / "lock").touch()),
+        "another lock": another_lock,
     }
     for name, spoil in ways.items():
         folder = tmp_path / name.replace(" ", "-")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -106,6 +110,71 @@ def test_old_changes_and_clients_are_forgotten(
         book.note(name, "answered", NOON)
     assert sorted(book.scores(NOON)) == ["a", "c", "d"]
     assert book.history("b") == []
+
+
+def test_what_others_note_costs_what_is_new(
+    tmp_path: Path, book: SharedTrust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, take = list[int](), book._take
+
+    def taken(rows: Sequence[Any], first: int) -> None:
+        read.append(len(rows))
+        take(rows, first)
+
+    monkeypatch.setattr(book, "_take", taken)
+    with closing(SharedTrust(tmp_path / "trust.sqlite3")) as other, other.together():
+        for number in range(500):
+            other.note(f"c-{number}", "answered", NOON)
+    assert len(book.scores(NOON)) == 500
+    with closing(SharedTrust(tmp_path / "trust.sqlite3")) as other:
+        for number in range(5):
+            other.note(f"c-{number}", "failed", NOON)
+            assert book.score(f"c-{number}", NOON) == other.score(f"c-{number}", NOON)
+            book.note(f"c-{number}", "failed", NOON)
+            assert book.score(f"c-{number}", NOON) == other.score(f"c-{number}", NOON)
+    assert read == [500, *[1] * 10]
+
+
+@pytest.mark.parametrize("most", [3, 100])
+def test_two_books_and_a_new_one_agree_whoever_noted_what_and_who_was_forgotten(
+    tmp_path: Path, book: SharedTrust, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(shared, "MOST_CLIENTS", most)
+    rng = random.Random(most)
+    with closing(SharedTrust(tmp_path / "trust.sqlite3")) as other:
+        for _ in range(100):
+            by = rng.choice((book, other))
+            with by.together():
+                for _ in range(rng.randint(1, 3)):
+                    by.note(f"c-{rng.randrange(8)}", rng.choice(("answered", "failed")), NOON)
+            if rng.random() < 0.5:
+                assert book.scores(NOON) == other.scores(NOON)
+                with closing(sqlite3.connect(tmp_path / "trust.sqlite3")) as hand, hand:
+                    hand.execute("UPDATE standing SET good = good + 1")
+                with closing(SharedTrust(tmp_path / "trust.sqlite3")) as new:
+                    assert book.scores(NOON) == other.scores(NOON) == new.scores(NOON)
+                assert len(book.scores(NOON)) <= most
+
+
+def test_who_reads_does_not_wait_for_whoever_writes_in_the_same_process(book: SharedTrust) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def writes() -> None:
+        with book.together():
+            book.note("a", "failed", NOON)
+            began.set()
+            assert goes_on.wait(30)
+
+    with ThreadPoolExecutor(2) as threads:
+        writing = threads.submit(writes)
+        assert began.wait(15)
+        try:
+            assert threads.submit(book.score, "a", NOON).result(15) == 0.5
+            assert not threads.submit(book.knows, "a").result(15)
+        finally:
+            goes_on.set()
+        writing.result(15)
+    assert book.score("a", NOON) == 0.4
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from fedsight.errors import FedsightError
 from fedsight.journal.transaction import transaction
@@ -28,7 +29,8 @@ TRUST = "trust.sqlite3"
 _VERSION = 1
 #: Old changes of a client are removed once in so many.
 _PRUNED_EVERY = 100
-_SECONDS = 5.0
+#: So long is waited for others that write, or begin or end to use the file.
+_SECONDS, _READ_SECONDS = 5.0, 0.5
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS standing (
     client TEXT PRIMARY KEY, good REAL NOT NULL, bad REAL NOT NULL, time INTEGER NOT NULL,
@@ -43,26 +45,45 @@ CREATE TABLE IF NOT EXISTS change (
 CREATE INDEX IF NOT EXISTS by_client ON change (client, number);
 """
 
+_SEEN = "PRAGMA data_version"
+#: Each by itself, so that both are looked up rather than looked for.
+_ENDS = (
+    "SELECT coalesce((SELECT min(heard) FROM standing), 0),"
+    " coalesce((SELECT max(heard) FROM standing), 0)"
+)
+_SINCE = "SELECT client, good, bad, time, heard FROM standing WHERE heard > ? ORDER BY heard"
+
+
+class _Known(NamedTuple):
+    """A client's standing, and the number of the change that made it."""
+
+    heard: int
+    standing: Standing
+
 
 class SharedTrust:
     """What `TrustBook` is, in a file: each change is written at once, and what other processes
-    wrote is in each answer. Safe to use from any thread.
+    wrote is in each answer. Safe to use from any thread: who reads waits for nobody that writes.
 
-    Raises FedsightError where the file cannot be read or written.
+    Each change has a higher number than all before, which its client's row keeps: what others wrote
+    is read from there on, and whom they forgot is told by the lowest number that is left. Raises
+    FedsightError where the file cannot be read or written.
     """
 
     def __init__(self, path: Path, rule: TrustRule | None = None) -> None:
         self.rule = rule or TrustRule()
         self._path = path
-        self._lock = threading.RLock()
-        self._known: dict[str, Standing] = {}
+        self._lock = threading.Lock()
+        self._writing = threading.RLock()
+        #: In the order of their numbers.
+        self._known: dict[str, _Known] = {}
+        self._last = self._new = 0
+        self._before: int | None = None
         self._seen: int | None = None
         with self._named():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(
-                path, _SECONDS, isolation_level=None, check_same_thread=False
-            )
+            self._db, self._reading = _opened(path, _SECONDS), _opened(path, _READ_SECONDS)
             self._prepare()
 
     def _prepare(self) -> None:
@@ -76,23 +97,29 @@ class SharedTrust:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock, suppress(sqlite3.Error):
+        with self._writing, self._lock, suppress(sqlite3.Error):
+            self._reading.close()
             self._db.close()
 
     def score(self, client: str, now: int) -> float:
         """A client's score; that of knowing nothing where nothing is known."""
+        found = self.known(client, now)
+        return score(Standing(), self.rule) if found is None else found
+
+    def known(self, client: str, now: int) -> float | None:
+        """A client's score, None where nothing is known of it."""
         with self._lock:
             self._look()
-            known = self._known.get(client, Standing())
-        return score(faded(known, now, self.rule), self.rule)
+            found = self._known.get(client)
+        return None if found is None else score(faded(found.standing, now, self.rule), self.rule)
 
     def scores(self, now: int) -> dict[str, float]:
         """Everybody's score."""
         with self._lock:
             self._look()
-            known = dict(self._known)
+            known = list(self._known.items())
         return {
-            client: score(faded(one, now, self.rule), self.rule) for client, one in known.items()
+            client: score(faded(one.standing, now, self.rule), self.rule) for client, one in known
         }
 
     def knows(self, client: str) -> bool:
@@ -108,23 +135,19 @@ class SharedTrust:
             " WHERE client = ? ORDER BY number DESC LIMIT ?"
         )
         with self._lock, self._named():
-            found = self._db.execute(query, (client, MOST_HISTORY)).fetchall()
+            found = self._reading.execute(query, (client, MOST_HISTORY)).fetchall()
         return [Change(*row) for row in reversed(found)]
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """All changes within are written at once, or none of them."""
-        with self._lock:
+        with self._writing:
             if self._db.in_transaction:
                 yield
                 return
-            try:
-                with self._named(), transaction(self._db):
-                    self._look()
-                    yield
-            except BaseException:
-                self._seen = None
-                raise
+            self._new, self._before = 0, None
+            with self._named(), transaction(self._db):
+                yield
 
     def note(
         self,
@@ -160,7 +183,9 @@ class SharedTrust:
         self, client: str, now: int, made: Callable[[Standing], tuple[Standing, Change]]
     ) -> Change:
         with self.together():
-            standing, change = made(self._known.get(client, Standing(time=now)))
+            query = "SELECT good, bad, time FROM standing WHERE client = ?"
+            row = self._db.execute(query, (client,)).fetchone()
+            standing, change = made(Standing(*row) if row else Standing(time=now))
             self._keep(client, standing, change)
         return change
 
@@ -176,15 +201,24 @@ class SharedTrust:
             " changes = changes + 1, heard = excluded.heard RETURNING changes",
             (client, standing.good, standing.bad, standing.time, number),
         ).fetchone()
-        self._known[client] = standing
         if changes % _PRUNED_EVERY == 0:
             self._db.execute(
                 "DELETE FROM change WHERE client = ? AND number <= (SELECT number FROM change"
                 " WHERE client = ? ORDER BY number DESC LIMIT 1 OFFSET ?)",
                 (client, client, MOST_HISTORY),
             )
-        if len(self._known) > MOST_CLIENTS:
-            self._forget()
+        if changes == 1:
+            self._new += 1
+            if self._count_before() + self._new > MOST_CLIENTS:
+                self._forget()
+
+    def _count_before(self) -> int:
+        """How many clients were known as this transaction began."""
+        if self._before is None:
+            with self._lock:
+                self._look()
+                self._before = len(self._known)
+        return self._before
 
     def _forget(self) -> None:
         """Forget the client of which nothing was heard longest."""
@@ -192,17 +226,42 @@ class SharedTrust:
             "DELETE FROM standing WHERE heard = (SELECT min(heard) FROM standing) RETURNING client"
         ).fetchone()
         self._db.execute("DELETE FROM change WHERE client = ?", (client,))
-        del self._known[client]
+        self._new -= 1
 
     def _look(self) -> None:
-        """Read all standings where another connection changed them."""
+        """Read what was changed since, where there is anything."""
         with self._named():
-            (seen,) = self._db.execute("PRAGMA data_version").fetchone()
+            (seen,) = self._reading.execute(_SEEN).fetchone()
             if seen == self._seen:
                 return
-            rows = self._db.execute("SELECT client, good, bad, time FROM standing").fetchall()
-        self._known = {client: Standing(*row) for client, *row in rows}
-        self._seen = seen
+            with transaction(self._reading, reading=True):
+                first, last = self._reading.execute(_ENDS).fetchone()
+                (seen,) = self._reading.execute(_SEEN).fetchone()
+                rows = self._reading.execute(_SINCE, (self._begin(first, last),)).fetchall()
+        self._take(rows, first)
+        self._last, self._seen = last, seen
+
+    def _begin(self, first: int, last: int) -> int:
+        """After which number there is something new. Where something changed that has no new one,
+        somebody edited the file by hand: then all of it is read."""
+        went = last == self._last and first > self._first
+        if last > self._last or went:
+            return self._last
+        self._known = {}
+        return 0
+
+    @property
+    def _first(self) -> int:
+        """The lowest number that is known."""
+        return next(iter(self._known.values())).heard if self._known else 0
+
+    def _take(self, rows: Sequence[tuple[str, float, float, int, int]], first: int) -> None:
+        """Take in rows; whoever was heard before `first` was forgotten."""
+        for client, good, bad, time, heard in rows:
+            self._known.pop(client, None)
+            self._known[client] = _Known(heard, Standing(good, bad, time))
+        while self._known and self._first < first:
+            del self._known[next(iter(self._known))]
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -213,6 +272,10 @@ class SharedTrust:
                 f"the trust of clients in {self._path} cannot be read or written: {error};"
                 " move it away to begin anew"
             ) from error
+
+
+def _opened(path: Path, seconds: float) -> sqlite3.Connection:
+    return sqlite3.connect(path, seconds, isolation_level=None, check_same_thread=False)
 
 
 def _row(change: Change) -> Sequence[object]:

@@ -81,7 +81,7 @@ class Standings:
             return request
         attributes: dict[str, Any] = dict(who.attributes)
         try:
-            known = _score(self.book(), who.id, request.time)
+            known = self.book().known(who.id, request.time)
         except FedsightError as error:
             self.fault = str(error)
             del attributes["trust"]
@@ -99,8 +99,3 @@ class Standings:
             request.run,
             request.round,
         )
-
-
-def _score(book: SharedTrust, client: str, now: int) -> float | None:
-    """A client's score, None where nothing is known of it."""
-    return book.score(client, now) if book.knows(client) else None
