@@ -21,6 +21,9 @@ def test_a_governed_run_goes_on_without_its_policy_only_by_force(tmp_path: Path)
     done = fedsight(data, "run", *TINY, "--policy", str(rules), *exits)
     told = json.loads(done.stdout)
     assert told["rounds"] == 1, done.stderr
+    shown = fedsight(data, "runs", "show", told["run_id"]).stdout
+    assert "policy    version " in shown
+    assert "refused nobody" in shown
     resume = ("run", "--resume", told["run_id"], *exits)
     refused = fedsight(data, *resume)
     assert refused.returncode == 2

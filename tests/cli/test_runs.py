@@ -40,6 +40,11 @@ def test_show_takes_the_beginning_of_an_id(trained: tuple[Path, str]) -> None:
     told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert (told["run"], told["state"], told["round"]) == (run, "finished", "2 of 2")
     assert "nodes=3" in told["settings"]
+    assert told["policy"] == "none told that it decided"
+    assert told["privacy"].startswith("epsilon unknown")
+    as_json = json.loads(fedsight(data, "runs", "show", run, "--json").stdout)
+    assert as_json["policy"] == {"sets": [], "refused": {}}
+    assert as_json["epsilon"] is None
 
 
 def test_a_run_that_is_not_there_is_usage(trained: tuple[Path, str]) -> None:

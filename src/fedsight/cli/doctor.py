@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from fedsight import __version__
 from fedsight.cli.attached import LEAST_BYTES, PortInUseError, answers
+from fedsight.cli.doctor_policy import governance
 from fedsight.cli.doctor_services import services
 from fedsight.cli.findings import Finding
 from fedsight.cli.options import Config, size
@@ -76,6 +77,7 @@ def examined(settings: Settings) -> list[Finding]:
         _store(settings.data),
         _journals(settings.journals),
         _port(settings),
+        *governance(settings),
         *services(settings),
     ]
 

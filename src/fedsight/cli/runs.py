@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedsight.cli.comparing import side_by_side
+from fedsight.cli.governed import ruled_by
 from fedsight.cli.options import UNKNOWN, Config, duration, figure, size
 from fedsight.cli.stored import full_id, stored
 from fedsight.errors import UsageError
@@ -73,12 +74,14 @@ def list_runs(
 def show(run: Run, as_json: AsJson = False, config: Config = None) -> None:
     """Show one run."""
     from fedsight.collector.reading import queries
+    from fedsight.collector.reading.governed import governed
 
     with stored(config) as store:
         found = queries.run(store, full_id(store, run), queries.now_ns())
-    assert found is not None
+        assert found is not None
+        policy = governed(store, found.id)
     if as_json:
-        _print_json(found)
+        _print_json({**msgspec.to_builtins(found), "policy": policy, "epsilon": None})
         return
     settings = " ".join(f"{key}={value}" for key, value in found.config.items() if value != "")
     lines = {
@@ -95,6 +98,8 @@ def show(run: Run, as_json: AsJson = False, config: Config = None) -> None:
         "payload": f"{size(found.payload_up_bytes)} up, {size(found.payload_down_bytes)} down",
         "failures": str(found.failures),
         "started": found.started or UNKNOWN,
+        "policy": ruled_by(policy),
+        "privacy": "epsilon unknown: fedsight adds no differential privacy",
         "settings": settings or UNKNOWN,
     }
     for name, value in lines.items():
