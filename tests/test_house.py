@@ -21,8 +21,13 @@ BANNED_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal
 BANNED_CALLS = {"eval", "exec", "__import__"}
 
 #: Nouns and settings, at the bottom; every room may use what stands before it here.
-GROUND: dict[str, set[str]] = {"signals": set(), "errors": set(), "config": {"errors"}}
-FLOOR = {"signals", "errors", "config"}
+GROUND: dict[str, set[str]] = {
+    "signals": set(),
+    "errors": set(),
+    "starting": set(),
+    "config": {"errors"},
+}
+FLOOR = {"signals", "errors", "starting", "config"}
 #: What every HTTP service shares stands beside the journal.
 BELOW = FLOOR | {"journal", "tracking", "door"}
 ROOMS: dict[str, set[str]] = {
@@ -41,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
     "federated": BELOW | {"tasks", "policy"},
     "cli": BELOW
     | {"tasks", "federated", "collector", "client", "policy", "network", "forecast", "telemetry"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "starting"},
     "__init__": set(),
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,6 +18,7 @@ import httpx
 from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.config import CONFIG_VARIABLE, LOOPBACK, Settings
 from fedsight.errors import FedsightError
+from fedsight.starting import command
 
 SERVICE = "fedsight-collector"
 LISTENING = "listening on "
@@ -172,8 +172,8 @@ def _child(settings: Settings, port: int) -> subprocess.Popen[bytes]:
 
     It ends when its standard input closes: with us, however we end.
     """
-    command = [sys.executable, "-m", "fedsight", "serve", "collector", "--until-stdin-closes"]
-    command += ["--host", settings.collector.host, "--port", str(port)]
+    serve = command("fedsight", "serve", "collector", "--until-stdin-closes")
+    serve += ["--host", settings.collector.host, "--port", str(port)]
     environment = {
         **os.environ,
         "FEDSIGHT_DATA": str(settings.data),
@@ -185,7 +185,7 @@ def _child(settings: Settings, port: int) -> subprocess.Popen[bytes]:
         environment[CONFIG_VARIABLE] = str(settings.file)
     with _log(settings.data).open("ab") as log:
         return subprocess.Popen(
-            command,
+            serve,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

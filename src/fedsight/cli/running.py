@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -276,8 +275,6 @@ def _import_training() -> None:
 
 def _training(plan: Plan) -> tuple[Any, Task]:
     """The module that trains, and the plan's task."""
-    if ":" in plan.task:
-        sys.path.insert(0, "")
     from fedsight.federated import training
     from fedsight.tasks import load as load_task
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from fedsight.cli.interrupts import INTERRUPTS
 from fedsight.config import LOOPBACK
 from fedsight.door.serving import listening
 from fedsight.errors import FedsightError
+from fedsight.starting import command
 
 #: A child that died is started again after so long, and twice as long each time.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -50,10 +50,9 @@ class Service:
 
     def start(self) -> None:
         """Return once it listens. Raises FedsightError, with its last words, where it does not."""
-        command = [sys.executable, "-m", "fedsight", "serve", self.name, "--until-stdin-closes"]
         with self.log.open("ab") as log, INTERRUPTS.held():
             self.child = subprocess.Popen(
-                command,
+                command("fedsight", "serve", self.name, "--until-stdin-closes"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

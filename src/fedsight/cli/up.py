@@ -75,18 +75,19 @@ def up(
     if not 1 <= nodes <= MOST_NODES:
         raise UsageError(f"nodes must be a whole number from 1 to {MOST_NODES}, got {nodes}")
     ruling = ruled(policy, observe)
+    wanted = task or settings.run.task
+    members = _members(settings, wanted, nodes)
     make_writable(settings.data)
     INTERRUPTS.listen()
     from fedsight.federated.link.launch import launched
 
     screen = Screen()
-    wanted = task or settings.run.task
     tell = partial(screen.say, style="yellow")
     for warning in () if ruling is None else ruling.warnings():
         tell(warning)
     with launched(
         settings,
-        _members(settings, wanted, nodes),
+        members,
         task=wanted,
         port=superlink_port,
         apps=apps,
@@ -103,13 +104,13 @@ def up(
 def _members(settings: Settings, task: str, nodes: int) -> int | dict[str, str]:
     """So many nodes; of a task of ours whose nodes have data of their own, the first that have.
 
-    Raises UsageError where fewer have.
+    Raises UsageError where fewer have, or where there is no such task.
     """
     from fedsight.cli.placing import OWN, local_nodes
     from fedsight.cli.plan_options import plan
-    from fedsight.tasks.task import DEFAULTS
+    from fedsight.tasks import BUILT_IN, defaults
 
-    if DEFAULTS.get(task, {}).get("partition") != OWN:
+    if defaults(task).get("partition") != OWN or task not in BUILT_IN:
         return nodes
     given = {"task": task, "nodes": nodes, "engine": "deployment"}
     return local_nodes(plan(settings.run, given, settings.windows_folder))

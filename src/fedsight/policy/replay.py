@@ -20,6 +20,7 @@ from fedsight.policy.engine import Engine
 from fedsight.policy.overseer import DECISION
 from fedsight.policy.request import Party, Ref, Request
 from fedsight.policy.ruleset import RuleSet, ruleset
+from fedsight.starting import command
 
 #: What refuses where no rule does.
 NO_RULE, ERROR = "no rule permits it", "an error"
@@ -132,9 +133,8 @@ class _Job(Struct):
 @contextmanager
 def _begun(job: _Job) -> Iterator[subprocess.Popen[bytes]]:
     """A process that replays; it ends with the context."""
-    command = [sys.executable, "-P", "-m", "fedsight.policy.replay"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+    begin, pipe = command("fedsight.policy.replay"), subprocess.PIPE
+    with subprocess.Popen(begin, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:
             assert process.stdin is not None
             process.stdin.write(msgspec.json.encode(job))

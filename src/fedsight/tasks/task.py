@@ -9,13 +9,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from fedsight.errors import UsageError, told
+from fedsight.starting import find_own_modules
 
 if TYPE_CHECKING:
     import torch
@@ -204,8 +203,9 @@ def load(name: str, columns: str = "") -> Task:
     """The task called `name`: a built-in one, or `package.module:object`.
 
     The object is a `Task` or a class that makes one without arguments; its module may lie in the
-    working directory. `columns`, parted by commas, are those that it is to look at; "": its own.
-    Raises UsageError where there is none, naming what there is.
+    working directory, and is found there after all that is installed. `columns`, parted by commas,
+    are those that it is to look at; "": its own. Raises UsageError where there is none, naming
+    what there is.
     """
     task = _loaded(name)
     wanted = [each for each in (one.strip() for one in columns.split(",")) if each]
@@ -228,8 +228,8 @@ def _no_such(name: str) -> str:
 def _loaded(name: str) -> Task:
     if not _PATH.fullmatch(name) and name not in BUILT_IN:
         raise UsageError(_no_such(name))
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    if name not in BUILT_IN:
+        find_own_modules()
     module_name, _, attribute = BUILT_IN.get(name, name).partition(":")
     try:
         found = getattr(importlib.import_module(module_name), attribute)

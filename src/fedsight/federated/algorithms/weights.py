@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib
 import math
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from fedsight.errors import FedsightError, UsageError, told
+from fedsight.starting import find_own_modules
 
 #: What an update weighs: (samples that it was trained on, what its node measured) -> at least 0.
 Weigh = Callable[[int, Mapping[str, float]], float]
@@ -39,8 +38,7 @@ def weighing(name: str) -> Weigh:
 
 
 def _found(name: str) -> Weigh:
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    find_own_modules()
     module_name, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), attribute)

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from queue import Empty, SimpleQueue
 from fedsight.config import Settings
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link.local import SUPERLINK, LocalPlan
+from fedsight.starting import command
 
 START_SECONDS = 30.0
 STOP_SECONDS = 12.0
@@ -153,7 +153,7 @@ def _started(plan: LocalPlan) -> subprocess.Popen[bytes]:
     }
     with (plan.logs / LOG).open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "fedsight.federated.link.local"],
+            command("fedsight.federated.link.local"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

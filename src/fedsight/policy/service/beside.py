@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from fedsight.door.refusal import RefusedError, too_many
 from fedsight.policy.request import Party
 from fedsight.policy.trying import READY, Heard, Order, Tried
+from fedsight.starting import command
 
 #: So long a draft is looked at, and so long one waits for the draft before it.
 TRY_SECONDS, WAIT_SECONDS = 5.0, 5.0
@@ -36,8 +36,7 @@ class Beside:
             return
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-P", "-m", "fedsight.policy.trying"),  # -P: nothing of the working directory
+            *command("fedsight.policy.trying"),
             stdin=pipe,
             stdout=pipe,
             limit=_LINE_BYTES,
