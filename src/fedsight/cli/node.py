@@ -155,16 +155,22 @@ TokenFile = Annotated[
 @app.command(epilog="Example: fedsight node register keys/hospital-a.pub --name hospital-a")
 def register(
     public_key: Annotated[Path, typer.Argument(help="The node's public key file.")],
-    name: Annotated[str, typer.Option(help="What the node is called in the list.")] = "",
+    name: Annotated[
+        str, typer.Option(help="What the node is called.", show_default="as the file is called")
+    ] = "",
     superlink: Place = None,
     token_file: TokenFile = None,
     root_cert: RootCert = None,
     insecure: Insecure = False,
 ) -> None:
-    """Let a node in: a SuperLink with node authentication takes only registered keys."""
+    """Let a node in: a SuperLink with node authentication takes only registered keys.
+
+    The name is the key's from then on: by it the node is judged, trusted and shown, whatever it
+    says, and no other key comes in by it.
+    """
     with _membership(superlink, token_file, root_cert, insecure) as membership:
         added = membership.register(public_key.expanduser(), name)
-    print(f"node {added.node_id} may come: key {added.fingerprint}")
+    print(f"node {added.node_id} may come: key {added.fingerprint}, called {added.name}")
 
 
 @app.command(epilog="Example: fedsight node revoke hospital-a")
@@ -189,7 +195,11 @@ def list_(
     root_cert: RootCert = None,
     insecure: Insecure = False,
 ) -> None:
-    """List the nodes that a SuperLink knows."""
+    """List the nodes that a SuperLink knows.
+
+    Names are verified where node authentication is on: then they are the keys'. Else they are what
+    nodes say.
+    """
     with _membership(superlink, token_file, root_cert, insecure) as membership:
         members = membership.members()
     if as_json:
@@ -197,7 +207,8 @@ def list_(
         print(json.dumps(rows, default=str))
         return
     for one in members:
-        print(f"{one.node_id:<20} {one.status:<10} {one.fingerprint} {one.name}".rstrip())
+        name = one.name if one.verified or not one.name else f"{one.name} (unverified)"
+        print(f"{one.node_id:<20} {one.status:<10} {one.fingerprint} {name}".rstrip())
     if not members:
         print("no nodes yet")
 

@@ -27,7 +27,8 @@ class NodeView:
     `partition` is its part of the data, None where it did not say; `properties` are what it told of
     itself (`cpu_count`, `memory_gb`, `bandwidth_mbps`, `data_samples`); `last_seen_seconds` counts
     from its last poll and is None where nobody watches polls; `away` says why it is not `online`
-    for this round, where that is known.
+    for this round, where that is known. `verified`: the name is not what the node says, but its
+    key's; `refused` says why a node is not taken for who it says it is.
     """
 
     node_id: int
@@ -39,6 +40,8 @@ class NodeView:
     online: bool = True
     last_seen_seconds: float | None = None
     away: str | None = None
+    verified: bool = False
+    refused: str | None = None
 
 
 @runtime_checkable

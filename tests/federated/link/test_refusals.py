@@ -30,7 +30,7 @@ from fedsight.federated.link import turned_away
 from fedsight.federated.link.address import Address
 from fedsight.federated.link.fleet_client import FleetClient, RefusedError
 from fedsight.federated.link.identity import Identity, fresh
-from fedsight.federated.link.reports import Refusal, Refusals
+from fedsight.federated.link.reports import LIFE_HEADER, Refusal, Refusals
 from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
 from fedsight.federated.link.wire import RejectedError, Wire
 
@@ -71,6 +71,7 @@ def register(link: SuperLink, identity: Identity) -> int:
 def joined(link: SuperLink, identity: Identity) -> Iterator[FleetClient]:
     with closing(Wire(link.address, None)) as wire:
         client = FleetClient(wire, identity)
+        client._headers.pop(LIFE_HEADER)  # its requests here are no process's in particular
         client.join()
         yield client
 
@@ -190,6 +191,17 @@ def test_a_replay_with_the_signature_s_other_half_gets_nothing(guarded: SuperLin
     headers[FLEET_HTTP_SIGNATURE_HEADER] = b64encode(other).decode()
     refused(guarded, node_id, headers)
     assert reasons(guarded) == {turned_away.REPLAYED: 1}
+
+
+def test_a_key_alone_is_not_the_process_that_is_online(guarded: SuperLink) -> None:
+    identity = fresh()
+    register(guarded, identity)
+    with closing(Wire(guarded.address, None)) as wire:
+        client = FleetClient(wire, identity)
+        node_id = client.join()
+        refused(guarded, node_id, identity.signed())
+        assert client.poll() is None
+    assert reasons(guarded) == {turned_away.TAKEN_OVER: 1}
 
 
 def test_another_node_s_id_gets_nothing(guarded: SuperLink) -> None:

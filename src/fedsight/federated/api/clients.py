@@ -48,7 +48,10 @@ class RefusedBy(Struct, frozen=True):
 
 
 class Client(Struct, frozen=True):
-    """One client. `node_id` is text, as it has 64 bits; `last_*` are of its last training."""
+    """One client. `node_id` is text, as it has 64 bits; `last_*` are of its last training.
+
+    `verified`: its name is its key's, not what it says of itself; null of simulated ones.
+    """
 
     client_id: str
     node_id: str | None = None
@@ -70,6 +73,7 @@ class Client(Struct, frozen=True):
     last_seconds: float | None = None
     samples: int | None = None
     refused: RefusedBy | None = None
+    verified: bool | None = None
 
 
 class Registry:
@@ -153,6 +157,7 @@ def _client(
             online=view.online,
             last_seen_seconds=view.last_seen_seconds,
             tags=list(view.tags),
+            verified=None if view.kind == "simulated" else view.verified,
         )
     if said is not None:
         client = msgspec.structs.replace(

@@ -32,8 +32,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fedsight.federated.link.frames import Piece, content_of_parts, with_content
-from fedsight.federated.link.gate import Gate
-from fedsight.federated.link.reports import LIFE_HEADER
+from fedsight.federated.link.gate import Gate, said_in
 from fedsight.federated.link.watching import Watching
 
 FLEET = "/v1/fleet/"
@@ -118,8 +117,7 @@ class Direct:
         began = self._watching.now()
         message, answer, pieces = await run_in_threadpool(self._work, request, path, parts)
         came, size = sum(map(len, parts)), sum(map(len, pieces))
-        life = request.headers.get(LIFE_HEADER, "")
-        self._watching.saw(path, message, answer, began, came, size, life)
+        self._watching.saw(path, message, answer, began, came, size, said_in(request))
         return _Pieces(pieces, size)
 
     async def _body(self, request: Request) -> list[bytes]:

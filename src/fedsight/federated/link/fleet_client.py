@@ -45,7 +45,12 @@ from fedsight.errors import FedsightError
 from fedsight.federated.link.frames import content_of, with_content
 from fedsight.federated.link.identity import Identity
 from fedsight.federated.link.objects import Pieces
-from fedsight.federated.link.reports import LIFE_HEADER, ONLINE_ALREADY
+from fedsight.federated.link.reports import (
+    LIFE_HEADER,
+    NAME_HEADER,
+    NAME_OF_ANOTHER,
+    ONLINE_ALREADY,
+)
 from fedsight.federated.link.wire import AwayError, Body, RejectedError, Wire
 
 #: The least that Flower allows: a node that is gone counts as offline after twice as long.
@@ -91,7 +96,8 @@ A = TypeVar("A", bound=_Decoded)
 
 
 class FleetClient:
-    """One node's side of the Fleet API. Thread-safe. `memory` is a file that keeps the node's id.
+    """One node's side of the Fleet API. Thread-safe. `memory` is a file that keeps the node's id,
+    `name` what it says that it is called.
 
     Where it cannot come online as it seems to be so already, that is an AwayError for the first
     `old_self_seconds`.
@@ -106,6 +112,7 @@ class FleetClient:
         identity: Identity,
         memory: Path | None = None,
         old_self_seconds: float = OLD_SELF_SECONDS,
+        name: str = "",
     ) -> None:
         self._wire = wire
         self._identity = identity
@@ -115,6 +122,8 @@ class FleetClient:
         self._node = Node()
         version = RuntimeVersionMetadata.from_local_component("SuperNode")
         self._headers = {**dict(version.as_metadata()), LIFE_HEADER: secrets.token_hex(8)}
+        if name:
+            self._headers[NAME_HEADER] = name
 
     @property
     def node_id(self) -> int:
@@ -202,6 +211,11 @@ class FleetClient:
 
     def _unwanted(self, error: Exception, registered: bool) -> str:
         address, key = self._wire.address, self._identity.fingerprint
+        if NAME_OF_ANOTHER in str(error):
+            return (
+                f"the SuperLink at {address} refused the key {key}: {error}; start this node with"
+                " --name and the name that its key was registered with"
+            )
         if not registered:
             return (
                 f"the SuperLink at {address} does not know the key {key}, or it was revoked; its"

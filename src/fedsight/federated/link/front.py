@@ -35,7 +35,9 @@ class Front:
         self.away = TurnedAway(now, on_refusal)
         self._flower = flower
         self._admission = Admission(token)
-        self._direct = Direct(flower, Watching(self.polls), Gate(flower, node_auth, self.away))
+        self._direct = Direct(
+            flower, Watching(self.polls), Gate(flower, node_auth, self.away, self.polls)
+        )
         self._routes = Routes(flower, self.polls, self.away, node_auth)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

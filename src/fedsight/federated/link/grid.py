@@ -30,6 +30,7 @@ from fedsight.federated.link import transfer
 from fedsight.federated.link.caller import Caller, Place, refused, unreachable
 from fedsight.federated.link.fab import CLIENT_APP, Bundle, ConfigValue
 from fedsight.federated.link.lost import RunReplacedError
+from fedsight.federated.link.names import UNREGISTERED
 from fedsight.federated.link.reports import NodeReports
 from fedsight.federated.link.roster import Roster
 from fedsight.federated.link.submission import (
@@ -59,6 +60,8 @@ MESSAGE_LOST = (
     "the message was lost: the node's process ended before it had answered and another took its"
     " place, or it did not reach the node"
 )
+#: An answer that came before its node was shut out does not count either.
+SHUT_OUT = "its key was revoked"
 #: Objects under way at once: one is being sent while another is being taken in.
 LANES = 4
 #: No further answer is taken in by one `pull_messages` beyond so many bytes.
@@ -101,6 +104,7 @@ class LinkGrid(Grid):
         self._waiting: OrderedDict[str, int] = OrderedDict()
         self._arrived: dict[str, transfer.Arriving] = {}
         self._lost: set[str] = set()
+        self._revoked: set[int] = set()
         self._gone: dict[str, RunReplacedError] = {}
         self._looked = 0.0
         self._most_bytes = most_answer_bytes
@@ -252,6 +256,8 @@ class LinkGrid(Grid):
         if reports is not None:
             lost = (each for report in reports.nodes for each in report.lost)
             self._lost = self._waiting.keys() & lost
+            gone = (report for report in reports.nodes if report.status == UNREGISTERED)
+            self._revoked = {int(report.node_id) for report in gone}
         return reports
 
     def _taken(self, wanted: list[str]) -> list[Message]:
@@ -274,6 +280,8 @@ class LinkGrid(Grid):
     def _whole(self, message_id: str, node_id: int) -> tuple[Message, int] | None:
         """An answer and its size, None before it is there; an Error where it cannot be had."""
         arriving = self._arrived.get(message_id)
+        if node_id in self._revoked:
+            return transfer.failure(self.run.run_id, node_id, message_id, SHUT_OUT), 0
         if message_id in self._lost:
             return transfer.failure(self.run.run_id, node_id, message_id, MESSAGE_LOST), 0
         if arriving is None:

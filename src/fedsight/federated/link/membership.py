@@ -22,10 +22,11 @@ from flwr.supercore.error import ApiErrorCode
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.link import identity
 from fedsight.federated.link.caller import Caller, Place, unreachable
+from fedsight.federated.link.names import NAMELESS, UNREGISTERED, may_be_registered
+from fedsight.federated.link.reports import PREFIX, NodeReports
 from fedsight.federated.link.wire import AwayError, RejectedError
 
 CONTROL = "/v1/control"
-UNREGISTERED = "unregistered"
 T = TypeVar("T")
 
 
@@ -34,6 +35,7 @@ class Member:
     """A node as the SuperLink knows it. `status`: registered (never came), online or offline.
 
     `online_until` is Unix seconds: without another sign of life it counts as offline then.
+    `verified`: the name is its key's, which the SuperLink holds it to; else what somebody said.
     """
 
     node_id: int
@@ -42,6 +44,7 @@ class Member:
     status: str
     registered_at: datetime | None
     online_until: float | None
+    verified: bool = False
 
 
 class Membership:
@@ -62,9 +65,20 @@ class Membership:
         self._caller.close()
 
     def register(self, public_key: Path, name: str = "") -> Member:
-        """Let the owner of a public key in. Raises FedsightError where it is in already."""
+        """Let the owner of a public key in, as that name, or as its file is called.
+
+        Raises UsageError where it can be nobody's name, FedsightError where the key is in already,
+        or the name another's.
+        """
+        name = name or public_key.name.removesuffix(".pub")
         public = identity.public_pem(identity.read_public(public_key))
-        request = RegisterNodeRequest(public_key=public, name=name or None)
+        if not may_be_registered(name):
+            raise UsageError(
+                "a node's name must be letters, digits, '.', '_' and '-', at most 64, and not begin"
+                f" with {NAMELESS}, got {name!r}: give another with --name"
+            )
+        self._refuse_taken(name, identity.fingerprint(public))
+        request = RegisterNodeRequest(public_key=public, name=name)
         try:
             answer = self._call("register-node", request, RegisterNodeResponse)
         except RejectedError as error:
@@ -76,13 +90,35 @@ class Membership:
             ) from None
         return Member(answer.node_id, name, identity.fingerprint(public), "registered", None, None)
 
+    def _refuse_taken(self, name: str, key: str) -> None:
+        holders = [
+            identity.fingerprint(one.public_key) for one in self._there() if one.name == name
+        ]
+        if holders and key not in holders:
+            raise FedsightError(
+                f"the name {name} is the key {holders[0]}'s at {self._address}: revoke that"
+                f" one first (fedsight node revoke {name}), or give another with --name"
+            )
+
     def members(self) -> list[Member]:
         """All nodes that were not revoked, in the order in which they were registered."""
+        there, reports = self._there(), self._reports()
+        names = {int(one.node_id): one.name for one in reports.nodes}
+        known = [_member(one, names.get(one.node_id), reports.bound) for one in there]
+        return sorted(known, key=lambda one: (str(one.registered_at), one.node_id))
+
+    def _there(self) -> list[NodeInfo]:
         found = self._plainly(
             lambda: self._call("list-nodes", ListNodesRequest(), ListNodesResponse)
         )
-        known = [_member(one) for one in found.nodes_info if one.status != UNREGISTERED]
-        return sorted(known, key=lambda one: (str(one.registered_at), one.node_id))
+        return [one for one in found.nodes_info if one.status != UNREGISTERED]
+
+    def _reports(self) -> NodeReports:
+        """What a SuperLink of ours says of its nodes' names; another says nothing."""
+        try:
+            return self._caller.read(f"{PREFIX}/nodes", NodeReports) or NodeReports(0, [])
+        except AwayError as error:
+            raise unreachable(error, self._address) from None
 
     def revoke(self, who: str) -> Member:
         """Shut a node out, for good: by its id, its name, its fingerprint, or a key file.
@@ -128,14 +164,16 @@ class Membership:
         return FedsightError(f"the SuperLink at {self._address} says no: {error}")
 
 
-def _member(info: NodeInfo) -> Member:
+def _member(info: NodeInfo, name: str | None, bound: bool) -> Member:
+    """`name` is what the SuperLink calls it, which a `bound` one has of its key."""
     return Member(
         node_id=info.node_id,
-        name=info.name,
+        name=name or info.name,
         fingerprint=identity.fingerprint(info.public_key),
         status=info.status,
         registered_at=datetime.fromisoformat(info.registered_at) if info.registered_at else None,
         online_until=info.online_until if info.HasField("online_until") else None,
+        verified=bound,
     )
 
 

@@ -41,10 +41,12 @@ class _Held:
 class NodePolls:
     """One node's requests so far; `last` is on the monotonic clock, in seconds.
 
-    `lives` are the processes that made them, the newest last. `held` are messages that it was
-    handed and has not answered whole, in the order in which it works them off; when another
-    process takes its place, they are `lost`, and so is one of which it has not heard. `polls` are
-    its questions for messages; when it last did something else is `acted`, Unix nanoseconds.
+    `lives` are the processes that made them, the newest last; `current` is the one that came online
+    last (None: not known), and `claim` what it then said that it is called. `held` are messages
+    that it was handed and has not answered whole, in the order in which it works them off; when
+    another process takes its place, they are `lost`, and so is one of which it has not heard.
+    `polls` are its questions for messages; when it last did something else is `acted`, Unix
+    nanoseconds.
     """
 
     last: float = 0.0
@@ -52,6 +54,8 @@ class NodePolls:
     bytes_out: int = 0
     requests: int = 0
     lives: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    current: str | None = None
+    claim: str = ""
     held: OrderedDict[str, _Held] = field(default_factory=OrderedDict)
     lost: OrderedDict[str, None] = field(default_factory=OrderedDict)
     polls: int = 0
@@ -116,17 +120,37 @@ class Polls:
         node.last = time.monotonic()
         node.bytes_in += bytes_in
         node.requests += 1
+        if node.current is None:
+            node.current = life
         if life and life not in node.lives:  # what an earlier one asked may be answered later
             if node.lives:
                 self._begun_anew(node)
             node.lives[life] = None
             _bound(node.lives, MOST_LIVES)
 
-    def went_online(self, node_id: int) -> None:
-        """A node that does not tell its lives apart came online: it does so once in each."""
+    def went_online(self, node_id: int, life: str = "", claim: str = "") -> None:
+        """A node came online: one that does not tell its lives apart does so once in each."""
         node = self.nodes.get(node_id)
-        if node is not None and not node.lives:
+        if node is None:
+            return
+        node.current, node.claim = life, claim
+        if not node.lives:
             self._begun_anew(node)
+
+    def is_past(self, node_id: int, life: str) -> bool:
+        """Whether another process came online in the place of that one; from any thread."""
+        node = self.nodes.get(node_id)
+        return node is not None and node.current not in (None, life) and life in node.lives
+
+    def is_another(self, node_id: int, life: str) -> bool:
+        """Whether the process that is online as that node is another one; from any thread."""
+        node = self.nodes.get(node_id)
+        return node is not None and node.current not in (None, life)
+
+    def taken_by(self, message_id: str) -> int | None:
+        """The node that took a message; None where that is not known. From any thread."""
+        turn = self._turns.get(message_id)
+        return None if turn is None or not turn.node_id else turn.node_id
 
     def _begun_anew(self, node: NodePolls) -> None:
         self._lose(node, list(node.held))

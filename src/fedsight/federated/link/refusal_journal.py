@@ -10,7 +10,7 @@ from pathlib import Path
 from fedsight.errors import JournalError
 from fedsight.federated.link.reports import Refusal
 from fedsight.journal import Journal, Shipper, Sink
-from fedsight.signals import Batch, Event
+from fedsight.signals import Batch, Event, Json
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +61,18 @@ class RefusalJournal:
 def event_of(refusal: Refusal) -> Event:
     """The event that a refusal is."""
     times = f", {refusal.count} times" if refusal.count > 1 else ""
-    details = {
+    details: dict[str, Json] = {
         "key": refusal.key,
         "address": refusal.address,
         "path": refusal.path,
         "reason": refusal.reason,
         "count": refusal.count,
-        "message": f"{refusal.reason}: key {refusal.key} from {refusal.address}{times}",
+        "message": f"{_what(refusal)}: key {refusal.key} from {refusal.address}{times}",
     }
+    if refusal.name:
+        details["name"] = refusal.name
     return Event(refusal.time, SOURCE, "NODE_REFUSED", details=details)
+
+
+def _what(refusal: Refusal) -> str:
+    return f"{refusal.reason}, {refusal.name}" if refusal.name else refusal.reason

@@ -9,8 +9,12 @@ SERVICE = "fedsight-superlink"
 
 #: In a warm node's requests: which of its processes makes them.
 LIFE_HEADER = "fedsight-life"
+#: In it when it comes online: what it says that it is called.
+NAME_HEADER = "fedsight-name"
 #: Why a node whose key is known cannot come online.
 ONLINE_ALREADY = "a node with this key is online already"
+#: Why one is not let online that says it is called as another key is.
+NAME_OF_ANOTHER = "is the name of another key"
 
 #: Start and end, Unix nanoseconds on the SuperLink's clock.
 Span = tuple[int, int]
@@ -21,7 +25,8 @@ class NodeReport(Struct, frozen=True):
 
     `node_id` is text, as it has 64 bits and JSON's numbers have 53. `lost` are messages that an
     earlier process of the node took and did not answer, and those that were handed to it and did
-    not reach it: nobody will answer them.
+    not reach it: nobody will answer them. `name` is its key's, where the SuperLink binds names to
+    keys, else what it said when it came online; None: nothing.
     """
 
     node_id: str
@@ -32,13 +37,15 @@ class NodeReport(Struct, frozen=True):
     bytes_out: int
     requests: int
     lost: list[str] = []
+    name: str | None = None
 
 
 class NodeReports(Struct, frozen=True):
-    """All nodes; `time` is when that was so."""
+    """All nodes; `time` is when that was so. `bound`: their names are their keys'."""
 
     time: int
     nodes: list[NodeReport]
+    bound: bool = False
 
 
 class TurnReport(Struct, frozen=True, omit_defaults=True):
@@ -59,7 +66,8 @@ class TurnReports(Struct, frozen=True):
 class Refusal(Struct, frozen=True):
     """A request that was turned away: whose (`key` is a fingerprint or "none"), from where, why.
 
-    `count` says how often since the one before it of the same kind was told.
+    `count` says how often since the one before it of the same kind was told, `name` what it said
+    that it is called, where that is why.
     """
 
     id: int
@@ -69,6 +77,7 @@ class Refusal(Struct, frozen=True):
     path: str
     reason: str
     count: int = 1
+    name: str = ""
 
 
 class Refusals(Struct, frozen=True):

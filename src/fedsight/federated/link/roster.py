@@ -1,5 +1,9 @@
 """Who the nodes of a SuperLink are: what Flower knows of them, what was seen of them, what they
-say of themselves."""
+say of themselves.
+
+A SuperLink of ours with node authentication says which name is which key's. Then nobody is called
+as it says, and whoever says that it is called as another key is refused.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
 
 from fedsight.federated.fleet import Kind, NodeView, Property, in_order
-from fedsight.federated.link.reports import NodeReport, NodeReports
+from fedsight.federated.link.reports import NAME_OF_ANOTHER, NodeReport, NodeReports
 from fedsight.federated.node.introduction import (
     KIND,
     NAME,
@@ -34,6 +38,8 @@ LATER_WAIT_SECONDS = 2.0
 POLL_SECONDS = 0.05
 #: A question that nobody has answered is given up, and asked anew, so often.
 GIVE_UP_SECONDS = 120.0
+#: A node that is refused may have been begun anew since: it is asked again.
+ASK_AGAIN_SECONDS = 15.0
 MOST_QUESTIONS = 3
 
 _KINDS: dict[str, Kind] = {"warm": "warm", "stock": "stock"}
@@ -45,15 +51,31 @@ _MOST_SAID = 32
 
 @dataclass
 class _Known:
-    """One node as far as it is known; `questions` that were sent to it.
+    """One node as far as it is known; `questions` that were sent to it, the last one at `asked`.
 
     `name` is its own alone among the nodes, and stays once it has introduced itself; "" before.
+    `warned`: it was said that it calls itself otherwise than it is called.
     """
 
     view: NodeView
     introduced: bool = False
     questions: int = 0
+    asked: float = 0.0
     name: str = ""
+    refused: str | None = None
+    warned: bool = False
+
+    def wants_asking(self) -> bool:
+        """Whether it is to be asked who it is."""
+        if self.refused is not None:
+            return time.monotonic() - self.asked >= ASK_AGAIN_SECONDS
+        return not self.introduced and self.questions < MOST_QUESTIONS
+
+    def warn(self, said: str) -> None:
+        """Say once that it says it is called so."""
+        if not self.warned:
+            self.warned = True
+            logger.warning("node %s says that it is called %s", self.name, said)
 
 
 @dataclass
@@ -65,6 +87,7 @@ class Roster:
     idle: Callable[[float], object] = time.sleep
     _nodes: dict[int, _Known] = field(default_factory=dict)
     _asked: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _bound: bool = False
 
     def begin_anew(self) -> None:
         """Questions under way are lost."""
@@ -94,32 +117,39 @@ class Roster:
             self._listen(min(most_wait, FIRST_WAIT_SECONDS if first else LATER_WAIT_SECONDS))
         else:
             self._hear()
-        names = self._names(there)
+        # Once names are keys', what nodes say never counts again, whatever answers there later.
+        self._bound = self._bound or (reports is not None and reports.bound)
+        names = self._names_of_keys(seen) if self._bound else self._names(there)
         views = [
-            replace(_seen(known.view, there.get(node_id), seen.get(node_id)), name=names[node_id])
+            _called(
+                _seen(known.view, there.get(node_id), seen.get(node_id)),
+                names[node_id],
+                known,
+                self._bound,
+            )
             for node_id, known in self._nodes.items()
         ]
         self._forget_doubles(views)
         return in_order([view for view in views if view.node_id in self._nodes])
 
     def _ask(self, there: Mapping[int, NodeInfo]) -> bool:
-        """Ask each node that is there and has not said who it is; whether any was asked."""
+        """Ask each node that is there and has not said who it is; whether any that is to be
+        waited for was asked."""
         busy = {node_id for node_id, _ in self._asked.values()}
         strangers = [
             node_id
             for node_id in there
-            if node_id not in busy
-            and not self._nodes[node_id].introduced
-            and self._nodes[node_id].questions < MOST_QUESTIONS
+            if node_id not in busy and self._nodes[node_id].wants_asking()
         ]
         content = RecordDict({"config": ConfigRecord()})
         messages = [Message(content, node_id, QUERY, ttl=GIVE_UP_SECONDS) for node_id in strangers]
         now = time.monotonic()
         for node_id, message_id in zip(strangers, self.push(messages), strict=True):
             self._nodes[node_id].questions += 1
+            self._nodes[node_id].asked = now
             if message_id:
                 self._asked[message_id] = node_id, now
-        return bool(strangers)
+        return any(self._nodes[node_id].refused is None for node_id in strangers)
 
     def _listen(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -140,7 +170,8 @@ class Roster:
                 known.introduced = known.questions >= MOST_QUESTIONS
             else:
                 known.introduced = True
-                known.view = introduced(known.view, answer.content)
+                view = replace(known.view, name=_nameless(node_id))  # it may take back what it said
+                known.view = introduced(view, answer.content)
         now = time.monotonic()
         self._asked = {
             message_id: (node_id, since)
@@ -171,6 +202,19 @@ class Roster:
                         "two nodes are called %s: the later one is %s here", known.view.name, name
                     )
         return names
+
+    def _names_of_keys(self, seen: Mapping[int, NodeReport]) -> dict[int, str]:
+        """Each node's name as its key was registered; who says that it is another is refused."""
+        owners = {one.name: node_id for node_id, one in seen.items() if one.name}
+        for node_id, known in self._nodes.items():
+            report = seen.get(node_id)
+            known.name = (report and report.name) or known.name or _nameless(node_id)
+            said = known.view.name
+            of_another = owners.get(said, node_id) != node_id
+            known.refused = _refusal(said, known.name) if of_another else None
+            if known.introduced and said not in (known.name, _nameless(node_id)):
+                known.warn(said)
+        return {node_id: known.name for node_id, known in self._nodes.items()}
 
     def _forget_doubles(self, views: Sequence[NodeView]) -> None:
         """A node that was given a new id is one node."""
@@ -223,6 +267,18 @@ def _another(name: str, node_id: int, taken: Mapping[str, int]) -> str:
     """That name with the end of the node's id, or with all of it where somebody has that, too."""
     short = f"{name[: _MOST_TEXT - 7]}~{node_id & 0xFFFFFF:06x}"
     return f"{name[: _MOST_TEXT - 17]}~{node_id:016x}" if short in taken else short
+
+
+def _refusal(said: str, name: str) -> str:
+    return f"it says that it is called {said}, which {NAME_OF_ANOTHER}; its own is {name}"
+
+
+def _called(view: NodeView, name: str, known: _Known, verified: bool) -> NodeView:
+    """A node by its name; one that is refused is not there."""
+    refused = known.refused
+    online = view.online and refused is None
+    away = view.away if refused is None else refused
+    return replace(view, name=name, verified=verified, refused=refused, online=online, away=away)
 
 
 def _seen(view: NodeView, info: NodeInfo | None, report: NodeReport | None) -> NodeView:

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from fedsight import __version__
 from fedsight.federated.link.identity import fingerprint
+from fedsight.federated.link.names import bound
 from fedsight.federated.link.polls import NodePolls, Polls
 from fedsight.federated.link.reports import (
     PREFIX,
@@ -82,6 +83,7 @@ class Routes:
     async def _nodes(self) -> NodeReports:
         state = cast(LinkState, self._flower.state.linkstate_factory.state())
         known = await run_in_threadpool(state.get_node_info)
+        names = bound(known) if self._health.node_auth else {}
         none = NodePolls()
         reports = []
         for info in known:
@@ -96,9 +98,10 @@ class Routes:
                     seen.bytes_out,
                     seen.requests,
                     list(seen.lost),
+                    names.get(info.node_id) or seen.claim or None,
                 )
             )
-        return NodeReports(self._polls.now(), reports)
+        return NodeReports(self._polls.now(), reports, self._health.node_auth)
 
 
 def _json(body: msgspec.Struct) -> Response:

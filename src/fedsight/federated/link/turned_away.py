@@ -23,6 +23,9 @@ FORGED = "not signed by that key"
 UNKNOWN_KEY = "unknown or revoked key"
 OTHER_NODE = "another node's key"
 REPLAYED = "replayed request"
+NAMED_AS_ANOTHER = "the name of another key"
+FOR_ANOTHER = "spoke for another node"
+TAKEN_OVER = "another process with this key took its place"
 STRANGER = "not from this machine and without the token"
 
 MOST_KEPT = 1000
@@ -48,17 +51,18 @@ class TurnedAway:
         self._last_id = 0
         self._lock = threading.Lock()
 
-    def add(self, key: str, address: str, path: str, reason: str) -> None:
-        """A request was refused; from any thread."""
+    def add(self, key: str, address: str, path: str, reason: str, name: str = "") -> None:
+        """A request was refused, of a node that says it is called `name`; from any thread."""
         with self._lock:
-            refusal = self._noted(key, address, path, reason)
+            refusal = self._noted(key, address, path, reason, name)
         if refusal is None:
             return
         times = f", {refusal.count} times" if refusal.count > 1 else ""
-        logger.warning("refused %s from %s: %s (key %s%s)", path, address, reason, key, times)
+        what = f"{reason}, {name}" if name else reason
+        logger.warning("refused %s from %s: %s (key %s%s)", path, address, what, key, times)
         self._told(refusal)
 
-    def _noted(self, key: str, address: str, path: str, reason: str) -> Refusal | None:
+    def _noted(self, key: str, address: str, path: str, reason: str, name: str) -> Refusal | None:
         self._by_reason[reason] += 1
         now, who = self._now(), (key, address, reason)
         since, missed = self._quiet.get(who, (0, 0))
@@ -69,7 +73,7 @@ class TurnedAway:
             self._quiet.pop(next(iter(self._quiet)))
         self._quiet[who] = now, 0
         self._last_id += 1
-        refusal = Refusal(self._last_id, now, key, address, path, reason, missed + 1)
+        refusal = Refusal(self._last_id, now, key, address, path, reason, missed + 1, name)
         self._kept.append(refusal)
         return refusal
 

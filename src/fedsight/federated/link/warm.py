@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import signal
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -153,7 +152,9 @@ def serve(
         plaintext = is_plaintext(options.superlink, options.root_cert, options.insecure)
         tls = wire.trust(options.root_cert, plaintext)
         memory = memory or options.folder / f"{who.fingerprint}.id"
-        client = FleetClient(wire.Wire(options.superlink, tls, ANSWER_SECONDS), who, memory)
+        client = FleetClient(
+            wire.Wire(options.superlink, tls, ANSWER_SECONDS), who, memory, name=options.name
+        )
         apps = ClientApps(options.data / "apps", options.apps)
         node = Node(client, apps, options.config(), mod)
         log = logging.getLogger("fedsight.node")
@@ -168,8 +169,6 @@ def serve(
 def _prepare() -> None:
     """One thread a node: more of them make several nodes on one machine slower, and unequal."""
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # a task of one's own is found where the node was started
     import torch
 
     import fedsight.federated.node.client  # noqa: F401 (so that the first question is answered at once)

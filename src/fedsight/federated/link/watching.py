@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 
 from fedsight.federated.link.polls import Polls
+
+ACTIVATE = "/v1/fleet/activate-node"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a node's request says of itself: which of its processes makes it, and what it is called;
+    "" where it does not."""
+
+    life: str = ""
+    name: str = ""
 
 
 class Watching:
@@ -18,7 +30,6 @@ class Watching:
         self.now = polls.now
         self._notes: dict[str, Callable[[Any, Any, int], None]] = {
             "/v1/runtime/push-messages": self._stored,
-            "/v1/fleet/activate-node": self._went_online,
             "/v1/fleet/pull-messages": self._handed_over,
             "/v1/fleet/pull-object": self._fetched,
             "/v1/fleet/confirm-message-received": self._received,
@@ -34,13 +45,15 @@ class Watching:
         began: int,
         bytes_in: int,
         bytes_out: int,
-        life: str = "",
+        said: Said = Said(),
     ) -> None:
-        """A call was answered; `began` is when its request had come, `life` what it said of it."""
+        """A call was answered; `began` is when its request had come, `said` what that said."""
         if path.startswith("/v1/fleet/"):
             node_id = _node_id(request, answer)
-            self.polls.asked(node_id, bytes_in, life)
+            self.polls.asked(node_id, bytes_in, said.life)
             self.polls.answered(node_id, bytes_out)
+            if path == ACTIVATE:
+                self.polls.went_online(node_id, said.life, said.name)
         note = self._notes.get(path)
         if note is not None:
             note(request, answer, began)
@@ -49,9 +62,6 @@ class Watching:
         for message_id in answer.message_ids:
             if message_id:
                 self.polls.stored(message_id)
-
-    def _went_online(self, _: Any, answer: Any, __: int) -> None:
-        self.polls.went_online(answer.node_id)
 
     def _handed_over(self, request: Any, answer: Any, _: int) -> None:
         node_id = request.node.node_id

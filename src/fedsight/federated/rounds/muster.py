@@ -53,8 +53,9 @@ class Muster:
     """The nodes of one grid, and a `RollCall` of it.
 
     A node is there where Flower holds it online and where, if its polls are watched, the last one
-    is at most `silent_seconds` old. Changes are told once: NODE_SILENT, NODE_RETURNED. A grid that
-    knows no more of its nodes than their ids has nobody silent. `able` says who of them may train,
+    is at most `silent_seconds` old. Changes are told once: NODE_SILENT, NODE_RETURNED, and
+    NODE_REFUSED of one that is not taken for who it says it is. A grid that knows no more of its
+    nodes than their ids has nobody silent. `able` says who of them may train,
     and why the others may not; `on_look` is given the nodes each time that somebody asked for them.
     """
 
@@ -94,6 +95,9 @@ class Muster:
             if self._silent.pop(node.node_id, None) is not None:
                 self._say("NODE_RETURNED", {"message": "answers again"}, node=node.name)
             return node
+        if node.refused is not None and self._silent.get(node.node_id) != node.refused:
+            self._silent[node.node_id] = node.refused
+            self._say("NODE_REFUSED", {"message": node.refused}, node=node.name)
         if node.node_id not in self._silent:
             why = "offline" if age is None else f"silent for {age:.0f} s"
             self._silent[node.node_id] = why

@@ -82,6 +82,7 @@ class Session:
         self._best = Best(holds=plan.tuned.personal)
         self._personal: Personal | None = None
         self._opened = False
+        self._verified: bool | None = None
         self._rounds = 0
         self._bytes_up = self._bytes_down = 0
         self._started = time.perf_counter()
@@ -111,6 +112,8 @@ class Session:
 
     def on_nodes(self, nodes: Sequence[NodeView]) -> None:
         """The run has looked who is there."""
+        if nodes:
+            self._verified = all(node.verified for node in nodes)
         self._steering.on_nodes(nodes)
 
     def run(self, stage: Stage, *, muster: Muster | None = None, least: int = 0) -> Outcome:
@@ -275,7 +278,9 @@ class Session:
         return f"{reason}; {failures[0]}" if failures else reason
 
     def _opening(self) -> dict[str, Json]:
-        return {
+        known = self._verified  # of simulated nodes nobody asks
+        names: dict[str, Json] = {} if known is None else {"names_verified": known}
+        return names | {
             "task": self._plan.task,
             "engine": self._stage.engine,
             "strategy": self._plan.algorithm.algorithm,
