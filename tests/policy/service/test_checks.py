@@ -121,11 +121,11 @@ def test_after_a_policy_change_no_stale_answer(served: Served) -> None:
 def test_a_trail_that_cannot_be_written_denies(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: bytes) -> None:
+    def full(_: bytes, *, durable: bool) -> None:
         raise OSError(28, "No space left on device")
 
     with served.client() as http:
-        monkeypatch.setattr(served.service.deciding.trail, "_whole", full)
+        monkeypatch.setattr(served.service.deciding.trail._end, "add", full)
         said = http.post("/check/client_eligibility", json=dict(GOOD)).json()
         health = http.get("/health").json()
         event = http.post("/log/training_event", json={"event_type": "X"})
