@@ -29,12 +29,10 @@ import torch
 from benchmarks import command
 from benchmarks.anomalies import VARIABLE
 from benchmarks.command import Say
-from benchmarks.forecast_bounds import bounds
+from benchmarks.forecast_bounds import LESS_MEDIAN, bounds
 from benchmarks.forecast_nodes import CHOSEN, MADE_UP, METRIC, SHAPE, TELEMETRY, UNSEEN, Node, nodes
 from benchmarks.forecast_rows import (
     MEDIAN,
-    MIXTURE,
-    TUNED,
     Row,
     averaged,
     baseline_rows,
@@ -110,8 +108,7 @@ def _figures(over: Sequence[Node], rows: Mapping[str, list[Row]]) -> dict[str, A
             }
             for at, node in enumerate(over)
         },
-        "mixture_less_median": _difference(mean[MIXTURE], mean[MEDIAN]),
-        "fine_tuned_less_median": _difference(mean[TUNED], mean[MEDIAN]),
+        **{called: _difference(mean[name], mean[MEDIAN]) for name, called in LESS_MEDIAN.items()},
     }
 
 
@@ -125,9 +122,9 @@ def _method(row: Row, seeds: Sequence[Row]) -> dict[str, Any]:
     told["sd_over_seeds"] = float(np.std([overall(one) for one in seeds])) if seeds[1:] else None
     told["nodes_from_to"] = [min(spread), max(spread)]
     if row.held is not None:
-        by_node = [float(one.coverage.mean()) for one in row.nodes]
-        told["coverage"] = [float(np.mean(by_node)), min(by_node), max(by_node)]
-        held = row.held
+        by_node, held = [float(one.coverage.mean()) for one in row.nodes], row.held
+        if np.isfinite(by_node).all():
+            told["coverage"] = [float(np.mean(by_node)), min(by_node), max(by_node)]
         told["coverage_corrected"] = [float(held.mean()), float(held.min()), float(held.max())]
     return told
 

@@ -1,8 +1,8 @@
 """The ways to train one model, or one a node, over the same nodes; each as in the benchmark's rows.
 
 A federation goes in rounds of few steps each (`of_round`), its rate falling over them; pooled
-data and a node for itself go in turns of as many steps as five rounds (`TURN`, the rate down and up
-again). All keep what was best on validation, looked at after each turn, or each five rounds.
+data and a node for itself go in turns of as many steps as five rounds (`training.alone`, the rate
+down and up again). All keep what was best on validation, after each turn, or each five rounds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fedsight.forecast.model import Forecaster
 from fedsight.forecast.processor import NodeData
 from fedsight.forecast.scale import Array, Normalised
 from fedsight.forecast.sequences import Examples, windows_at
-from fedsight.forecast.training import TURN, evaluate, of_round, train
+from fedsight.forecast.training import alone, evaluate, of_round, train
 
 #: Windows that go through a model at once.
 BATCH = 1024
@@ -46,16 +46,12 @@ def federated(nodes: Sequence[NodeData], seed: int, rounds: int) -> Forecaster:
     return best.model
 
 
-def alone(
+def by_itself(
     training: Examples, validation: Examples, like: NodeData, seed: int, turns: int
 ) -> Forecaster:
     """One model for one body of data: a node's own, or the pooled data of all."""
     model, rng = _fresh(like, seed)
-    best = _Best(model)
-    for _ in range(turns):
-        train(model, training, rng, TURN)
-        best.offer(model, evaluate(model, validation))
-    return best.model
+    return alone(model, training, validation, rng, turns)
 
 
 def pooled(parts: Sequence[Examples]) -> Examples:

@@ -6,29 +6,42 @@ chosen on the validation part; the test part is only foreseen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.forecast_learning import ROUNDS_A_TURN, alone, federated, foreseen, pooled
+from benchmarks.forecast_learning import ROUNDS_A_TURN, by_itself, federated, foreseen, pooled
 from benchmarks.forecast_nodes import PERIODS, SHAPE, Node, nodes
+from benchmarks.forecast_served import served
 from fedsight.errors import MissingExtraError
 from fedsight.forecast import baselines, calibration, mixture
 from fedsight.forecast.accuracy import Accuracy, accuracy
 from fedsight.forecast.model import Forecaster
+from fedsight.forecast.processor import NodeData
 from fedsight.forecast.scale import Array
-from fedsight.forecast.training import personal
+from fedsight.forecast.sequences import Examples
+from fedsight.forecast.training import own_model, personal
 
 MEDIAN, PERSISTENCE = "moving median of 30", "persistence"
 LOCAL, CENTRALISED, FEDERATED = "local", "centralised", "federated"
 TUNED, ZERO_SHOT = "federated, fine-tuned", "zero-shot (left out)"
-MIXTURE = "mixture: fine-tuned and median"
-HELD = "held"
+#: As `TUNED` was before a node might choose a model that begins from nothing.
+ONLY_TUNED = "fine-tuned, always from the federated"
+MIXTURE = "mixture: fine-tuned and level"
+#: What the forecaster tells: with the nodes' own models, without, and of a node that was left out.
+SERVED, SERVED_SHARED = "as served, with models of their own", "as served, the federated model"
+SERVED_NEW = "as served to a node left out"
+#: Nodes that tune draw what no other row draws.
+OTHER_SEED = 1000
 #: The lags of both autoregressions: the model's own sequence, and eight hours of five minutes.
 LAGS = (10, 96)
+
+
+#: From the shared model to a node's own: its training and its validation part, and what draws.
+Tune = Callable[[Forecaster, Examples, Examples, torch.Generator], Forecaster]
 
 
 @dataclass(frozen=True)
@@ -88,21 +101,32 @@ def learned_rows(
     over = nodes(which, source, quick)
     data = [node.data for node in over]
     model, turns = federated(data, seed, rounds), -(-rounds // ROUNDS_A_TURN)
-    rng = torch.Generator().manual_seed(seed)
-    tuned = [personal(model, one.training, one.validation, rng) for one in data]
+    only_tuned = _each(personal, model, data, seed)
+    own = _each(own_model, model, data, seed + OTHER_SEED)
     body = [pooled([getattr(one, part) for one in data]) for part in ("training", "validation")]
-    central = alone(body[0], body[1], data[0], seed, turns)
-    local = [alone(one.training, one.validation, one, seed, turns) for one in data]
+    central = by_itself(body[0], body[1], data[0], seed, turns)
+    local = [by_itself(one.training, one.validation, one, seed, turns) for one in data]
     without = [[*data[:at], *data[at + 1 :]] for at in range(len(data))]
     left_out = [federated(others, seed, -(-rounds // 2)) for others in without]
+    alone = [served([node], left, [left])[0] for node, left in zip(over, left_out, strict=True)]
     return {
         LOCAL: _learned(over, local),
         CENTRALISED: _learned(over, [central] * len(over)),
         FEDERATED: _learned(over, [model] * len(over)),
-        TUNED: _learned(over, tuned),
+        ONLY_TUNED: _learned(over, only_tuned),
+        TUNED: _learned(over, own),
         ZERO_SHOT: _learned(over, left_out),
-        MIXTURE: _mixture(over, tuned),
+        MIXTURE: _mixture(over, own),
+        SERVED: _told(over, served(over, model, own)),
+        SERVED_SHARED: _told(over, served(over, model, [model] * len(over))),
+        SERVED_NEW: _told(over, alone),
     }
+
+
+def _each(tune: Tune, model: Forecaster, data: Sequence[NodeData], seed: int) -> list[Forecaster]:
+    """The models that nodes keep, one after the other."""
+    rng = torch.Generator().manual_seed(seed)
+    return [tune(model, one.training, one.validation, rng) for one in data]
 
 
 def _learned(over: Sequence[Node], models: Sequence[Forecaster]) -> Row:
@@ -116,20 +140,33 @@ def _validation(node: Node, model: Forecaster) -> Array:
 
 
 def _mixture(over: Sequence[Node], models: Sequence[Forecaster]) -> Row:
-    """The fine-tuned fans, moved to where the mixture of their median and the moving one lies."""
+    """The fine-tuned fans, moved to where the mixture of their median and the level lies."""
     fans, past = [], []
     for node, model in zip(over, models, strict=True):
         before = node.data.validation.origins
         known, ahead = _validation(node, model), foreseen(model, node.data, node.at)
-        medians = [_median(node, at) for at in (before, node.at)]
-        share = mixture.weights(known[..., 1], medians[0], node.came(before))
-        past.append(mixture.moved(known, 1, medians[0], share))
-        fans.append(mixture.moved(ahead, 1, medians[1], share))
+        flat = [_level(node, at) for at in (before, node.at)]
+        share = mixture.weights(known[..., 1], flat[0], node.came(before))
+        past.append(mixture.moved(known, 1, flat[0], share))
+        fans.append(mixture.moved(ahead, 1, flat[1], share))
     return _of_fans(over, fans, past)
 
 
-def _median(node: Node, at: Array) -> Array:
-    return baselines.moving_median(node.series, at, SHAPE.horizon)
+def _level(node: Node, at: Array) -> Array:
+    """What the node's windows are centred on, held flat."""
+    (rows,) = node.data.scale.levels(SHAPE.rows)
+    return baselines.moving_median(node.series, at, SHAPE.horizon, int(rows))
+
+
+def _told(over: Sequence[Node], fans: Sequence[Array]) -> Row:
+    """Fans whose intervals are corrected already."""
+    row = _row(over, [fan[..., 1] for fan in fans], True)
+    ends = [
+        (fan[..., 0], fan[..., -1], node.came(node.at))
+        for fan, node in zip(fans, over, strict=True)
+    ]
+    held = [float(((low <= came) & (came <= high)).mean()) for low, high, came in ends]
+    return Row(row.nodes, row.scaled, np.array(held))
 
 
 def _of_fans(over: Sequence[Node], fans: Sequence[Array], past: Sequence[Array]) -> Row:

@@ -15,9 +15,17 @@ from typing import Any
 import msgspec
 
 from benchmarks.command import RESULTS
-from benchmarks.forecast_bounds import bounds
+from benchmarks.forecast_bounds import LESS_MEDIAN, bounds
 from benchmarks.forecast_nodes import CHOSEN, TELEMETRY, UNSEEN
-from benchmarks.forecast_rows import FEDERATED, LOCAL, MEDIAN, MIXTURE, PERSISTENCE, TUNED
+from benchmarks.forecast_rows import (
+    FEDERATED,
+    LOCAL,
+    MEDIAN,
+    MIXTURE,
+    PERSISTENCE,
+    SERVED,
+    TUNED,
+)
 from benchmarks.machine import ROOT
 from benchmarks.table import number
 
@@ -29,7 +37,7 @@ REPORTS: Mapping[str, str] = {
     TELEMETRY: "forecast_telemetry",
 }
 #: Methods that are told node by node.
-BY_NODE = (PERSISTENCE, MEDIAN, LOCAL, FEDERATED, TUNED, MIXTURE)
+BY_NODE = (PERSISTENCE, MEDIAN, LOCAL, FEDERATED, TUNED, MIXTURE, SERVED)
 ONE_UNIT = {CHOSEN}
 
 
@@ -72,7 +80,7 @@ def _of_set(report: Mapping[str, Any], which: str) -> Iterator[str]:
     yield from _by_node(figures["nodes"])
     yield from _intervals(figures["methods"])
     yield ""
-    for name, what in (("mixture_less_median", MIXTURE), ("fine_tuned_less_median", TUNED)):
+    for what, name in LESS_MEDIAN.items():
         gap = figures[name]
         yield (
             f"- {what[0].upper()}{what[1:]}, less the moving median: {gap['mean']:+.3f} MASE, 95 % "
@@ -100,10 +108,14 @@ def _intervals(methods: Mapping[str, Any]) -> Iterator[str]:
     yield "\n| intervals of 80 % held | as the model says | nodes | corrected | nodes |"
     yield "|---|---|---|---|---|"
     for name, each in methods.items():
-        if "coverage" in each:
+        if "coverage_corrected" in each:
             cells = []
-            for mean, low, high in (each["coverage"], each["coverage_corrected"]):
-                cells += [f"{mean:.2f}", f"{low:.2f} to {high:.2f}"]
+            for which in ("coverage", "coverage_corrected"):
+                if which in each:
+                    mean, low, high = each[which]
+                    cells += [f"{mean:.2f}", f"{low:.2f} to {high:.2f}"]
+                else:
+                    cells += ["", ""]
             yield f"| {name} | {' | '.join(cells)} |"
 
 

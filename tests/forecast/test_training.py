@@ -12,7 +12,16 @@ from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.processor import NodeData, prepared
 from fedsight.forecast.scale import Normalised
 from fedsight.forecast.sequences import Examples, Split
-from fedsight.forecast.training import Schedule, evaluate, of_round, personal, pinball, train
+from fedsight.forecast.training import (
+    Schedule,
+    evaluate,
+    median_error,
+    of_round,
+    own_model,
+    personal,
+    pinball,
+    train,
+)
 
 SECOND = 10**9
 SHAPE = ModelShape(("load",), hidden=16, horizon=1)
@@ -70,6 +79,22 @@ def test_fine_tuning_is_kept_only_where_validation_is_better(
     assert personal(model, other.training, one.validation, seeded(3), turns=1) is model
     tuned = personal(model, other.training, other.validation, seeded(3))
     assert evaluate(tuned, other.validation) < evaluate(model, other.validation)
+
+
+def test_a_node_keeps_what_is_best_on_its_validation_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the shared model, of that fine-tuned, and of one that knows the node alone."""
+    monkeypatch.setattr("fedsight.forecast.scale.LEVELS", (30,))
+    one, other = data(echo(3)), data(echo(4))
+    model = Forecaster(SHAPE, seeded())
+    train(model, one.training, seeded(2), SCHEDULE)
+    least = Schedule(epochs=1, lr=1e-9, last_lr=1e-9)
+    # Hardly tuned, the shared model of another node's rows is no match for one of the node's own.
+    found = own_model(model, other.training, other.validation, seeded(3), least)
+    errors = [median_error(each, other.validation) for each in (model, found)]
+    assert errors[1] < 0.8 * errors[0]
+    # Where what is learned helps nowhere, the shared model stays.
+    kept = own_model(model, other.training, one.validation, seeded(3), least)
+    assert evaluate(kept, one.validation) == pytest.approx(evaluate(model, one.validation))
 
 
 def test_several_metrics_are_learned_together() -> None:

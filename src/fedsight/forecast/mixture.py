@@ -41,7 +41,7 @@ def weights(
 def shares(middle: Array, level: Array, actual: Array, least: int = 1) -> Array:
     """`weights` of each metric of a node, (horizon, metrics): of its model beside a flat level.
 
-    `middle` and `actual` (n, horizon, metrics); `level` (n, metrics), the moving median.
+    `middle` and `actual` (n, horizon, metrics); `level` (n, metrics), what windows are centred on.
     """
     steps, metrics = middle.shape[1:]
     flat = np.repeat(level[:, None], steps, axis=1)

@@ -143,10 +143,16 @@ def normalised(scores: Array, time_step: int, level: NDArray[np.int64] | None = 
     The last `level` rows give the level, by metric or by window and metric, all of them where it is
     None; the last `time_step` of them give the spread and are the model's input.
     """
-    window = scores[:, -time_step:]
-    centre = np.median(scores, axis=1)
-    for many in () if level is None else np.unique(level):
-        near = np.median(scores[:, -int(many) :], axis=1)
-        centre = np.where(level == many, near, centre)
+    window, centre = scores[:, -time_step:], centres(scores, level)
     spread = np.sqrt(window.var(axis=1) + FLOOR)
     return Normalised((window - centre[:, None]) / spread[:, None], centre, spread)
+
+
+def centres(rows: Array, level: NDArray[np.int64] | None = None) -> Array:
+    """The levels (batch, metrics) of windows (batch, rows, metrics) in any unit; `level` as in
+    `normalised`."""
+    found: Array = np.median(rows, axis=1)
+    for many in () if level is None else np.unique(level):
+        near = np.median(rows[:, -int(many) :], axis=1)
+        found = np.where(level == many, near, found)
+    return found

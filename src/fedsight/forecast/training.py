@@ -6,6 +6,7 @@ import copy
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -66,6 +67,8 @@ TURN = Schedule()
 #: The fine-tuning of a node for itself.
 PERSONAL = Schedule(epochs=3, lr=3e-3, last_lr=3e-4, share=1.0)
 TURNS = 6
+#: Turns of a model that begins on the node from nothing: as many steps as a federation's rounds.
+ALONE_TURNS = 30
 
 
 def of_round(done: int, rounds: int) -> Schedule:
@@ -143,6 +146,62 @@ def personal(
     That may be `model` itself, where no turn made it better there. Each turn goes on from the one
     before with the learning rate up again.
     """
+    return _best(model, training, validation, rng, schedule, turns)
+
+
+def alone(
+    begun: Forecaster,
+    training: Examples,
+    validation: Examples,
+    rng: torch.Generator,
+    turns: int = ALONE_TURNS,
+) -> Forecaster:
+    """What a node, or whoever has all data, comes to by itself from a model that has learned
+    nothing: the best of all turns."""
+    return _best(begun, training, validation, rng, TURN, turns)
+
+
+def own_model(
+    model: Forecaster,
+    training: Examples,
+    validation: Examples,
+    rng: torch.Generator,
+    schedule: Schedule = PERSONAL,
+) -> Forecaster:
+    """The model that a node uses for itself: `model`, that fine-tuned, or one that begins from
+    nothing and knows the node alone. Its median has the least error on the validation part.
+
+    Turns are compared by the loss, in which each window counts in its own spread; these three by
+    the error in one unit, as forecasts are judged: of a node that is flat and has bursts the loss
+    is decided where nothing happens.
+    """
+    tuned = personal(model, training, validation, rng, schedule)
+    by_itself = alone(Forecaster(model.shape, rng), training, validation, rng)
+    found = (model, tuned, by_itself)
+    return found[int(np.argmin([median_error(each, validation) for each in found]))]
+
+
+def median_error(model: Forecaster, examples: Examples) -> float:
+    """The mean absolute error of the median, in the nodes' standard deviations."""
+    model.eval()
+    middle, total = model.shape.quantiles.index(0.5), 0.0
+    with torch.inference_mode():
+        for start in range(0, len(examples), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            off = model(examples.inputs[part])[..., middle] - examples.targets[part]
+            away = off.abs().mean(dim=1).numpy() * examples.windows.spread[part]
+            total += float(away.mean(axis=1).sum())
+    return total / len(examples) if len(examples) else math.nan
+
+
+def _best(
+    model: Forecaster,
+    training: Examples,
+    validation: Examples,
+    rng: torch.Generator,
+    schedule: Schedule,
+    turns: int,
+) -> Forecaster:
     best, least = model, evaluate(model, validation)
     tuned = copy.deepcopy(model)
     for _ in range(turns):

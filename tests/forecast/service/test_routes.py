@@ -70,6 +70,7 @@ def test_a_forecast_has_times_values_unit_version_and_what_it_rests_on(asked: As
     assert msgspec.convert(answer, NodeForecast).model == "r-aaaaaaaa/1"
     assert answer["method"] == "model"  # 60 rows tell nothing of a mixture yet
     assert answer["forecasts"][0]["model_shares"] is None
+    assert answer["forecasts"][0]["level_rows"] == 30
     assert (answer["rows_used"], answer["horizon"], answer["step_seconds"]) == (30, 20, 3.0)
     assert [one["metric"] for one in answer["forecasts"]] == list(METRICS)
     one = answer["forecasts"][1]

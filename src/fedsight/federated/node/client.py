@@ -135,20 +135,31 @@ class Trainer:
         return validated(self._task, self._model, self._data, vector)
 
     def tune(self, vector: Vector, tuning: Tuning) -> dict[str, float | int]:
-        """See `Validator`: the best of some turns of its own training, one after another."""
+        """See `Validator`: in the task's own way, or the best of some turns of its training."""
         before = self.validate(vector)
         self._model.load(vector)
         self._rng.manual_seed(stream(self._seed, _TUNING, self._index, tuning.round))
         recipe = replace(self._recipe, epochs=tuning.epochs, lr=tuning.lr, own=True)
-        best, after = vector, dict[str, float | int]()
+        best, after, better = self._tuned(recipe, before)
+        kept = self._keep_own(best, tuning, before, after, better)
+        return personal.compared(before, after, NUM_EXAMPLES, kept)
+
+    def _tuned(
+        self, recipe: Recipe, before: dict[str, float | int]
+    ) -> tuple[Vector, dict[str, float | int], bool]:
+        """What comes of tuning the model as it is loaded, its figures, and whether it is better."""
+        if isinstance(self._task, personal.TuningItself):
+            better = self._task.tune(self._model.model, self._data, recipe, self._rng)
+            best = self._model.vector()
+            return best, self.validate(best), better
+        best, after = self._model.vector(), dict[str, float | int]()
         for _ in range(personal.TURNS):
             self._task.train(self._model.model, self._data, recipe, self._rng)
             tuned = self._model.vector()
             found = self.validate(tuned)
             if not after or personal.improved(after, found):
                 best, after = tuned, found
-        kept = self._keep_own(best, tuning, before, after)
-        return personal.compared(before, after, NUM_EXAMPLES, kept)
+        return best, after, personal.improved(before, after)
 
     def _keep_own(
         self,
@@ -156,10 +167,11 @@ class Trainer:
         tuning: Tuning,
         before: dict[str, float | int],
         after: dict[str, float | int],
+        better: bool,
     ) -> bool:
         """Keep the tuned model on the node where it is better; whether it is kept."""
         folder, task = self._place.kept, self._task
-        if folder is None or not personal.improved(before, after):
+        if folder is None or not better:
             if folder is not None:
                 personal.forget(folder, tuning.run)
             return False

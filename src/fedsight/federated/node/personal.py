@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from flwr.app import ConfigRecord
@@ -21,10 +21,15 @@ from safetensors.numpy import save
 
 from fedsight.errors import FedsightError
 from fedsight.federated.flat import FlatModel, Vector
+from fedsight.tasks import Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 SUFFIX = ".safetensors"
 OWN = "own/"
 #: A node tunes so many times over, each time further; what was best on its validation part counts.
+#: Where a task does not tune itself.
 TURNS = 6
 #: So many of a node's models are kept, of as many runs.
 MOST_KEPT = 5
@@ -56,6 +61,16 @@ class KeepingOwn(Protocol):
 
     def own(self, data: Any, model: Any) -> Mapping[str, np.ndarray[Any, Any]]:
         """What of a node's data is kept beside `model`, which is the node's own, by name."""
+
+
+@runtime_checkable
+class TuningItself(Protocol):
+    """A task with a way of its own to a model that a node keeps for itself; optional."""
+
+    def tune(self, model: Any, data: Any, recipe: Recipe, rng: torch.Generator) -> bool:
+        """Make `model`, the shared one, what is best for the node on its validation part; returns
+        whether that is another. The recipe is that of one turn; what is random is drawn from `rng`
+        alone."""
 
 
 def tuning_of(config: Mapping[str, Any]) -> Tuning | None:

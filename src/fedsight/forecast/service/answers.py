@@ -94,7 +94,7 @@ def forecast(
     saying how many rows there are and are wanted or what is constant, and BadFieldError for a
     metric or a horizon that the model does not foresee.
     """
-    if one.told is None or one.known is None:
+    if one.told is None or one.known is None or one.scale is None:
         message = "nothing was foreseen yet" if one.lacks is None else one.lacks.message
         code = "not_enough_rows" if one.lacks is None else one.lacks.standing
         raise RefusedError(409, code, message)
@@ -121,6 +121,7 @@ def forecast(
             rows.Observed(past, _known(observed, at)),
             _calibration(loaded, None if sums is None else sums[:, at]),
             _shares(one, at, horizon),
+            int(one.scale.levels(shape.rows)[at]),
         )
         for at, metric in enumerate(shape.metrics)
         if metric in wanted

@@ -20,8 +20,8 @@ from fedsight.forecast.service.scoring import Array
 from fedsight.signals import Batch, Event, Sample, batch
 from fedsight.telemetry.windows import WindowError, Windows
 
-#: The model alone, or mixed with the moving median.
-Method = Literal["model", "mixture"]
+#: The model alone, mixed with the flat level that it departs from, or that level alone.
+Method = Literal["model", "mixture", "baseline"]
 #: Errors that wait for a journal that cannot be written, at the most; the oldest are given up.
 MOST_UNTOLD = 100_000
 
@@ -32,7 +32,7 @@ class Seen:
 
     `told` (horizon, metrics, quantiles), in real units, was made at `made` by `version`, in the
     units of `scale`; what it says of a metric that is constant there is not told. `share`
-    (horizon, metrics) of it is the model's, the rest the moving median; None: all of it.
+    (horizon, metrics) of it is the model's, the rest the window's level; None: all of it.
     """
 
     node: str
@@ -48,7 +48,12 @@ class Seen:
     @property
     def method(self) -> Method:
         """What foresees it."""
-        return "model" if self.share is None else "mixture"
+        if self.share is None or self.scale is None:
+            return "model"
+        share = self.share[:, self.scale.varies]
+        if (share == 1).all():
+            return "model"
+        return "mixture" if share.any() else "baseline"
 
     def foreseen(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
         """Those of these metrics that a forecast is told of."""
@@ -145,7 +150,7 @@ class Look:
         ready: list[tuple[Known, Scale]] = []
         for node, one in found.items():
             last = before.get(node)
-            scale = _scale(one, now, loaded)
+            scale = self._scale(one, now, loaded)
             if isinstance(scale, Lacks):
                 seen[node] = Seen(node, None if isinstance(one, Lacks) else one, scale)
             elif last is not None and _is_newest(last, one, loaded):
@@ -160,11 +165,24 @@ class Look:
         seconds = time.perf_counter() - begun
         for (one, scale), foretold in zip(ready, ahead, strict=True):
             share = self._memory.share(one, loaded, scale)
-            told = self._memory.told(one, foretold, loaded.version, share)
+            told = self._memory.told(one, foretold, loaded.version, scale, share)
             seen[one.node] = Seen(
                 one.node, one, None, told, now, loaded.version, foretold.personal, scale, share
             )
         return dict(sorted(seen.items())), seconds
+
+    def _scale(self, one: Known | Lacks, now: int, loaded: Loaded) -> Scale | Lacks:
+        """The unit to foresee in; what is lacking where nothing can be foreseen."""
+        if isinstance(one, Lacks):
+            return one
+        wanted = loaded.shape.rows
+        lacking = silent(one, now, loaded.shape.horizon, wanted) or lacks(one, wanted)
+        if lacking is not None:
+            return lacking
+        try:
+            return self._memory.scale(one, loaded)
+        except SeriesError as error:
+            return Lacks("constant", f"{one.node}: {error}", len(one.values), wanted)
 
     def _samples(self, one: Seen, loaded: Loaded) -> Iterable[Sample]:
         assert one.known is not None
@@ -187,20 +205,6 @@ class Look:
             yield telling.calm(now, version, version, figures)
         if began:
             yield telling.suggested(now, version, figures)
-
-
-def _scale(one: Known | Lacks, now: int, loaded: Loaded) -> Scale | Lacks:
-    """The unit to foresee in; what is lacking where nothing can be foreseen."""
-    if isinstance(one, Lacks):
-        return one
-    wanted = loaded.shape.rows
-    lacking = silent(one, now, loaded.shape.horizon, wanted) or lacks(one, wanted)
-    if lacking is not None:
-        return lacking
-    try:
-        return loaded.scale(one)
-    except SeriesError as error:
-        return Lacks("constant", f"{one.node}: {error}", len(one.values), wanted)
 
 
 def _is_newest(before: Seen, one: Known | Lacks, loaded: Loaded) -> bool:

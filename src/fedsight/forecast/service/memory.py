@@ -14,6 +14,7 @@ from fedsight.forecast.scale import Scale
 from fedsight.forecast.service import drift, scoring
 from fedsight.forecast.service.correcting import Corrections
 from fedsight.forecast.service.drift import Drift
+from fedsight.forecast.service.levelling import Levelling
 from fedsight.forecast.service.mixing import Mixing
 from fedsight.forecast.service.options import ForecastOptions
 from fedsight.forecast.service.past import Past, past
@@ -77,7 +78,7 @@ class Memory:
         # Power, load and memory are never below 0; of other metrics that is not known.
         self._least = np.array([-np.inf if unit_of(one) is None else 0.0 for one in shape.metrics])
         self._corrections = Corrections(shape, self.horizons)
-        self._mixing = Mixing(self._middle)
+        self._mixing, self._levelling = Mixing(shape), Levelling(shape)
         if self.drift.version != loaded.version:
             if self.drift.drifting:
                 self.replaced = self.drift.version
@@ -119,6 +120,15 @@ class Memory:
         found.loss += float(lost.sum())
         found.count += int(score.there.sum())
 
+    def scale(self, one: Known, loaded: Loaded) -> Scale:
+        """The unit to foresee the node in, and the level: its own, else those of its window. Raises
+        SeriesError where all of its metrics are constant."""
+        own = loaded.own_scale(one.node)
+        if own is not None:
+            return own
+        scale = Scale.allowing(one.values, loaded.shape.metrics)
+        return self._levelling.levelled(one, scale)
+
     def share(self, one: Known, loaded: Loaded, scale: Scale) -> Array | None:
         """How much of the model the node's forecast takes, (horizon, metrics); None: all of it.
 
@@ -145,11 +155,13 @@ class Memory:
         begun = self._corrections.begun(self._mixing.mixed_past(seen, share), scale)
         state.correction = begun if before is None else np.where(new, begun, before)
 
-    def told(self, one: Known, foretold: Foretold, version: str, share: Array | None) -> Array:
+    def told(
+        self, one: Known, foretold: Foretold, version: str, scale: Scale, share: Array | None
+    ) -> Array:
         """That version's forecast, mixed, with its intervals corrected; it now waits for its
         rows."""
         state = self.nodes.setdefault(one.node, NodeState())
-        said = self._mixing.mixed(one, foretold.values, share)
+        said = self._mixing.mixed(one, foretold.values, scale, share)
         corrected = self._corrections.told(state.correction, said)
         values: Array = np.maximum(corrected, self._least[:, None])
         at = self._steps - 1

@@ -1,4 +1,4 @@
-"""How much of the model, and how much of the moving median, each node's forecast has."""
+"""How much of the model, and how much of the flat level, each node's forecast has."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedsight.forecast import mixture
-from fedsight.forecast.scale import Scale
+from fedsight.forecast.model import ModelShape
+from fedsight.forecast.scale import Scale, centres
+from fedsight.forecast.service.levelling import AGAIN_ROWS, LEAST_ORIGINS, Levels
 from fedsight.forecast.service.past import Past
 from fedsight.forecast.service.predictor import Known, Loaded
-from fedsight.forecast.service.scoring import Array, baselines
-
-#: Forecasts within a window that weights are chosen by, at the least: neighbours are much alike.
-LEAST_ORIGINS = 60
-#: A window's weights are chosen anew after so many rows.
-AGAIN_ROWS = 100
+from fedsight.forecast.service.scoring import Array
 
 
 @dataclass(frozen=True)
 class _Chosen:
     share: Array | None
     last: int
+    level: Levels
 
 
 class Mixing:
@@ -32,8 +30,9 @@ class Mixing:
     by the window, once it holds enough.
     """
 
-    def __init__(self, middle: int) -> None:
-        self._middle = middle
+    def __init__(self, shape: ModelShape) -> None:
+        self._middle = shape.quantiles.index(0.5)
+        self._rows = shape.rows
         self._chosen: dict[str, _Chosen] = {}
 
     def share(
@@ -44,20 +43,26 @@ class Mixing:
         if kept is not None and kept.share is not None:
             return kept.share
         chosen, last = self._chosen.get(one.node), int(one.times[-1])
-        if chosen is not None and 0 <= last - chosen.last < AGAIN_ROWS * one.step:
+        level = scale.levels(loaded.shape.rows)
+        if (
+            chosen is not None
+            and 0 <= last - chosen.last < AGAIN_ROWS * one.step
+            and np.array_equal(chosen.level, level)
+        ):
             return chosen.share
         share = self._by_window(past(), scale)
         if share is None and len(one.values) - loaded.shape.rows < LEAST_ORIGINS:
             return None  # to be looked at again with the next row
-        self._chosen[one.node] = _Chosen(share, last)
+        self._chosen[one.node] = _Chosen(share, last, level)
         return share
 
-    def mixed(self, one: Known, values: Array, share: Array | None) -> Array:
-        """The model's values (horizon, metrics, quantiles) mixed with the moving median."""
+    def mixed(self, one: Known, values: Array, scale: Scale, share: Array | None) -> Array:
+        """The model's values (horizon, metrics, quantiles) mixed with the level of the window that
+        it was handed."""
         if share is None:
             return values
-        _, median = baselines(one.values)
-        return mixture.moved(values, self._middle, median, share)
+        level = centres(one.values[None, -self._rows :], scale.levels(self._rows))[0]
+        return mixture.moved(values, self._middle, level, share)
 
     def mixed_past(self, past: Past, share: Array | None) -> Past:
         """What the mixture would have foreseen."""

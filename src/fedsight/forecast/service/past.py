@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedsight.forecast.fan import forecasts
-from fedsight.forecast.scale import Scale
+from fedsight.forecast.scale import Scale, centres
 from fedsight.forecast.service.predictor import Known, Loaded
 from fedsight.forecast.service.scoring import Array
 
@@ -20,8 +20,8 @@ LEAST_ORIGINS, MOST_ORIGINS = 20, 1000
 class Past:
     """Forecasts from rows of the past, one after the other, in real units.
 
-    `fans` (n, horizon, metrics, quantiles); `level` (n, metrics) is the moving median; `came` (n,
-    horizon, metrics) is NaN where no row is there yet or it was not whole.
+    `fans` (n, horizon, metrics, quantiles); `level` (n, metrics) is what each was centred on;
+    `came` (n, horizon, metrics) is NaN where no row is there yet or it was not whole.
     """
 
     fans: Array
@@ -45,4 +45,4 @@ def past(one: Known, loaded: Loaded, scale: Scale) -> Past | None:
     unknown = np.full((horizon, values.shape[1]), np.nan)
     later = np.concatenate([np.where(whole[:, None], values, np.nan), unknown])
     came = later[ends[:, None] + np.arange(1, horizon + 1)]
-    return Past(fans, np.median(windows, axis=1), came)
+    return Past(fans, centres(windows, scale.levels(rows)), came)

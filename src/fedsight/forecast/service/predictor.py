@@ -39,7 +39,7 @@ class Foretold(NamedTuple):
 
 class Personal(NamedTuple):
     """What a node keeps for itself: weights that were tuned on its rows, its scale, and how much
-    of the model its forecasts take, (horizon, metrics); the rest is the moving median."""
+    of the model its forecasts take, (horizon, metrics); the rest is the level."""
 
     model: Forecaster | None
     scale: Scale | None
@@ -60,12 +60,10 @@ class Loaded:
         """What it foresees."""
         return self.model.shape
 
-    def scale(self, one: Known) -> Scale:
-        """The node's own, else that of its window. Raises SeriesError where all are constant."""
-        kept = self.personal.get(one.node)
-        if kept is not None and kept.scale is not None:
-            return kept.scale
-        return Scale.allowing(one.values, self.shape.metrics)
+    def own_scale(self, node: str) -> Scale | None:
+        """What the node keeps of its own; None where it keeps none."""
+        kept = self.personal.get(node)
+        return None if kept is None else kept.scale
 
     def foretell(self, known: Sequence[Known], scales: Sequence[Scale]) -> list[Foretold]:
         """The forecasts of these nodes, in their order."""

@@ -131,8 +131,9 @@ class Calibration(Struct, frozen=True):
 class MetricForecast(Struct, frozen=True):
     """One metric ahead, in its unit: a list of values for each quantile, as long as `times`.
 
-    `model_shares`: how much of the model the mixture takes from that step on, the rest is the
-    moving median; null where the model foresees alone.
+    `model_shares`: how much of the model the mixture takes from that step on; null where the model
+    foresees alone. The rest is the level that the window is centred on, the median of its last
+    `level_rows`.
     """
 
     metric: str
@@ -142,10 +143,12 @@ class MetricForecast(Struct, frozen=True):
     observed: Observed
     calibration: Calibration
     model_shares: dict[str, float] | None
+    level_rows: int
 
 
 class NodeForecast(Struct, frozen=True):
-    """What is foreseen of one node: by the model alone, or by it mixed with the moving median."""
+    """What is foreseen of one node: by the model alone, by it mixed with the flat level of its
+    window (`mixture`), or by that level alone (`baseline`)."""
 
     node: str
     made_at: str
