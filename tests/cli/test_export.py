@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fedsight.cli.exporting import _told
+from fedsight.errors import FedsightError
 from tests.cli.command import fedsight, line_with, started
 from tests.collector.open_store import Store
 from tests.collector.shipments import ended, shipment, whole_run
@@ -189,3 +191,15 @@ def test_one_run_cannot_be_compared(data: Path) -> None:
     done = fedsight(data, "runs", "compare", "r-1", "r-1")
     assert done.returncode == 2
     assert done.stderr == "fedsight: name two runs or more to compare\n"
+
+
+def test_a_time_that_is_far_too_long_is_refused_in_one_sentence(data: Path) -> None:
+    done = fedsight(data, "export", "--all", "--from", "2" * 100, COLLECTOR_PORT="0")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "cannot be exported" in done.stderr
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", '{"error": "no"}'])
+def test_an_answer_that_says_nothing_is_a_sentence(body: str) -> None:
+    with pytest.raises(FedsightError, match="the collector answered 502 and not why"):
+        _told(httpx.Response(502, text=body))

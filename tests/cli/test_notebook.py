@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import msgspec
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -15,11 +17,14 @@ from nbclient.exceptions import CellExecutionError
 
 from fedsight.cli.notebook import assembled, cells
 from fedsight.collector.reading import queries
+from fedsight.door.times import now_ns
 from fedsight.signals import Sample, batch
 from tests.cli.command import TINY, fedsight, line_with, started
 from tests.collector.open_store import Store
+from tests.collector.server import JSON
 from tests.collector.shipments import SECOND, START, shipment, whole_run
 from tests.collector.shipments import started as begun
+from tests.collector.shipments import trained as trained_round
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -123,6 +128,54 @@ def test_a_run_of_which_nothing_is_known_yet_is_shown_too(tmp_path: Path) -> Non
         "network: not measured",
     ):
         assert sentence in said
+
+
+def test_a_run_whose_beginning_is_lost_has_no_network_of_another_time(
+    served: tuple[Path, str], tmp_path: Path
+) -> None:
+    data, port = served
+    token = (data / "token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}", **JSON}
+    now = [Sample(now_ns(), "network_latency_seconds", 0.25, None, {"link": "s1:s2"})]
+    lost = shipment("lost", [trained_round("r-lost", 3, ["a"])], 2, 2)
+    for sent in (shipment("now", [batch(now)]), lost):
+        content = msgspec.json.encode(sent)
+        address = f"http://127.0.0.1:{port}/api/v1/ingest"
+        assert httpx.post(address, content=content, headers=headers).status_code == 200
+    out = tmp_path / "lost.ipynb"
+    done = fedsight(data, "notebook", "r-lost", "-o", str(out), COLLECTOR_PORT=port)
+    assert done.returncode == 0, done.stderr
+    assert "network: not measured" in text(executed(out))
+
+
+def test_nodes_whose_names_read_like_numbers_or_nothing_keep_them(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    store = Store(data)
+    nodes = ["007", "NA", "null", *(f"n-{at}" for at in range(150))]
+    store.send(shipment("r-1", whole_run("r-1", nodes, rounds=1)))
+    store.close()
+    out = tmp_path / "run.ipynb"
+    done = fedsight(data, "notebook", "r-1", "--offline", "-o", str(out), COLLECTOR_PORT="0")
+    assert done.returncode == 0, done.stderr
+    found = executed(out)
+    lines = [line.split()[0] for line in text(found).splitlines() if line.strip()]
+    assert {"007", "NA", "null"} <= {*lines}
+    assert pictures(found) == 3
+
+
+def test_data_that_is_there_is_replaced_only_when_asked(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.ipynb"
+    (tmp_path / "run.data.zip").write_text("mine")
+    flags = ("notebook", "r-", "--offline", "-o", str(out))
+    done = fedsight(trained, *flags, COLLECTOR_PORT="0")
+    assert done.returncode == 2
+    assert "say --force to replace it" in done.stderr
+    assert (tmp_path / "run.data.zip").read_text() == "mine"
+    nowhere = ("notebook", "r-", "--offline", "-o", str(tmp_path / "none" / "run.ipynb"))
+    lost = fedsight(trained, *nowhere, COLLECTOR_PORT="0")
+    assert (lost.returncode, lost.stderr.count("\n")) == (1, 1)
+    assert "cannot write" in lost.stderr
 
 
 def test_a_notebook_without_its_collector_says_so(trained: Path, tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def from_store(settings: Settings, asked: Asked, target: Path) -> None:
         scope = scope_of(msgspec.convert(asked.body(), ExportRequest))
     except BadFieldError as error:
         raise UsageError(f"{_flag(error.field)}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise UsageError(f"this cannot be exported: {error}") from None
     if settings.store.backend == "influxdb" and "samples" in scope.tables:
         raise FedsightError(
             "samples are kept in InfluxDB: start a collector (fedsight serve collector) and export"
@@ -141,6 +143,8 @@ def from_collector(settings: Settings, asked: Asked, target: Path) -> bool:
             _fetch(client, asked, target)
         except httpx.HTTPError as error:
             raise FedsightError(f"the collector went away during the export: {error}") from error
+        except OSError as error:
+            raise FedsightError(f"cannot write the export: {error.strerror or error}") from error
     return True
 
 
@@ -174,10 +178,15 @@ def _download(client: httpx.Client, url: str, target: Path, total: int) -> None:
 
 def _told(answer: httpx.Response) -> dict[str, Any]:
     """The answer's JSON; raises UsageError or FedsightError with the collector's own sentence."""
-    said: dict[str, Any] = answer.json()
-    if answer.status_code < 400:
-        return said
-    error = said["error"]
-    if answer.status_code == 422:
-        raise UsageError(f"{_flag(error.get('field', ''))}: {error['message']}")
-    raise FedsightError(f"the collector refused: {error['message']}")
+    status = answer.status_code
+    try:
+        said: dict[str, Any] = answer.json()
+        if status < 400:
+            return said
+        error = said["error"]
+        message, field = error["message"], error.get("field", "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise FedsightError(f"the collector answered {status} and not why") from None
+    if status == 422:
+        raise UsageError(f"{_flag(field)}: {message}")
+    raise FedsightError(f"the collector refused: {message}")

@@ -15,7 +15,7 @@ import typer
 from fedsight.cli.options import Config, figure
 from fedsight.cli.stored import file_of, full_id, stored, written
 from fedsight.config import Settings, load
-from fedsight.errors import MissingExtraError, UsageError
+from fedsight.errors import FedsightError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from fedsight.collector.reading.rows import RunSummary
@@ -63,9 +63,10 @@ def notebook(
         run_id = full_id(store, run)
         found = _summary(store, run_id)
     target = output or file_of(run_id, ".ipynb")
-    if target.exists() and not force:
-        raise UsageError(f"{target} is there already; say --force to replace it")
     data = target.with_suffix(".data.zip")
+    for file in (target, data) if offline else (target,):
+        if file.exists() and not force:
+            raise UsageError(f"{file} is there already; say --force to replace it")
     settings = load(config)
     if offline:
         _write_data(settings, run_id, data)
@@ -98,17 +99,19 @@ def _summary(store: Any, run_id: str) -> RunSummary:
 
 def _write_data(settings: Settings, run_id: str, target: Path) -> None:
     """An export of the run as CSV."""
-    import shutil
     import tempfile
 
     from fedsight.cli.exporting import Asked, from_collector, from_store
 
     asked = Asked(run_id, "csv", "raw", TABLES)
-    with tempfile.TemporaryDirectory(prefix=".fedsight-", dir=target.parent) as folder:
-        archive = Path(folder) / "export.zip"
-        if not from_collector(settings, asked, archive):
-            from_store(settings, asked, archive)
-        shutil.move(archive, target)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".fedsight-", dir=target.parent) as folder:
+            archive = Path(folder) / "export.zip"
+            if not from_collector(settings, asked, archive):
+                from_store(settings, asked, archive)
+            archive.replace(target)
+    except OSError as error:
+        raise FedsightError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def cells() -> Iterator[Cell]:

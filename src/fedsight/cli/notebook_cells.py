@@ -17,6 +17,8 @@ DATA = "r-00000000.data.zip"
 # Every figure was measured. What was not is empty, and has no point in a figure.
 
 # %% online
+import pandas as pd
+
 from fedsight.client import Client
 
 # Beyond this machine a collector asks for its token: put it into the variable FEDSIGHT_TOKEN.
@@ -28,9 +30,10 @@ rounds, clients, spans, events = (
     for frame in (client.rounds(RUN), client.clients(RUN), client.spans(RUN), client.events(RUN))
 )
 # The network is nobody's run: what was measured while this one went on.
-network = client.query(
-    labels="__name__=~network_.*", start=run["started"], end=run["ended"] or run["last_seen"]
-)
+network = pd.DataFrame(columns=["time", "name", "value"])
+began, until = run["started"], run["ended"] or run["last_seen"]
+if began and began < until:
+    network = client.query(labels="__name__=~network_.*", start=began, end=until)
 beside = network.columns.difference(["time", "name", "value", "round"])
 network["labels"] = network[beside].astype(str).agg(" ".join, axis=1) if len(network) else None
 print({"rounds": len(rounds), "spans": len(spans), "events": len(events)})
@@ -44,7 +47,14 @@ import pandas as pd
 # An export of the run: one CSV file a table (see docs/exports.md of fedsight).
 with zipfile.ZipFile(DATA) as held:
     runs, rounds, clients, spans, events, samples = (
-        pd.read_csv(held.open(f"{table}.csv"))
+        # What a node is called is text, though it reads like a number or like "NA".
+        pd.read_csv(
+            held.open(f"{table}.csv"),
+            dtype=dict.fromkeys(("run", "node", "id", "name"), str),
+            keep_default_na=False,
+            na_values=[""],
+            low_memory=False,
+        )
         for table in ("runs", "rounds", "clients", "spans", "events", "samples")
     )
 run = {str(name): value for name, value in runs.iloc[0].items()}
@@ -117,9 +127,11 @@ if len(others):
 # %% code
 if trained["train_seconds"].notna().any():
     pace_of = trained.pivot_table(index="node", columns="round", values="train_seconds")
-    figure, axis = plt.subplots(figsize=(12, 1.5 + 0.25 * len(pace_of)), layout="constrained")
+    tall = min(30, 1.5 + 0.25 * len(pace_of))
+    figure, axis = plt.subplots(figsize=(12, tall), layout="constrained")
     cells = axis.imshow(pace_of.to_numpy(), aspect="auto", cmap="viridis")
-    axis.set_yticks(range(len(pace_of)), labels=list(pace_of.index))
+    lines = range(0, len(pace_of), max(1, len(pace_of) // 100))
+    axis.set_yticks(lines, labels=[pace_of.index[line] for line in lines])
     places = range(0, pace_of.shape[1], max(1, pace_of.shape[1] // 20))
     axis.set_xticks(places, labels=[str(pace_of.columns[place]) for place in places])
     axis.set(title="seconds of training", xlabel="round")
@@ -147,7 +159,8 @@ COLOURS = {
 shown = spans[spans["round"] == ROUND]
 lanes = {node: lane for lane, node in enumerate(shown["node"].fillna("server").unique())}
 if len(shown):
-    figure, axis = plt.subplots(figsize=(12, 1.5 + 0.3 * len(lanes)), layout="constrained")
+    tall = min(30, 1.5 + 0.3 * len(lanes))
+    figure, axis = plt.subplots(figsize=(12, tall), layout="constrained")
     for phase, bars in shown.groupby("phase"):
         axis.barh(
             bars["node"].fillna("server").map(lanes),
@@ -156,7 +169,8 @@ if len(shown):
             color=COLOURS.get(str(phase), "black"),
             label=phase,
         )
-    axis.set_yticks(range(len(lanes)), labels=list(lanes))
+    lines = range(0, len(lanes), max(1, len(lanes) // 80))
+    axis.set_yticks(lines, labels=[list(lanes)[line] for line in lines])
     axis.invert_yaxis()
     axis.set(title=f"round {ROUND}", xlabel="seconds")
     axis.legend()
@@ -180,7 +194,8 @@ if len(network):
             moment = pd.to_datetime(line["time"], format="ISO8601", utc=True)
             axis.plot(moment, line["value"], marker=".", label=str(place))
         axis.set(title=name)
-        axis.legend()
+        if len(axis.lines) <= 12:
+            axis.legend()
     plt.show()
 else:
     print("network: not measured")
