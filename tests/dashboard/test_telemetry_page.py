@@ -64,6 +64,8 @@ def page(forecaster: ForecasterProcess, tmp_path: Path, browser: Browser) -> Ite
 def test_the_fan_runs_ahead_of_the_live_line(page: Browser) -> None:
     page.find(".telemetry-page .chart canvas")
     page.sees(".telemetry-page h2", "gent-04 power")
+    ways = ("model", "mixture: ", "baseline: ")
+    page.until(lambda: page.text(".telemetry-method").startswith(ways), "what foresees")
     page.point(".telemetry-page .chart", 0.97)
     page.sees(".read-out", " to ")
     page.point(".telemetry-page .chart", 0.3)

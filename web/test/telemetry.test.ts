@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { MetricForecast, Samples } from '../src/telemetry/contract';
 import { joules, lately, machinesOf, meters, perPoint, sends, together, wholly, type Meter } from '../src/telemetry/energy';
 import { fanOf } from '../src/telemetry/fan-data';
-import { ahead, energy, metricName, withUnit } from '../src/telemetry/words';
+import { ahead, energy, method, metricName, withUnit } from '../src/telemetry/words';
 
 /** A counter that rises by so many joules every 3 s. */
 const counter = (each: number, count = 10, from = 0): Meter => ({
@@ -97,6 +97,8 @@ const forecast: MetricForecast = {
   quantiles: { '0.1': [1, 2], '0.5': [3, 4], '0.9': [5, 6] },
   observed: { times: ['1970-01-01T00:00:54Z', '1970-01-01T00:00:57Z', '1970-01-01T00:01:00Z'], values: [7, null, 8] },
   calibration: { target: 0.8, coverage: null, scored: 0 },
+  model_shares: null,
+  level_rows: 30,
 };
 
 test('a meter that ended gives way to what came later', () => {
@@ -132,4 +134,15 @@ test('figures read as people write them', () => {
   assert.equal(metricName('ram_usage'), 'Memory');
   assert.equal(withUnit(12.34, 'W'), '12.3 W');
   assert.equal(withUnit(1.5, 'load'), '1.50');
+});
+
+test('what foresees is said for a step: model, mixture or baseline', () => {
+  const of = (model_shares: MetricForecast['model_shares'], level_rows = 30) =>
+    ({ model_shares, level_rows }) as MetricForecast;
+  const shares = { 1: 1, 6: 0.6, 26: 0 };
+  assert.equal(method(of(null), 100), 'model');
+  assert.equal(method(of(shares), 5), 'model');
+  assert.equal(method(of(shares), 25), 'mixture: 60 % model, median of 30');
+  assert.equal(method(of(shares), 26), 'baseline: median of 30');
+  assert.equal(method(of(shares, 1), 100), 'baseline: last value');
 });

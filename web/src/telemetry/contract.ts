@@ -41,12 +41,17 @@ export interface MetricForecast {
   quantiles: Record<string, number[]>;
   observed: { times: string[]; values: Maybe<number>[] };
   calibration: { target: number; coverage: Maybe<number>; scored: number };
+  /** How much of it is the model's from a step on; null: all of it. */
+  model_shares: Maybe<Record<string, number>>;
+  /** Rows whose median is the level that the rest stays at. */
+  level_rows: number;
 }
 
 export interface NodeForecast {
   node: string;
   made_at: string;
   model: string;
+  method: 'model' | 'mixture' | 'baseline';
   personal: boolean;
   rows_used: number;
   step_seconds: number;
