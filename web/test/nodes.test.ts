@@ -94,8 +94,9 @@ test('a node that returned is silent no more', () => {
     told(3, 'NODE_RETURNED', 'a'),
     told(1, 'NODE_SILENT', 'a'),
     told(2, 'NODE_SILENT', 'b'),
+    told(4, 'NODE_REFUSED', 'c'),
   ]);
-  assert.deepEqual([...found.keys()], ['b']);
+  assert.deepEqual([...found.keys()], ['b', 'c']);
 });
 
 test('a refusal lasts as long as it is the same, and keeps a node out while it lasts', () => {

@@ -17,6 +17,8 @@ export class LiveNodes {
   readonly clients = signal<ReadonlyMap<string, FlClient>>(new Map());
   readonly silent = signal<ReadonlyMap<string, number>>(new Map());
   readonly refused = signal<ReadonlyMap<string, Refusal>>(new Map());
+  /** Whether names are the nodes' keys', not what they say; null where nobody told. */
+  readonly verified = signal<boolean | null>(null);
   private lastRefusal = 0;
   private readonly look = paced(() => this.read(), GAP_MS);
   private readonly stop: () => void;
@@ -43,8 +45,9 @@ export class LiveNodes {
         this.clients.value = new Map((await allClients()).map(one => [one.client_id, one]));
       } else if (this.clients.peek().size) this.clients.value = new Map();
       await this.readRefusals(run.id);
+      if (run.engine !== 'simulation' && this.verified.peek() === null) await this.readVerified(run.id);
       if (isLive(run) && run.engine !== 'simulation') {
-        const kinds = ['NODE_SILENT', 'NODE_RETURNED'];
+        const kinds = ['NODE_SILENT', 'NODE_REFUSED', 'NODE_RETURNED'];
         const told = await Promise.all(kinds.map(kind => getEvents(run.id, kind)));
         this.silent.value = silentSince(told.flat());
       }
@@ -52,6 +55,12 @@ export class LiveNodes {
       if (!(error instanceof ApiError)) throw error;
       if (error.unreachable) suspect();
     }
+  }
+
+  private async readVerified(run: string): Promise<void> {
+    const [begun] = await getEvents(run, 'RUN_STARTED');
+    const told = begun?.details['names_verified'];
+    if (typeof told === 'boolean') this.verified.value = told;
   }
 
   /** What came since the last look. */

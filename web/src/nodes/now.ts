@@ -53,13 +53,13 @@ export function nowOf(one: NodeFigures, seen: Seen): Now | null {
   return { text: `${word} round ${round}`, tone };
 }
 
-/** Nodes that were told to be silent and not to be back: since when, in ms. */
+/** Nodes that were told to be silent, or refused, and not to be back: since when, in ms. */
 export function silentSince(events: readonly Event[]): Map<string, number> {
   const found = new Map<string, number>();
   for (const { kind, node, time } of events.toSorted((a, b) => a.id - b.id)) {
     if (node === null) continue;
-    if (kind === 'NODE_SILENT') found.set(node, Date.parse(time));
-    else found.delete(node);
+    if (kind === 'NODE_RETURNED') found.delete(node);
+    else found.set(node, Date.parse(time));
   }
   return found;
 }

@@ -12,12 +12,15 @@ import { isLive, runName } from '../runs/filter';
 import { runs } from '../runs/store';
 import { usePageKeys } from '../shell/keys';
 import { Problem, Skeleton } from '../states';
+import { tipFor } from '../tip';
 import { hoverNode, query, runHref, setQuery } from '../view';
 import { gini, nodeFigures, sorted, type NodeFigures, type Sort } from './figures';
 import { LiveNodes } from './live';
 import { nowOf, online, type Seen } from './now';
 import { Scatter } from './scatter';
 import { NodeTable, type NodeRow } from './table';
+
+const UNVERIFIED = 'Each node is called as it says: the SuperLink takes any key. With --node-auth a name is its key’s';
 
 /** More rows than anybody reads would only make the page slow. */
 const MOST_ROWS = 400;
@@ -202,6 +205,11 @@ function Nodes({ id }: { id: string }) {
               {id}
             </a>
             , round {store.rounds.value.last ?? 0}
+            {live.verified.value === false && (
+              <span class="warn" {...tipFor(UNVERIFIED)}>
+                , names unverified
+              </span>
+            )}
           </>
         }
         right={
