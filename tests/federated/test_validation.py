@@ -112,6 +112,20 @@ def test_nodes_keep_a_model_of_their_own_only_where_it_is_better(tmp_path: Path)
     assert "MODELS_PERSONALISED" in recorder.kinds()
 
 
+def test_a_task_that_tunes_itself_says_what_is_kept(tmp_path: Path) -> None:
+    data = placed.folder(tmp_path / "data", high=3.0, low=0.5)
+    wanted = PersonalPlan(personal=True, personal_epochs=1, personal_lr=1.0)
+    given = plan(data, 2, tuned=wanted, task="tests.federated.placed:CHOOSING")
+    outcome, recorder, _ = run(given, tmp_path / "kept")
+    assert outcome.personal is not None
+    assert outcome.personal.kept == 1
+    kept = figures(recorder, "fl_personal_kept")
+    assert {node: value for (node, _), value in kept.items()} == {"high": 1.0, "low": 0.0}
+    with safe_open(tmp_path / "kept" / "high" / "r-own.safetensors", framework="numpy") as file:
+        assert file.get_tensor("weight").tolist() == [[3.0, 3.0]]
+    assert not list((tmp_path / "kept").glob("low/*"))
+
+
 def test_a_model_that_is_no_better_is_not_kept_and_an_older_one_of_the_run_goes(
     tmp_path: Path,
 ) -> None:
