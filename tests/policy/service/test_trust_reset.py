@@ -53,11 +53,11 @@ def test_what_cannot_be_recorded_resets_nothing(
     book = served.service.deciding.standings.book()
     book.note("a", "failed", time.time_ns())
 
-    def full(_: bytes) -> None:
+    def full(_: bytes, *, durable: bool) -> None:
         raise OSError(28, "No space left on device")
 
     with served.client() as http:
-        monkeypatch.setattr(served.service.deciding.trail, "_whole", full)
+        monkeypatch.setattr(served.service.deciding.trail._end, "add", full)
         answer = http.post("/api/v1/trust/a/reset", json={"reason": "seen to"})
         monkeypatch.undo()
     assert answer.status_code == 403
@@ -66,10 +66,12 @@ def test_what_cannot_be_recorded_resets_nothing(
 
 
 def test_a_book_that_cannot_be_read_is_said(served: Served) -> None:
-    served.service.deciding.standings.close()
-    for name in (TRUST, f"{TRUST}-wal", f"{TRUST}-shm"):
+    (served.data / "none").write_text("no database" * 100)
+    for name in (f"{TRUST}-wal", f"{TRUST}-shm"):
         (served.data / name).unlink(missing_ok=True)
-    (served.data / TRUST).write_text("no database" * 100)
+    # In its place before it is opened anew, which may be at once.
+    (served.data / "none").rename(served.data / TRUST)
+    served.service.deciding.standings.close()
     with served.client() as http:
         http.get("/api/v1/trust")
         health = http.get("/health").json()
