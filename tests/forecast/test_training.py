@@ -92,9 +92,9 @@ def test_a_node_keeps_what_is_best_on_its_validation_part(monkeypatch: pytest.Mo
     found = own_model(model, other.training, other.validation, seeded(3), least)
     errors = [median_error(each, other.validation) for each in (model, found)]
     assert errors[1] < 0.8 * errors[0]
-    # Where what is learned helps nowhere, the shared model stays.
+    # Whatever is learned, on the validation part nothing is kept that is worse.
     kept = own_model(model, other.training, one.validation, seeded(3), least)
-    assert evaluate(kept, one.validation) == pytest.approx(evaluate(model, one.validation))
+    assert median_error(kept, one.validation) <= median_error(model, one.validation)
 
 
 def test_several_metrics_are_learned_together() -> None:
