@@ -12,8 +12,9 @@ import pytest
 from fedsight.errors import UsageError
 from fedsight.policy import Engine, PolicyError, testing
 from fedsight.policy.disk import locked
-from fedsight.policy.files import PENDING, default, default_texts, init, read
-from fedsight.policy.versions import Versions, difference, settle
+from fedsight.policy.files import default, default_texts, init, read
+from fedsight.policy.version import PENDING
+from fedsight.policy.versions import Versions, difference
 from fedsight.policy.watching import InForce
 from fedsight.signals import Event
 from tests.policy.asked import asks, client, refusals
@@ -81,7 +82,7 @@ def test_a_replacement_that_was_cut_short_counts_whole(tmp_path: Path) -> None:
     del texts["default.test.toml"]
     (tmp_path / PENDING).write_bytes(msgspec.json.encode(texts))
     assert read(tmp_path).files["federation.toml"] == STRICT
-    settle(tmp_path)
+    Versions(tmp_path).finish()
     assert not (tmp_path / PENDING).exists()
     assert set(read(tmp_path).files) == set(texts)
     (tmp_path / PENDING).write_bytes(b"{")

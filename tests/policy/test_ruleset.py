@@ -7,6 +7,7 @@ import pytest
 from fedsight.errors import UsageError
 from fedsight.policy import PolicyError, ruleset
 from fedsight.policy.files import default, default_texts, init, read
+from fedsight.policy.upgrading import upgraded
 from tests.policy.asked import changed
 
 HEAD = '@id("own")\n@reason("because")\n'
@@ -211,3 +212,30 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "clients.cedar").write_bytes(b"\xff\xfe")
     with pytest.raises(PolicyError, match=r"clients\.cedar: is no UTF-8"):
         read(tmp_path)
+
+
+def test_a_schema_from_before_runs_told_of_privacy_is_named_and_mended() -> None:
+    old = default_texts()["fedsight.cedarschema"].replace("    private?: Bool,\n", "")
+    found = changed()
+    assert found.warnings == ()
+    texts = {**default_texts(), "fedsight.cedarschema": old}
+    texts = {
+        name: text
+        for name, text in texts.items()
+        if "private" not in text or name == "fedsight.cedarschema"
+    }
+    lacking = ruleset(texts)
+    client, run = lacking.warnings
+    assert client.startswith("fedsight.cedarschema:27:36: entity Client lacks private")
+    assert "Add the line `private?: Bool,` here" in client
+    assert run.startswith("fedsight.cedarschema:40:33: entity Run lacks private")
+    mended = upgraded(lacking.schema)
+    assert ruleset({**texts, "fedsight.cedarschema": mended}).warnings == ()
+    assert [line for line in mended.splitlines() if line.strip() == "private?: Bool,"] == [
+        "    private?: Bool,"
+    ] * 2
+    assert upgraded(found.schema) == found.schema.text
+
+
+def test_a_nodes_own_schema_lacks_nothing_of_a_runs() -> None:
+    assert ruleset(default_texts(of_node=True)).warnings == ()

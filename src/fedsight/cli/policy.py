@@ -14,7 +14,15 @@ from rich.table import Table
 
 from fedsight.cli import policy_audit, policy_explain, policy_import, policy_trust
 from fedsight.cli.options import Config
-from fedsight.cli.policy_options import AsJson, SetFolder, moment, print_json, set_folder
+from fedsight.cli.policy_options import (
+    AsJson,
+    Folder,
+    SetFolder,
+    either,
+    moment,
+    print_json,
+    set_folder,
+)
 from fedsight.errors import FedsightError, UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +62,9 @@ def init(
     node: Annotated[
         bool, typer.Option("--node", help="A set by which a node decides for itself.")
     ] = False,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Add what the schema of an older set lacks.")
+    ] = False,
     author: Author = None,
     config: Config = None,
 ) -> None:
@@ -62,17 +73,43 @@ def init(
     from fedsight.policy.versions import Versions
 
     where = set_folder(folder, config)
-    names = files.init(where, node)
-    Versions(where).record(files.read(where), author or getpass.getuser(), "the default set")
-    print(f"{len(names)} files are in {where}: {', '.join(names)}")
+    if upgrade:
+        _upgrade(where, author or getpass.getuser())
+        return
+    files.vacant(where)
+    texts = files.default_texts(node)
+    Versions(where).replace(texts, author or getpass.getuser(), "the default set")
+    print(f"{len(texts)} files are in {where}: {', '.join(texts)}")
 
 
-@app.command(epilog="Example: fedsight policy validate --set candidate")
-def validate(rules: SetFolder = None, as_json: AsJson = False, config: Config = None) -> None:
+def _upgrade(where: Path, author: str) -> None:
+    """Add to the schema of a set what it lacks, or say that there is nothing."""
+    from fedsight.policy import files, upgrading
+    from fedsight.policy.ruleset import SCHEMA
+    from fedsight.policy.versions import Versions
+
+    found = files.read(where)
+    lacks = upgrading.lacks(found.schema)
+    if not lacks:
+        print(f"{where} lacks nothing")
+        return
+    texts = {**found.files, SCHEMA: upgrading.upgraded(found.schema)}
+    added = ", ".join(f"{one.attribute} of {one.type}" for one in lacks)
+    made = Versions(where).replace(texts, author, f"{SCHEMA}: {added}")
+    print(f"{where} has {added} now: version {made.version}, number {made.number}")
+
+
+@app.command(epilog="Example: fedsight policy validate candidate")
+def validate(
+    folder: Folder = None,
+    rules: SetFolder = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
     """Check a set as it is checked before it decides; exits with 1 where it is wrong."""
     from fedsight.policy import PolicyError, files
 
-    where = set_folder(rules, config)
+    where = set_folder(either(folder, rules), config)
     try:
         found = files.read(where)
     except PolicyError as error:
@@ -91,12 +128,17 @@ def validate(rules: SetFolder = None, as_json: AsJson = False, config: Config = 
     print(f"{where} is right: version {found.version}, {len(found.rules)} rules")
 
 
-@app.command("test", epilog="Example: fedsight policy test")
-def run_tests(rules: SetFolder = None, as_json: AsJson = False, config: Config = None) -> None:
+@app.command("test", epilog="Example: fedsight policy test candidate")
+def run_tests(
+    folder: Folder = None,
+    rules: SetFolder = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
     """Run the tests in the set's *.test.toml files; exits with 1 where one fails."""
     from fedsight.policy import Engine, files, testing
 
-    found = files.read(set_folder(rules, config))
+    found = files.read(set_folder(either(folder, rules), config))
     tested = testing.run(Engine(found), found.files)
     failed = [one for one in tested if one.wrong is not None]
     if as_json:

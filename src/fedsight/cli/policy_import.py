@@ -39,9 +39,9 @@ def import_(
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
     found, rules = imported(content)
-    files.write(to, found.files)
+    files.vacant(to)
     note = f"imported from {file.name}"
-    Versions(to).record(rules, author or getpass.getuser(), note)
+    Versions(to).replace(found.files, author or getpass.getuser(), note)
     if as_json:
         notes = [{"where": one.where, "what": one.what} for one in found.notes]
         print_json({"version": rules.version, "rules": found.rules, "notes": notes})

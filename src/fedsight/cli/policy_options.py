@@ -23,6 +23,18 @@ SetFolder = Annotated[
     Path | None,
     typer.Option("--set", help="Folder of the policy set.", show_default="policy in data"),
 ]
+#: The same without the name of the option, where a command takes nothing else.
+Folder = Annotated[
+    Path | None,
+    typer.Argument(help="Folder of the policy set.", show_default="policy in data"),
+]
+
+
+def either(folder: Path | None, rules: Path | None) -> Path | None:
+    """The one of the two that was given. Raises UsageError where both were."""
+    if folder is not None and rules is not None:
+        raise UsageError(f"name one set: {folder} or --set {rules}")
+    return folder or rules
 
 
 def set_folder(given: Path | None, config: Path | None) -> Path:

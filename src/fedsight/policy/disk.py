@@ -14,7 +14,7 @@ def written(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Put a file in place whole: written beside, synced, renamed. Raises OSError."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        _fresh(beside, content, mode)
+        fresh(beside, content, mode)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -25,7 +25,7 @@ def created(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
     """The same, but only where there is no such file yet; False where there is one."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        _fresh(beside, content, mode)
+        fresh(beside, content, mode)
         os.link(beside, path)
     except FileExistsError:
         return False
@@ -35,7 +35,8 @@ def created(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
     return True
 
 
-def _fresh(path: Path, content: bytes, mode: int) -> None:
+def fresh(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Make a file that is not there yet, and sync it. Raises OSError."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(handle, "wb") as file:
         file.write(content)

@@ -15,13 +15,13 @@ import cedarpy
 from fedsight.policy.decision import Decision, Ruling
 from fedsight.policy.entities import FEDERATION, OPERATOR, Entities, encoded, misfit, uid
 from fedsight.policy.obligations import Obligation, settled
-from fedsight.policy.request import Request
+from fedsight.policy.request import Request, overlong
 from fedsight.policy.ruleset import RuleSet
 from fedsight.policy.slices import Kinds, Slice, Slices
 from fedsight.policy.text import tokens
 
-#: So many parsed entities of parties are kept.
-MOST_KEPT = 20_000
+#: So many parsed entities of parties are kept, and no more than come of so many bytes.
+MOST_KEPT, MOST_KEPT_BYTES = 20_000, 32 * 2**20
 #: So many clients share one handle in a batch: the parsing is shared, and a change costs one.
 _CHUNK = 100
 
@@ -57,7 +57,7 @@ class Engine:
         self._slices = Slices(ruleset, self._ground, self._home)
         self._kept: dict[bytes, cedarpy.Entities] = {}
         self._counts: dict[bytes, int] = {}
-        self._held = 0
+        self._held = self._held_bytes = 0
 
     @property
     def version(self) -> str:
@@ -105,10 +105,13 @@ class Engine:
     def _made(self, request: Request) -> _Made | Decision:
         """The request as Cedar takes it, or the refusal of one that cannot be judged."""
         action = request.action
-        if action not in self._actions:
-            known = ", ".join(sorted(self._actions))
-            return self._refused(f"unknown action {action!r}; known are {known}", "")
         try:
+            wrong = overlong(request)
+            if wrong is not None:
+                return self._refused(f"the request cannot be judged: {wrong}", "")
+            if action not in self._actions:
+                known = ", ".join(sorted(self._actions))
+                return self._refused(f"unknown action {action!r}; known are {known}", "")
             principal = self._entities.of(request.principal)
             thing = None if request.resource is None else self._entities.of(request.resource)
             moment = self._entities.context(request.time, request.context)
@@ -173,12 +176,16 @@ class Engine:
 
     def _keep(self, key: bytes, handle: cedarpy.Entities, count: int) -> None:
         """Keep what was parsed; what was parsed first goes where there is too much."""
-        while self._kept and self._held + count > MOST_KEPT:
+        while self._kept and (
+            self._held + count > MOST_KEPT or self._held_bytes + len(key) > MOST_KEPT_BYTES
+        ):
             oldest = next(iter(self._kept))
             del self._kept[oldest]
             self._held -= self._counts.pop(oldest)
+            self._held_bytes -= len(oldest)
         self._kept[key], self._counts[key] = handle, count
         self._held += count
+        self._held_bytes += len(key)
 
     def _is_plain(self, one: _Made) -> bool:
         """Whether its entities are such that they need no look by Cedar: they fit the schema.

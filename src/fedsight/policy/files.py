@@ -3,55 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
-
-import msgspec
 
 from fedsight.errors import FedsightError, UsageError
 from fedsight.policy.faults import Fault, PolicyError
 from fedsight.policy.federation import FILE as FEDERATION_FILE
 from fedsight.policy.ruleset import RULES, SCHEMA, TESTS, RuleSet, ruleset
-
-#: A whole set that is about to replace the one in its folder.
-PENDING = ".pending.json"
+from fedsight.policy.version import PENDING, pending
 
 _MOST_FILES = 1000
+#: Files that are changing are read again, so often at the most.
+_MOST_READINGS = 20
 _MOST_BYTES = 4 * 2**20
 
 
 def belongs(name: str) -> bool:
-    """Whether a file of that name is part of a policy set."""
+    """Whether a file of that name is part of a policy set. Emacs' lock of one, a link to nowhere,
+    is not."""
+    if name.startswith(".#"):
+        return False
     return name.endswith((RULES, TESTS)) or name in (SCHEMA, FEDERATION_FILE)
 
 
 def texts(folder: Path) -> dict[str, str]:
-    """The texts of a policy set's files, by name; what else lies in the folder is left alone.
+    """The texts of a policy set's files, by name, as they stood together at one moment; what else
+    lies in the folder is left alone.
 
     Raises PolicyError where the folder or one of them cannot be read.
     """
     try:
-        pending = _pending(folder)
-        if pending is not None:
-            return pending
-        names = sorted(entry.name for entry in folder.iterdir() if belongs(entry.name))
-        if len(names) > _MOST_FILES:
-            raise PolicyError([Fault(str(folder), None, f"more than {_MOST_FILES} files")])
-        return {name: _text(folder / name) for name in names}
+        for _ in range(_MOST_READINGS):
+            before = signature(folder)
+            with suppress(FileNotFoundError):  # one was removed meanwhile
+                found = _read_once(folder)
+                if signature(folder) == before:
+                    return found
+        return _read_once(folder)
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
         raise PolicyError([Fault(str(error.filename or folder), None, message)]) from error
 
 
-def _pending(folder: Path) -> dict[str, str] | None:
-    """A set that is to replace the folder's: it counts as soon as it is there."""
+def signature(folder: Path) -> object:
+    """What tells whether a set's file has changed; None where there is no folder."""
     try:
-        found = msgspec.json.decode((folder / PENDING).read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
+        return {
+            entry.name: (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            for entry in folder.iterdir()
+            if belongs(entry.name) or entry.name == PENDING
+            for stat in (entry.stat(),)
+        }
+    except OSError:
         return None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise PolicyError([Fault(PENDING, None, f"is damaged: {error}; remove it")]) from error
-    return {name: text for name, text in found.items() if belongs(name)}
+
+
+def _read_once(folder: Path) -> dict[str, str]:
+    replacing = pending(folder)
+    if replacing is not None:
+        return {name: text for name, text in replacing.files.items() if belongs(name)}
+    names = sorted(entry.name for entry in folder.iterdir() if belongs(entry.name))
+    if len(names) > _MOST_FILES:
+        raise PolicyError([Fault(str(folder), None, f"more than {_MOST_FILES} files")])
+    return {name: _text(folder / name) for name in names}
 
 
 def _text(path: Path) -> str:
@@ -98,12 +113,22 @@ def init(folder: Path, of_node: bool = False) -> list[str]:
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
     """Write a set's files into a folder that has none yet. Raises UsageError where it has."""
+    vacant(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = sorted(entry.name for entry in folder.iterdir() if belongs(entry.name))
-        if taken:
-            raise UsageError(f"{folder} has a policy set already: {', '.join(taken[:3])}")
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise FedsightError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def vacant(folder: Path) -> None:
+    """Raise UsageError where a folder has a policy set already."""
+    try:
+        taken = sorted(e.name for e in folder.iterdir() if belongs(e.name) or e.name == PENDING)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FedsightError(f"cannot look into {folder}: {error.strerror or error}") from error
+    if taken:
+        raise UsageError(f"{folder} has a policy set already: {', '.join(taken[:3])}")

@@ -13,9 +13,11 @@ import cedarpy
 
 from fedsight.policy import federation as federations
 from fedsight.policy import rule as rules
+from fedsight.policy import upgrading
 from fedsight.policy.entities import Entities, encoded, misfit
 from fedsight.policy.faults import Fault, PolicyError, located, policy_complaint
 from fedsight.policy.federation import Federation
+from fedsight.policy.obligations import BINDING, Obligation
 from fedsight.policy.rule import Rule
 from fedsight.policy.schema import NAMESPACE, Schema
 from fedsight.policy.text import Place, Token, place, statements, tokens
@@ -50,7 +52,28 @@ class RuleSet:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What must not go unseen, although the set is right."""
-        return () if self.rules else (EMPTY,)
+        empty = () if self.rules else (EMPTY,)
+        lacking = upgrading.warnings(SCHEMA, self.schema)
+        return (*empty, *map(_idle, self._unbound()), *lacking)
+
+    def _unbound(self) -> Iterable[tuple[Rule, Obligation]]:
+        """Obligations that bind nobody: no permit of a governed run has them."""
+        bound = {
+            (rule.id, parameter)
+            for (action, *types), parameters in BINDING.items()
+            if action in self.actions and not self.of_node
+            for rule in self.about(action, *types)
+            for parameter in parameters
+        }
+        for rule in self.rules:
+            for one in rule.obligations:
+                if (rule.id, one.parameter) not in bound:
+                    yield rule, one
+
+    @property
+    def of_node(self) -> bool:
+        """Whether it is one by which a node decides: it knows what a message brings."""
+        return "model_bytes" in self.schema.entities.get("Run", {})
 
     @property
     def actions(self) -> frozenset[str]:
@@ -71,6 +94,18 @@ def parsed(forms: Mapping[str, Mapping[str, Any]]) -> cedarpy.PolicySet:
     """Rules as Cedar's JSON has them, under their names, as Cedar's handle."""
     whole = {"templates": {}, "staticPolicies": forms, "templateLinks": []}
     return cedarpy.PolicySet.from_json_str(json.dumps(whole))
+
+
+def _idle(unbound: tuple[Rule, Obligation]) -> str:
+    rule, one = unbound
+    where = "startRun or nextRound"
+    if one.parameter == "clip_norm":
+        where += ", or of shareModel"
+    return (
+        f"{rule.file}:{rule.place.line}:{rule.place.column}: rule {rule.id} obliges to"
+        f" {one.parameter} {one.bound} {one.value:g}, which binds nobody: only a permit of {where}"
+        " in the set that governs a run does"
+    )
 
 
 def ruleset(files: Mapping[str, str]) -> RuleSet:

@@ -1,7 +1,7 @@
 """Versions of a policy set: who made which, when, how they differ, and the way back.
 
 They lie in `.versions/` of the set's folder, a JSON file each. A set of many files is replaced at
-one moment: `.pending.json` holds all of it, and whoever reads the folder reads that first.
+one moment (`replacing`).
 """
 
 from __future__ import annotations
@@ -9,40 +9,39 @@ from __future__ import annotations
 import difflib
 import re
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from fedsight.errors import FedsightError, UsageError
-from fedsight.policy import disk
-from fedsight.policy.faults import Fault, PolicyError
-from fedsight.policy.files import PENDING, belongs, texts
+from fedsight.policy import disk, replacing
+from fedsight.policy.faults import PolicyError
+from fedsight.policy.files import belongs, texts
 from fedsight.policy.ruleset import RuleSet, ruleset
+from fedsight.policy.version import FOLDER, PENDING, Version, kept_as
 
-FOLDER = ".versions"
+#: Held by whoever changes the folder.
+LOCK = ".lock"
 #: The note of a version that nobody gave one.
 FOUND = "found in the folder"
 _NAMED = re.compile(r"[0-9]{6}\.json")
 _MOST = 999_999
 
+Kind = TypeVar("Kind", bound=Struct)
 
-class Version(Struct, frozen=True):
-    """One version: its number, the beginning of its digest, and its texts by file name."""
+
+class Told(Struct, frozen=True):
+    """A version without its files, which may be large."""
 
     number: int
     version: str
     author: str
     time: int
     note: str
-    files: dict[str, str]
-
-    @property
-    def when(self) -> str:
-        """Its time, in UTC, to the second."""
-        return f"{datetime.fromtimestamp(self.time / 1e9, UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 class Versions:
@@ -56,10 +55,11 @@ class Versions:
         """Every version, oldest first; a file that is damaged is left out."""
         return [one for path in self._paths() if (one := self._read(path)) is not None]
 
-    def page(self, limit: int, offset: int) -> tuple[list[Version], int]:
-        """Versions from the newest on, and how many there are; a damaged one is left out."""
+    def page(self, limit: int, offset: int) -> tuple[list[Told], int]:
+        """Versions from the newest on without their files, and how many there are; a damaged one
+        is left out."""
         paths = self._paths()[::-1]
-        found = (self._read(path) for path in paths[offset : offset + limit])
+        found = (_told(path) for path in paths[offset : offset + limit])
         return [one for one in found if one is not None], len(paths)
 
     def newest(self) -> Version | None:
@@ -68,59 +68,75 @@ class Versions:
 
     def get(self, number: int) -> Version:
         """A version by its number. Raises UsageError where there is none."""
-        found = self._read(self._kept / f"{number:06}.json")
+        there = self._numbered()
+        found = self._read(there[number]) if number in there else None
         if found is None:
-            there = [one.number for one in self.all()]
-            known = f"{there[0]} to {there[-1]}" if there else "none"
+            known = f"{min(there)} to {max(there)}" if there else "none"
             raise UsageError(f"there is no policy version {number}; there are {known}")
         return found
 
     def record(self, taken: RuleSet, author: str, note: str = "") -> Version:
         """Keep a set as the newest version, unless it is that already."""
+        try:
+            return self._recorded(taken, author, note)
+        except OSError as error:
+            raise FedsightError(f"cannot keep a policy version in {self._kept}: {error}") from error
+
+    def _recorded(self, taken: RuleSet, author: str, note: str) -> Version:
+        """The same. Raises OSError where it cannot be written."""
         newest = self.newest()
         if newest is not None and newest.files == dict(taken.files):
             return newest
-        try:
-            self._kept.mkdir(parents=True, exist_ok=True)
-            number = (newest.number if newest else 0) + 1
-            while number <= _MOST:
-                files = dict(taken.files)
-                made = Version(number, taken.version, author, time.time_ns(), note, files)
-                if disk.created(self._kept / f"{number:06}.json", msgspec.json.encode(made)):
-                    return made
-                number += 1
-        except OSError as error:
-            raise FedsightError(f"cannot keep a policy version in {self._kept}: {error}") from error
-        raise FedsightError(f"{self._kept} is full: {_MOST} versions")
+        self._kept.mkdir(parents=True, exist_ok=True)
+        made = self._next(taken, author, note)
+        while not disk.created(kept_as(self.folder, made.number), msgspec.json.encode(made)):
+            made = self._next(taken, author, note)
+        return made
 
     def record_found(self, taken: RuleSet, author: str) -> Version:
         """`record` what stands in the folder. One that is being replaced is first recorded by who
         replaces it, under its author. Raises OSError where the folder cannot be written."""
-        with disk.locked(self.folder / ".lock"):
+        with disk.locked(self.folder / LOCK):
             return self.record(taken, author, FOUND)
 
-    def replace(self, files: dict[str, str], author: str, note: str) -> Version:
+    def replace(self, files: Mapping[str, str], author: str, note: str) -> Version:
         """Make these texts the set in the folder, once they are seen to be right.
 
-        Raises PolicyError, with the folder as it was, where they are not.
+        Raises PolicyError where they are not, FedsightError where they cannot be written; then the
+        folder is as it was.
         """
         taken = ruleset({name: text for name, text in files.items() if belongs(name)})
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with disk.locked(self.folder / ".lock"):
-                before = self.newest() or self._unrecorded()
-                if before is None:
-                    self.record(taken, author, note)
-                disk.written(self.folder / PENDING, msgspec.json.encode(dict(taken.files)))
-                settle(self.folder)
-                return self.record(taken, author, note)
+            with disk.locked(self.folder / LOCK):
+                replacing.finish(self.folder)
+                newest = self.newest() or self._unrecorded()
+                made = newest if newest and newest.files == taken.files else None
+                made = made or self._next(taken, author, note)
+                replacing.replace(self.folder, made)
+                return made
         except OSError as error:
-            raise FedsightError(f"cannot write to {self.folder}: {error}") from error
+            message = f"cannot write to {self.folder}: {error.strerror or error}"
+            raise FedsightError(f"{message}; the policy set is as it was") from error
+
+    def finish(self) -> None:
+        """Finish what a killed process began. Raises OSError, PolicyError where that cannot be
+        done; a set that is to replace the folder's counts anyway."""
+        if replacing.unfinished(self.folder):
+            with disk.locked(self.folder / LOCK):
+                replacing.finish(self.folder)
+
+    def _next(self, taken: RuleSet, author: str, note: str) -> Version:
+        """The version that a set will be. Raises FedsightError where there are too many."""
+        number = max(self._numbered(), default=0) + 1
+        if number > _MOST:
+            raise FedsightError(f"{self._kept} is full: {_MOST} versions")
+        return Version(number, taken.version, author, time.time_ns(), note, dict(taken.files))
 
     def _unrecorded(self) -> Version | None:
         """What the folder held before its first version, recorded now, where it is right."""
         try:
-            return self.record(ruleset(texts(self.folder)), "unknown", FOUND)
+            return self._recorded(ruleset(texts(self.folder)), "unknown", FOUND)
         except PolicyError:
             return None
 
@@ -130,35 +146,36 @@ class Versions:
         return self.replace(self.get(number).files, author, told)
 
     def _paths(self) -> list[Path]:
-        try:
-            return sorted(one for one in self._kept.iterdir() if _NAMED.fullmatch(one.name))
-        except OSError:
-            return []
+        """The files of all versions, oldest first."""
+        there = self._numbered()
+        return [there[number] for number in sorted(there)]
+
+    def _numbered(self) -> dict[int, Path]:
+        """The files of all versions by number; the newest may not have been put there yet."""
+        found: dict[int, Path] = {}
+        with suppress(OSError):
+            kept = [one for one in self._kept.iterdir() if _NAMED.fullmatch(one.name)]
+            found = {int(one.stem): one for one in kept}
+        waiting = _told(self.folder / PENDING)
+        if waiting is not None:
+            found.setdefault(waiting.number, self.folder / PENDING)
+        return found
 
     @staticmethod
     def _read(path: Path) -> Version | None:
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Version)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            return None
+        return _decoded(path, Version)
 
 
-def settle(folder: Path) -> None:
-    """Finish a replacement that was begun: write out what is pending. Raises OSError."""
+def _told(path: Path) -> Told | None:
+    return _decoded(path, Told)
+
+
+def _decoded(path: Path, kind: type[Kind]) -> Kind | None:
+    """What a file says, None where it is damaged or not there."""
     try:
-        pending = msgspec.json.decode((folder / PENDING).read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
-        return
-    except msgspec.MsgspecError as error:
-        raise PolicyError([Fault(PENDING, None, f"is damaged: {error}; remove it")]) from error
-    for name, text in pending.items():
-        if belongs(name) and "/" not in name:
-            disk.written(folder / name, text.encode())
-    for entry in folder.iterdir():
-        if belongs(entry.name) and entry.name not in pending:
-            entry.unlink()
-    (folder / PENDING).unlink()
-    disk.sync_folder(folder)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def difference(before: dict[str, str], after: dict[str, str], names: tuple[str, str]) -> str:

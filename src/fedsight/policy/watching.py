@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,10 +12,12 @@ from pathlib import Path
 from fedsight.errors import FedsightError
 from fedsight.policy.engine import Engine
 from fedsight.policy.faults import PolicyError
-from fedsight.policy.files import belongs, texts
+from fedsight.policy.files import belongs, signature, texts
 from fedsight.policy.ruleset import RuleSet, ruleset
 from fedsight.policy.versions import Versions
 from fedsight.signals import Event, Json
+
+log = logging.getLogger(__name__)
 
 SOURCE = "policy"
 CHANGED, REFUSED = "POLICY_VERSION_UPDATED", "POLICY_SET_REFUSED"
@@ -43,7 +46,9 @@ class InForce:
         self._tell = tell
         self._observe = observe
         self._lock = threading.Lock()
-        self._seen: object = self._signature()
+        self._unfinished: str | None = None
+        self._finish()
+        self._seen: object = signature(folder)
         self._texts: Mapping[str, str] = {}
         try:
             self._texts = texts(folder)
@@ -61,21 +66,32 @@ class InForce:
     def look(self) -> bool:
         """Take the folder's set where it has changed and is right; whether there is a new one."""
         with self._lock:
-            signature = self._signature()
-            if signature == self._seen and (self.fault is None or signature is not None):
+            self._finish()
+            seen = signature(self.folder)
+            if seen == self._seen and (self.fault is None or seen is not None):
                 return False
             try:
                 found = self._settled()
                 taken = ruleset(found)
             except PolicyError as error:
-                self._seen = signature
+                self._seen = seen
                 self._keep(error)
                 return False
-            self._seen, self.fault, self._texts = signature, None, found
+            self._seen, self.fault, self._texts = seen, None, found
             if taken.version == self.engine.version:
                 self._record(taken)  # its tests may be others
                 return False
             return self._take(taken)
+
+    def _finish(self) -> None:
+        """Do what a process left that was killed while it replaced the set; it counts anyway."""
+        try:
+            self.versions.finish()
+            self._unfinished = None
+        except (FedsightError, OSError) as error:
+            if str(error) != self._unfinished:
+                self._unfinished = str(error)
+                log.warning("a change of the policy set cannot be finished: %s", error)
 
     def _take(self, taken: RuleSet) -> bool:
         before = self.engine.version
@@ -121,18 +137,6 @@ class InForce:
                 break
             found = again
         return found
-
-    def _signature(self) -> object:
-        """What tells whether a file has changed; None where there is no folder."""
-        try:
-            return {
-                entry.name: (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-                for entry in self.folder.iterdir()
-                if belongs(entry.name)
-                for stat in (entry.stat(),)
-            }
-        except OSError:
-            return None
 
 
 def _author(folder: Path) -> str:

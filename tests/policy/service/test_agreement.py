@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -62,7 +63,8 @@ def plain(decision: Decision) -> dict[str, Any]:
 
 def asked_at(served: Served) -> list[int]:
     """When each kept decision was asked, by its number in the trail."""
-    return [int(one.request["time"]["$int"]) for one in served.service.deciding.decisions.newest()]
+    kept = served.service.deciding.decisions.newest()
+    return [int(msgspec.json.decode(one.request)["time"]["$int"]) for one in kept]
 
 
 @settings(

@@ -9,10 +9,15 @@ from fedsight.door.refusal import RefusedError
 from fedsight.policy.decision import Decision
 from fedsight.policy.engine import Engine
 from fedsight.policy.request import Party, Request
-from fedsight.policy.ruleset import RuleSet, ruleset
+from fedsight.policy.ruleset import EMPTY, RuleSet, ruleset
 
 ASK, LOG = "askPolicy", "logEvent"
 READ, AUDIT, CHANGE = "readMetrics", "readAudit", "changePolicy"
+BACK = (
+    "On the service's machine, `fedsight policy versions` lists its versions and `fedsight policy"
+    " rollback NUMBER` goes back to one (with --set where its folder is another than the data"
+    " directory's)"
+)
 _FEDERATION = 'name = "federation"\nmembers = []\ntime_zone = "UTC"\n[limits]\n'
 
 
@@ -44,9 +49,13 @@ class Access:
         return (engine if known else self._own).decide(request)
 
     @staticmethod
-    def check(request: Request, decision: Decision) -> None:
+    def check(request: Request, decision: Decision, engine: Engine | None = None) -> None:
         """Raise RefusedError 403 with the reason. Observing is for the federation's decisions: it
         opens nothing here."""
-        if not decision.allowed or decision.observed:
-            message = f"{request.principal.id} may not {request.action}: {decision.reason}"
-            raise RefusedError(403, "forbidden", message)
+        if decision.allowed and not decision.observed:
+            return
+        message = f"{request.principal.id} may not {request.action}: {decision.reason}"
+        judge = None if engine is None else engine.ruleset
+        if judge is not None and not judge.rules and request.action in judge.actions:
+            message = f"{message}; {EMPTY}. {BACK}"
+        raise RefusedError(403, "forbidden", message)

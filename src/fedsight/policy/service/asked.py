@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from fedsight.policy.request import Party, Request
+from fedsight.policy.request import MOST_NAME, Party, Request
 
 UNNAMED = "(unnamed)"
 MEGABYTE = 2**20
@@ -39,6 +39,8 @@ _CLIENT_TYPES = {
 }
 _RUN_TYPES = {"run_start": "startRun", "next_round": "nextRound"}
 _MODEL_TYPES = {"model_sharing": "shareModel", "model_promotion": "promoteModel"}
+#: Fields whose texts name something.
+_NAMES = ("client_id", "model_id", "run")
 POLICY_TYPES = (*_CLIENT_TYPES, *_RUN_TYPES, *_MODEL_TYPES)
 
 
@@ -59,6 +61,15 @@ def request(policy_type: str, told: Mapping[str, Any], now: int) -> Request:
         about = Party("Run", named or UNNAMED, attributes)
         return Request(_SERVER, _RUN_TYPES[policy_type], now, about, {}, named, round_)
     return Request(client(told), f"policy type {policy_type}", now, None, {}, named, round_)
+
+
+def overlong(told: Mapping[str, Any]) -> str | None:
+    """The field of what is told in which a name is longer than one may be."""
+    for field in _NAMES:
+        name = told.get(field)
+        if isinstance(name, str) and len(name) > MOST_NAME:
+            return field
+    return None
 
 
 _SERVER = Party("Server", "server")

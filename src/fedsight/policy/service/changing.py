@@ -23,7 +23,7 @@ from fedsight.policy.service.alone import alone
 from fedsight.policy.service.anchoring import AnchorsUnknownError
 from fedsight.policy.service.deciding import KEY, TRAIL
 from fedsight.policy.service.listing import proven
-from fedsight.policy.service.routes import caller, json
+from fedsight.policy.service.routes import beside, caller, json
 from fedsight.policy.service.serving import Serving
 
 T = TypeVar("T")
@@ -33,16 +33,20 @@ _REASON_BYTES = 16 * 2**10
 async def trust(service: Serving, request: Request, query: rows.TrustQuery) -> Response:
     """The trust of clients, as runs of this data directory left it."""
     service.deciding.permit(caller(service, request), access.READ)
+    return await beside(lambda: _trust(service, query))
+
+
+def _trust(service: Serving, query: rows.TrustQuery) -> rows.TrustList:
     standings = service.deciding.standings
     scores = standings.scores()
     if query.client is not None:
         if query.client not in scores:
             raise RefusedError(404, "not_found", f"nothing is known of {query.client}")
         one = rows.TrustRow(query.client, scores[query.client])
-        return json(rows.TrustList([one], 1, standings.history(query.client)))
+        return rows.TrustList([one], 1, standings.history(query.client))
     ranked = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]))
     page = ranked[query.offset : query.offset + query.limit]
-    return json(rows.TrustList([rows.TrustRow(*pair) for pair in page], len(scores), []))
+    return rows.TrustList([rows.TrustRow(*pair) for pair in page], len(scores), [])
 
 
 async def reset_trust(service: Serving, request: Request, _: Nothing) -> Response:

@@ -85,7 +85,7 @@ class Deciding:
         self.force = InForce(
             options.rules, lambda event: self._tell(event), observe=options.observe
         )
-        self._shelf = Shelf(key, options.kept)
+        self._shelf = Shelf(key, options.kept, options.kept_bytes)
         self.decisions, self.events = self._shelf.decisions, self._shelf.events
         self.trail = Trail(
             options.data / TRAIL, key, listener=self._heard, head_records=options.head_records
@@ -151,7 +151,7 @@ class Deciding:
             decision = self.decide_all((request,))[0].decision
         else:
             decision = self.access.judged(self.force.engine, request)
-        self.access.check(request, decision)
+        self.access.check(request, decision, self.force.engine)
 
     def log_event(self, event: dict[str, Any], key: str | None) -> tuple[int, bool]:
         """Record an event; its number, and whether it was there already under this key.
@@ -178,6 +178,8 @@ class Deciding:
         message = event.details.get("message")
         if message:
             log.warning("%s", message)
+        for warning in event.details.get("warnings") or ():
+            log.warning("%s", warning)
         if event.kind == AUDIT_FAILED:
             return
         try:

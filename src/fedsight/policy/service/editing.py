@@ -24,9 +24,10 @@ from fedsight.policy.service import access
 from fedsight.policy.service import edit_rows as rows
 from fedsight.policy.service.alone import alone
 from fedsight.policy.service.callers import operator
-from fedsight.policy.service.routes import caller, json
+from fedsight.policy.service.routes import beside, caller, json
 from fedsight.policy.service.serving import Serving
-from fedsight.policy.versions import Version, difference
+from fedsight.policy.version import Version
+from fedsight.policy.versions import difference
 from fedsight.policy.watching import InForce
 
 #: Refusals of a rule are counted over so long, as far as decisions are kept.
@@ -39,7 +40,11 @@ async def policies(service: Serving, request: Request, _: Nothing) -> Response:
     """The set in force, rule by rule and as its files."""
     service.deciding.permit(caller(service, request), access.READ)
     who = service.tokens.who(request.headers.get("authorization", ""))
-    found = await asyncio.to_thread(_policies, service, who or _ADMIN)
+    return await asyncio.to_thread(_answered, service, who or _ADMIN)
+
+
+def _answered(service: Serving, who: Party) -> Response:
+    found = _policies(service, who)
     answer = json(found)
     answer.headers["ETag"] = f'"{found.digest}"'
     return answer
@@ -81,8 +86,7 @@ def _policies(service: Serving, who: Party) -> rows.PolicySet:
 def _refused(service: Serving) -> tuple[str, Counter[str]]:
     """How often each rule refused, and since when that was counted."""
     with service.deciding.lock:
-        kept = service.deciding.decisions.newest()
-        full = len(kept) >= service.options.kept
+        full, kept = service.deciding.decisions.full, service.deciding.decisions.newest()
     since = rfc3339(time.time_ns() - RECENT_NS)
     recent = [one for one in kept if one.timestamp >= since]
     if full and len(recent) == len(kept):
@@ -246,10 +250,12 @@ async def version(service: Serving, request: Request, _: Nothing) -> Response:
     service.deciding.permit(caller(service, request), access.READ)
     told = request.path_params["number"]
     number = int(told) if told.isascii() and told.isdecimal() and len(told) <= 6 else 0
-    one = await asyncio.to_thread(version_of, service, number)
-    when = rfc3339(one.time)
-    files = dict(one.files)
-    return json(rows.WholeVersion(one.number, one.version, one.author, when, one.note, files))
+    return await beside(lambda: _whole(version_of(service, number)))
+
+
+def _whole(one: Version) -> rows.WholeVersion:
+    when, files = rfc3339(one.time), dict(one.files)
+    return rows.WholeVersion(one.number, one.version, one.author, when, one.note, files)
 
 
 def version_of(service: Serving, number: int) -> Version:
@@ -264,9 +270,9 @@ async def diff(service: Serving, request: Request, query: rows.DiffQuery) -> Res
     """How two versions differ."""
     service.deciding.permit(caller(service, request), access.READ)
 
-    def between() -> str:
+    def between() -> rows.Diff:
         before, after = (version_of(service, one) for one in (query.before, query.after))
         names = (str(query.before), str(query.after))
-        return difference(before.files, after.files, names)
+        return rows.Diff(query.before, query.after, difference(before.files, after.files, names))
 
-    return json(rows.Diff(query.before, query.after, await asyncio.to_thread(between)))
+    return await beside(between)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from fedsight.door.times import rfc3339
 from fedsight.policy.audit import Anchor, AuditError, SigningKey, canonical, segments
@@ -18,8 +18,18 @@ from fedsight.policy.audit.following import Told
 from fedsight.policy.audit.record import HEAD, read, signed_text
 from fedsight.policy.audit.witness import AUDIT_ANCHOR
 from fedsight.policy.overseer import DECISION, EVENT
+from fedsight.policy.request import MOST_NAME
 
 SOURCE = "policy"
+#: So large may all that is kept of a kind be.
+KEPT_BYTES = 64 * 2**20
+#: So large may an answer with rows be, but for its last one.
+PAGE_BYTES = 4 * 2**20
+_LEAST = 2
+#: What a row is without its texts, in memory.
+_ROW_BYTES = 1000
+#: A request that is larger is told without its attributes. The trail has it whole.
+_REQUEST_BYTES = 64 * 2**10
 
 
 class DecisionRow(Struct, frozen=True):
@@ -39,8 +49,14 @@ class DecisionRow(Struct, frozen=True):
     inputs: str
     run: str | None
     round: int | None
-    request: dict[str, Any]
+    request: Raw
     obligations: list[str]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it is, told or kept."""
+        texts = (self.reason, *self.rules, *self.errors, *self.obligations)
+        return _ROW_BYTES + len(bytes(self.request)) + 2 * sum(map(len, texts))
 
 
 class EventRow(Struct, frozen=True):
@@ -50,21 +66,44 @@ class EventRow(Struct, frozen=True):
     timestamp: str
     source_component: str
     event_type: str
-    details: dict[str, Any]
+    details: Raw
     client_id: str | None = None
     run: str | None = None
     round: int | None = None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it is, told or kept."""
+        return _ROW_BYTES + len(bytes(self.details))
 
 
 Row = TypeVar("Row", DecisionRow, EventRow)
 
 
-class Kept(Generic[Row]):
-    """Rows with ascending numbers; the oldest go first."""
+def page(rows: Sequence[Row], limit: int) -> list[Row]:
+    """The first of them, so many as one answer may hold: two at least, so that whoever asks from
+    the last one on comes further."""
+    found, size = list[Row](), 0
+    for row in rows[:limit]:
+        size += row.size
+        if size > PAGE_BYTES and len(found) >= _LEAST:
+            break
+        found.append(row)
+    return found
 
-    def __init__(self, most: int) -> None:
-        self._rows: deque[Row] = deque(maxlen=most)
-        self._numbers: deque[int] = deque(maxlen=most)
+
+class Kept(Generic[Row]):
+    """Rows with ascending numbers, `most` of them, and no more than are `most_bytes` large; the
+    oldest go first."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._rows: deque[Row] = deque()
+        self._numbers: deque[int] = deque()
+        self.bytes = 0
+        #: Whether there were older ones.
+        self.full = False
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -73,6 +112,13 @@ class Kept(Generic[Row]):
         """Keep one more."""
         self._rows.append(row)
         self._numbers.append(number)
+        self.bytes += row.size
+        while len(self._rows) > self._most or (
+            self.bytes > self._most_bytes and len(self._rows) > 1
+        ):
+            self.bytes -= self._rows.popleft().size
+            self._numbers.popleft()
+            self.full = True
 
     def after(self, number: int) -> Iterable[Row]:
         """Rows with higher numbers, oldest first."""
@@ -97,6 +143,10 @@ class Kept(Generic[Row]):
 def decision_row(number: int, body: Mapping[str, Any]) -> DecisionRow:
     """A decision as its record has it (`overseer.body`, in plain JSON)."""
     request = body["request"]
+    written = msgspec.json.encode(request)
+    if len(written) > _REQUEST_BYTES:
+        request = _shortened(request, len(written))
+        written = msgspec.json.encode(request)
     principal = request["principal"]
     is_client = principal["type"] == "Client"
     time = canonical.restored(request["time"])
@@ -115,9 +165,32 @@ def decision_row(number: int, body: Mapping[str, Any]) -> DecisionRow:
         body["inputs"],
         request.get("run"),
         request.get("round"),
-        request,
+        Raw(written),
         body.get("obligations", []),
     )
+
+
+def _shortened(request: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """A request without attributes and context, and with names of a name's length."""
+    return {
+        "principal": _named(request["principal"]),
+        "action": _name(request["action"]),
+        "time": request["time"],
+        "resource": _named(request["resource"]) if request.get("resource") else None,
+        "context": {},
+        "run": _name(request["run"]) if request.get("run") else None,
+        "round": request.get("round"),
+        "left_out_bytes": size,
+    }
+
+
+def _named(party: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"type": _name(party["type"]), "id": _name(party["id"])}
+    return {**names, "attributes": {}, "groups": []}
+
+
+def _name(text: str) -> str:
+    return text if len(text) <= MOST_NAME else f"{text[: MOST_NAME - 1]}…"
 
 
 def event_row(number: int, body: Mapping[str, Any]) -> EventRow:
@@ -127,7 +200,7 @@ def event_row(number: int, body: Mapping[str, Any]) -> EventRow:
         body["timestamp"],
         body["source"],
         body["event_type"],
-        body["details"],
+        Raw(msgspec.json.encode(body["details"])),
         body.get("client_id"),
         body.get("run"),
         body.get("round"),
@@ -136,7 +209,7 @@ def event_row(number: int, body: Mapping[str, Any]) -> EventRow:
 
 def anchor_row(anchor: Anchor, time: int) -> EventRow:
     """A signed head as the event that a collector keeps as its witness."""
-    details = msgspec.to_builtins(anchor)
+    details = Raw(msgspec.json.encode(anchor))
     return EventRow(anchor.seq, rfc3339(time), SOURCE, AUDIT_ANCHOR, details)
 
 
@@ -144,11 +217,11 @@ class Shelf:
     """What the trail told of, newest last: decisions, events with signed heads among them, and the
     keys under which events were logged, each with the event's digest and number."""
 
-    def __init__(self, key: SigningKey, most: int) -> None:
+    def __init__(self, key: SigningKey, most: int, most_bytes: int = KEPT_BYTES) -> None:
         self._key = key
         self._most = most
-        self.decisions: Kept[DecisionRow] = Kept(most)
-        self.events: Kept[EventRow] = Kept(most)
+        self.decisions: Kept[DecisionRow] = Kept(most, most_bytes)
+        self.events: Kept[EventRow] = Kept(most, most_bytes)
         self.keys: dict[str, tuple[str, int]] = {}
         #: The newest signed head. An event that calls itself one is not it.
         self.head: EventRow | None = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from fedsight.policy.service.rows import Anchors, Limit, Number, RuleRow, Text
 from fedsight.policy.trust import Change
@@ -41,7 +41,8 @@ class Because(RuleRow, frozen=True):
 
 
 class Listed(Struct, frozen=True):
-    """One decision with what was asked, and each rule with its reason."""
+    """One decision with what was asked, and each rule with its reason. A `request` of more than 64
+    KiB is told without attributes, and its size as `left_out_bytes`."""
 
     decision_id: int
     timestamp: str
@@ -59,16 +60,18 @@ class Listed(Struct, frozen=True):
     inputs: str
     run: str | None
     round: int | None
-    request: dict[str, Any]
+    request: Raw
 
 
 class DecisionList(Struct, frozen=True):
-    """Decisions; `total` of those kept fit, `oldest_decision_id` is the first that is kept."""
+    """Decisions; `total` of those kept fit, `oldest_decision_id` is the first that is kept. `more`:
+    there are others behind these, which one answer does not hold."""
 
     decisions: list[Listed]
     total: int
     last_decision_id: int
     oldest_decision_id: int | None
+    more: bool
 
 
 class RefusedClient(Struct, frozen=True):

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fedsight.door.endpoint import Nothing
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import parse_rfc3339, rfc3339
-from fedsight.policy.audit import AuditError, PublicKey, segments
+from fedsight.policy.audit import Anchor, AuditError, PublicKey, segments
 from fedsight.policy.audit.record import read
 from fedsight.policy.service import access, listed
 from fedsight.policy.service.deciding import KEY, TRAIL, Deciding
-from fedsight.policy.service.kept import DecisionRow
+from fedsight.policy.service.kept import DecisionRow, page
 from fedsight.policy.service.refusing import because, refusals
-from fedsight.policy.service.routes import caller, json
+from fedsight.policy.service.routes import beside, caller
 from fedsight.policy.service.rows import AuditAnswer
 from fedsight.policy.service.serving import Serving
 
 #: So many bytes of records are told at once.
 MOST_BYTES = 4 * 2**20
+#: So many changes of trust, of all clients together.
+MOST_CHANGES = 20_000
 Fits = Callable[[DecisionRow], bool]
 
 
 async def decisions(service: Serving, request: Request, query: listed.DecisionQuery) -> Response:
     """Recorded decisions, with what was asked and why it was answered so."""
     service.deciding.permit(caller(service, request), access.AUDIT)
-    return json(await asyncio.to_thread(_decisions, service.deciding, query))
+    return await beside(lambda: _decisions(service.deciding, query))
 
 
 def _decisions(deciding: Deciding, query: listed.DecisionQuery) -> listed.DecisionList:
@@ -44,8 +46,9 @@ def _decisions(deciding: Deciding, query: listed.DecisionQuery) -> listed.Decisi
     total, before = len(found), query.before_decision_id
     if before is not None:
         found = [one for one in found if one.decision_id < before]
-    page = found[query.offset : query.offset + query.limit]
-    return listed.DecisionList([_listed(one) for one in page], total, last, oldest)
+    found = found[query.offset :]
+    told = [_listed(one) for one in page(found, query.limit)]
+    return listed.DecisionList(told, total, last, oldest, len(told) < len(found))
 
 
 def _listed(one: DecisionRow) -> listed.Listed:
@@ -91,7 +94,7 @@ def _moment(field: str, written: str | None) -> str | None:
 async def refused(service: Serving, request: Request, query: listed.Which) -> Response:
     """Who was refused by which rule, how often, and when."""
     service.deciding.permit(caller(service, request), access.AUDIT)
-    return json(await asyncio.to_thread(_refused, service.deciding, query))
+    return await beside(lambda: _refused(service.deciding, query))
 
 
 def _refused(deciding: Deciding, query: listed.Which) -> listed.Refusals:
@@ -105,28 +108,33 @@ def _refused(deciding: Deciding, query: listed.Which) -> listed.Refusals:
 async def trust_history(service: Serving, request: Request, query: listed.HistoryQuery) -> Response:
     """The trust of clients over time, and the threshold of the federation."""
     service.deciding.permit(caller(service, request), access.READ)
+    return await beside(lambda: _trust_history(service, query))
+
+
+def _trust_history(service: Serving, query: listed.HistoryQuery) -> listed.TrustCurves:
     standings = service.deciding.standings
     scores = standings.scores()
     if query.client is not None and query.client not in scores:
         raise RefusedError(404, "not_found", f"nothing is known of {query.client}")
     ranked = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]))
     wanted = [one for one in ranked if query.client in (None, one[0])]
-    page = wanted[query.offset : query.offset + query.limit]
+    asked = wanted[query.offset : query.offset + query.limit]
+    each = min(query.changes, MOST_CHANGES // max(1, len(asked)))
     curves = [
-        listed.TrustCurve(client, score, standings.history(client)[-query.changes :])
-        for client, score in page
+        listed.TrustCurve(client, score, standings.history(client)[-each:])
+        for client, score in asked
     ]
     lowest = service.deciding.force.engine.ruleset.federation.limits.get("min_trust")
     known = float(lowest) if isinstance(lowest, float | int) else None
     rule = standings.rule
     told = len(wanted), known, rule.initial, rule.half_life_seconds
-    return json(listed.TrustCurves(curves, *told))
+    return listed.TrustCurves(curves, *told)
 
 
 async def audit(service: Serving, request: Request, _: Nothing) -> Response:
     """The audit trail as it stands, and what verifying found last."""
     service.deciding.permit(caller(service, request), access.AUDIT)
-    return json(await asyncio.to_thread(_state, service))
+    return await beside(lambda: _state(service))
 
 
 def _state(service: Serving) -> listed.AuditState:
@@ -148,8 +156,8 @@ def _head(deciding: Deciding) -> listed.Head | None:
     one = deciding.head
     if one is None:
         return None
-    told = one.details
-    return listed.Head(told["log"], told["seq"], told["hash"], one.timestamp)
+    told = msgspec.json.decode(one.details, type=Anchor)
+    return listed.Head(told.log, told.seq, told.hash, one.timestamp)
 
 
 def proven(found: AuditAnswer, begun: float) -> listed.Proven:
@@ -174,7 +182,7 @@ def proven(found: AuditAnswer, begun: float) -> listed.Proven:
 async def records(service: Serving, request: Request, query: listed.RecordQuery) -> Response:
     """Records of the trail as they stand there, to take elsewhere."""
     service.deciding.permit(caller(service, request), access.AUDIT)
-    return json(await asyncio.to_thread(_records, service, query))
+    return await beside(lambda: _records(service, query))
 
 
 def _records(service: Serving, query: listed.RecordQuery) -> listed.RecordList:

@@ -16,9 +16,10 @@ class PolicyOptions:
 
     `data` is its data directory, `rules` the folder of the set in force, `tokens` the file that
     gives people roles. Who asks from this machine without a token may read with `local_roles`.
-    `look_seconds` lie between two looks at the files; `kept` decisions, and as many events, can be
-    asked for. Rates are requests a second for each client
-    address. `witness` is the collector that keeps anchors of the trail, None where none does.
+    `look_seconds` lie between two looks at the files. The newest decisions can be asked for: `kept`
+    of them, and no more than are `kept_bytes` large; as many events. Rates are requests a second
+    for each client address. `witness` is the collector that keeps anchors of the trail, None where
+    none does.
     """
 
     data: Path
@@ -32,6 +33,7 @@ class PolicyOptions:
     tls: Tls | None = None
     look_seconds: float = 0.5
     kept: int = 20_000
+    kept_bytes: int = 64 * 2**20
     head_records: int = 1000
     witness: Witnessing | None = None
     until_stdin_closes: bool = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,10 +19,11 @@ from fedsight.door.exposition import Family, Figure
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import now_ns, rfc3339
 from fedsight.policy.audit.witness import AUDIT_ANCHOR
-from fedsight.policy.request import Party
+from fedsight.policy.request import MOST_NAME, Party
 from fedsight.policy.service import access, asked, rows
 from fedsight.policy.service.callers import operator
 from fedsight.policy.service.deciding import Answered
+from fedsight.policy.service.kept import page
 from fedsight.policy.service.serving import Serving
 
 NAME = "fedsight-policy"
@@ -31,6 +33,11 @@ CHECK_BYTES = 2**20
 def json(answer: Struct) -> Response:
     """A struct as JSON."""
     return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+async def beside(make: Callable[[], Struct]) -> Response:
+    """A struct as JSON, made and written out beside the event loop."""
+    return await asyncio.to_thread(lambda: json(make()))
 
 
 def caller(service: Serving, request: Request) -> Party:
@@ -76,6 +83,7 @@ async def model_sharing(service: Serving, request: Request, _: Nothing) -> Respo
 async def _one(service: Serving, request: Request, policy_type: str) -> Response:
     service.deciding.permit(caller(service, request), access.ASK)
     told = await _facts(request)
+    _bounded(told, "")
     return json(_decided(service, [rows.Check(policy_type, told)])[0])
 
 
@@ -95,13 +103,17 @@ async def _facts(request: Request) -> dict[str, Any]:
 async def check(service: Serving, request: Request, _: Nothing) -> Response:
     """A question of a policy type; an unknown type is refused."""
     service.deciding.permit(caller(service, request), access.ASK)
-    return json(_decided(service, [await read_struct(request, CHECK_BYTES, rows.Check)])[0])
+    one = await read_struct(request, CHECK_BYTES, rows.Check)
+    _bounded(one.context, "context.")
+    return json(_decided(service, [one])[0])
 
 
 async def check_batch(service: Serving, request: Request, _: Nothing) -> Response:
     """Many questions at once, each as if it were alone."""
     service.deciding.permit(caller(service, request), access.ASK)
     found = await read_struct(request, service.options.body_bytes, rows.Checks)
+    for at, one in enumerate(found.checks):
+        _bounded(one.context, f"checks[{at}].context.")
     return json(rows.CheckedMany(_decided(service, found.checks)))
 
 
@@ -109,6 +121,13 @@ def _decided(service: Serving, checks: Sequence[rows.Check]) -> list[rows.Checke
     lowered, now = service.deciding.standings.lowered, now_ns()
     requests = [lowered(asked.request(one.policy_type, one.context, now)) for one in checks]
     return [_row(one) for one in service.deciding.decide_all(requests)]
+
+
+def _bounded(context: Mapping[str, Any], where: str) -> None:
+    """Raise BadFieldError where a name in it is longer than one may be."""
+    field = asked.overlong(context)
+    if field is not None:
+        raise BadFieldError(where + field, f"must have at most {MOST_NAME} characters")
 
 
 def _row(answered: Answered) -> rows.Checked:
@@ -151,10 +170,14 @@ async def log_event(service: Serving, request: Request, _: Nothing) -> Response:
 async def events(service: Serving, request: Request, query: rows.EventQuery) -> Response:
     """Events after a number, oldest first."""
     service.deciding.permit(caller(service, request), access.READ)
+    return await beside(lambda: _events(service, query))
+
+
+def _events(service: Serving, query: rows.EventQuery) -> rows.EventList:
     with service.deciding.lock:
         kept = service.deciding.events
         found, last = list(kept.after(query.since_event_id)), kept.last
-    return json(rows.EventList(found[: query.limit], last))
+    return rows.EventList(page(found, query.limit), last)
 
 
 async def metrics(service: Serving, request: Request, _: Nothing) -> Response:

@@ -31,6 +31,8 @@ def run(options: PolicyOptions) -> None:
         def announce() -> None:
             if not options.loopback:
                 _warn_beyond(options)
+            for warning in service.deciding.force.engine.ruleset.warnings:
+                print(f"fedsight: {warning}", file=sys.stderr, flush=True)
             print(f"listening on {address}", flush=True)
 
         app = create_app(service, on_ready=announce)
