@@ -98,6 +98,7 @@ def _scaled(value: Any, factor: int) -> Any:
     """A number in a smaller unit; what is none stays what it is, for the engine to refuse."""
     if type(value) is int:
         return value * factor
-    if isinstance(value, float) and math.isfinite(value):
-        return math.ceil(value * factor)
+    if isinstance(value, float):
+        scaled = value * factor
+        return math.ceil(scaled) if math.isfinite(scaled) else scaled
     return value

@@ -53,7 +53,7 @@ async def reset_trust(service: Serving, request: Request, _: Nothing) -> Respons
     """Forget all evidence of a client. Recorded first: who, and why."""
     who = caller(service, request)
     client = request.path_params["client"]
-    service.deciding.permit(who, resetting.ACTION, recorded=True)
+    await service.deciding.permit_change(who, resetting.ACTION)
     found = await read_struct(request, _REASON_BYTES, rows.Reset)
     return json(await asyncio.to_thread(_reset, service, who, client, found.reason))
 
@@ -64,7 +64,8 @@ def _reset(service: Serving, who: Party, client: str, reason: str) -> rows.WasRe
         book = deciding.standings.book()
         if not book.knows(client):
             raise RefusedError(404, "not_found", f"nothing is known of {client}")
-        with deciding.lock:
+        # Its turn comes first: nobody waits for that while the book is held.
+        with deciding.trail.turn():
             change = resetting.reset(
                 book, lambda one: deciding.record(one.event()), who, client, reason, time.time_ns()
             )
@@ -87,7 +88,7 @@ def _verified(service: Serving) -> rows.AuditAnswer:
     data, begun = service.options.data, time.perf_counter()
     with alone(service):
         # A trail that somebody changed is not signed any more: verifying says which record it is.
-        with service.deciding.lock, suppress(AuditError):
+        with suppress(AuditError):
             service.deciding.trail.sign()
         key = PublicKey.read(data / f"{KEY}.pub")
         anchors, why = _anchors(service)

@@ -15,12 +15,14 @@ import msgspec
 from fedsight.door.exposition import Histogram
 from fedsight.door.refusal import RefusedError
 from fedsight.door.times import rfc3339
-from fedsight.policy.audit import AuditError, SigningKey, Trail
+from fedsight.policy.audit import AuditError, SigningKey, Trail, TurnError
 from fedsight.policy.audit.following import Told
+from fedsight.policy.audit.turns import LOCK_SECONDS
 from fedsight.policy.decision import Decision
-from fedsight.policy.overseer import AUDIT_FAILED, DECISION, EVENT, Overseer, event_body
+from fedsight.policy.overseer import AUDIT_FAILED, EVENT, Overseer, event_body
 from fedsight.policy.request import Party, Request
 from fedsight.policy.service.access import Access
+from fedsight.policy.service.desk import Desk
 from fedsight.policy.service.kept import EventRow, Shelf
 from fedsight.policy.service.options import PolicyOptions
 from fedsight.policy.service.standing import Standings
@@ -31,27 +33,28 @@ from fedsight.signals import Event
 log = logging.getLogger(__name__)
 
 KEY, TRAIL = "keys/audit", "audit"
+#: So long whoever only reads waits for what others recorded.
+READ_SECONDS = 0.25
+#: From so many seconds on it is said that somebody keeps the trail.
+TELLING_SECONDS = 1.0
 #: Upper ends of the buckets of the time that a decision takes, in seconds.
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
 
 
 class Abreast:
-    """A lock; whoever takes it finds what others recorded, too: `follow` is called."""
+    """What the trail told, held still for whoever reads it; `follow` is called before, so that what
+    others recorded is there, too. Nothing is to be recorded by whoever has it."""
 
     def __init__(self, follow: Callable[[], None]) -> None:
-        self._lock = threading.RLock()
+        self.still = threading.Lock()
         self._follow = follow
 
     def __enter__(self) -> None:
-        self._lock.acquire()
-        try:
-            self._follow()
-        except BaseException:
-            self._lock.release()
-            raise
+        self._follow()
+        self.still.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.still.release()
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,10 @@ class Deciding:
     """The engine in force, the trail, the newest decisions and events.
 
     The trail is the data directory's, to which governed runs append, too: what they record is among
-    the decisions and events here for whoever holds `lock`. Raises PolicyError where the set is
-    wrong and none was recorded, and AuditError where the trail cannot be opened.
+    the decisions and events here for whoever holds `lock`. The event loop waits for nobody's turn:
+    what is to be recorded while another process keeps the trail waits at the `desk`. Raises
+    PolicyError where the set is wrong and none was recorded, and AuditError where the trail cannot
+    be opened.
     """
 
     def __init__(self, options: PolicyOptions) -> None:
@@ -77,8 +82,9 @@ class Deciding:
         self.refusals: dict[str, int] = {}
         self.seconds = Histogram(BOUNDS)
         self.lock = Abreast(self._follow)
+        self.desk = Desk()
         self.standings = Standings(options.data / TRUST)
-        self._own: list[int] = []
+        self._kept_since: int | None = None
         key = SigningKey.open(options.data / KEY)
         waiting: list[Event] = []
         self._tell = waiting.append
@@ -103,75 +109,121 @@ class Deciding:
         """The newest signed head, as the event that tells of it."""
         return self._shelf.head
 
+    @property
+    def fault(self) -> str | None:
+        """Why decisions cannot be recorded, or what they have to wait for."""
+        if self.overseer.fault is not None:
+            return self.overseer.fault
+        held = self.trail.held
+        if held is None or held.seconds < TELLING_SECONDS:
+            return None
+        return f"decisions wait for the audit trail: {held}"
+
     def close(self) -> None:
         """Sign the trail's head and let go of it."""
+        self.desk.close()
         self.standings.close()
-        with self.lock:
-            try:
-                self.trail.close()
-            except AuditError as error:
-                log.warning("the head of the audit trail was not signed: %s", error)
+        try:
+            self.trail.close()
+        except AuditError as error:
+            log.warning("the head of the audit trail was not signed: %s", error)
 
     def look(self) -> None:
-        """Take in what others recorded, and sign the head where it is time, whoever wrote."""
-        with self.lock:
-            try:
-                self.trail.sign(due=True)
-            except AuditError as error:
-                self.overseer.failed(error)
+        """Take in what others recorded, and sign the head where it is time, whoever wrote. Who
+        keeps the trail to themselves is said."""
+        try:
+            self.trail.sign(due=True, seconds=READ_SECONDS)
+        except TurnError as error:
+            self._wait(error)
+        except AuditError as error:
+            self.overseer.failed(error)
+        else:
+            self.overseer.free()
+            if self._kept_since is not None:
+                log.warning("the audit trail can be written again")
+            self._kept_since = None
 
-    def decide_all(self, requests: Sequence[Request]) -> list[Answered]:
+    def _wait(self, error: TurnError) -> None:
+        held = self.trail.held
+        if held is None or held.seconds < TELLING_SECONDS:
+            return
+        if held.seconds >= LOCK_SECONDS:
+            self.overseer.failed(error)
+        elif held.since != self._kept_since:
+            log.warning("decisions wait for the audit trail: %s", held)
+        self._kept_since = held.since
+
+    async def decide_all(self, requests: Sequence[Request]) -> list[Answered]:
         """Judge, record, and give back the answers in order."""
         begun = time.perf_counter()
-        with self.lock:
-            self._own = own = list[int]()
-            decisions = self.overseer.decide_all(requests)
-            self._count(requests, decisions)
-            self.seconds.observe(time.perf_counter() - begun)
-        numbers: list[int | None] = (
-            [*own] if len(own) == len(decisions) else [None] * len(decisions)
+        judged = self.overseer.judge(requests)
+        decisions, last = await self.desk.done(
+            lambda at_once: self.overseer.record(judged, at_once=at_once)
         )
-        return [Answered(*pair) for pair in zip(decisions, numbers, strict=True)]
+        self._count(requests, decisions)
+        self.seconds.observe(time.perf_counter() - begun)
+        self._sign_later()
+        if last is None:
+            return [Answered(one, None) for one in decisions]
+        first = last - len(decisions) + 1
+        return [Answered(one, number) for number, one in enumerate(decisions, first)]
+
+    def _sign_later(self) -> None:
+        if self.trail.due:
+            self.desk.later(self.look)
 
     def _heard(self, told: Told) -> None:
-        if told.own and told.kind == DECISION:
-            self._own.append(told.seq)
-        self._shelf.take(told)
+        with self.lock.still:
+            self._shelf.take(told)
 
     def _follow(self) -> None:
         try:
-            self.trail.follow()
+            self.trail.follow(READ_SECONDS)
+        except TurnError:
+            pass  # what is known is told; `look` says who keeps the trail
         except AuditError as error:
             self.overseer.failed(error)
 
-    def permit(self, who: Party, action: str, *, recorded: bool = False) -> None:
-        """Raise RefusedError 403 where the operator may not; a change's decision is recorded."""
+    def permit(self, who: Party, action: str) -> None:
+        """Raise RefusedError 403 where the operator may not."""
         request = self.access.asked(who, action)
-        if recorded and action in self.force.engine.ruleset.actions:
-            decision = self.decide_all((request,))[0].decision
-        else:
-            decision = self.access.judged(self.force.engine, request)
+        engine = self.force.engine
+        self.access.check(request, self.access.judged(engine, request), engine)
+
+    async def permit_change(self, who: Party, action: str) -> None:
+        """The same for a change: the decision is recorded, where the set in force knows it."""
+        if action not in self.force.engine.ruleset.actions:
+            self.permit(who, action)
+            return
+        request = self.access.asked(who, action)
+        decision = (await self.decide_all((request,)))[0].decision
         self.access.check(request, decision, self.force.engine)
 
-    def log_event(self, event: dict[str, Any], key: str | None) -> tuple[int, bool]:
+    async def log_event(self, event: dict[str, Any], key: str | None) -> tuple[int, bool]:
         """Record an event; its number, and whether it was there already under this key.
 
         Raises RefusedError 409 where the key was another event's, 503 where it cannot be recorded.
         """
         digest = hashlib.sha256(msgspec.json.encode(event, order="sorted")).hexdigest()
         told = {"timestamp": rfc3339(time.time_ns()), "key": key, "digest": digest}
-        try:
+
+        def logged(at_once: bool) -> tuple[int, bool]:
             # In one turn: nobody else logs under this key between the look and the record.
-            with self.lock, self.trail.turn():
+            with self.trail.turn(0.0 if at_once else None):
                 known = self._shelf.keys.get(key) if key else None
                 if known is None:
-                    return self.trail.append(EVENT, {**event, **told}), False
+                    return self.trail.append(EVENT, {**event, **told}, at_once=at_once), False
+                if known[0] != digest:
+                    message = "another event was logged under this key"
+                    raise RefusedError(409, "conflict", message, field="event_id")
+                return known[1], True
+
+        try:
+            found = await self.desk.done(logged)
         except (AuditError, ValueError) as error:
             raise RefusedError(503, "audit", f"it cannot be recorded: {error}") from error
-        if known[0] != digest:
-            message = "another event was logged under this key"
-            raise RefusedError(409, "conflict", message, field="event_id")
-        return known[1], True
+        self._sign_later()
+        return found
 
     def told(self, event: Event) -> None:
         """Record an event of the engine's own."""
@@ -189,8 +241,7 @@ class Deciding:
 
     def record(self, event: Event) -> int:
         """Record an event; its number. Raises AuditError, ValueError where it cannot be."""
-        with self.lock:
-            return self.trail.append(EVENT, event_body(event))
+        return self.trail.append(EVENT, event_body(event))
 
     def _count(self, requests: Sequence[Request], decisions: Sequence[Decision]) -> None:
         known = self.force.engine.ruleset.actions

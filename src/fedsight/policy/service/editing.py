@@ -129,7 +129,7 @@ async def validate(service: Serving, request: Request, _: Nothing) -> Response:
 async def replace(service: Serving, request: Request, _: Nothing) -> Response:
     """Put a whole set in force: what is answered later is answered by it."""
     who = caller(service, request)
-    service.deciding.permit(who, access.CHANGE, recorded=True)
+    await service.deciding.permit_change(who, access.CHANGE)
     new = await read_struct(request, service.options.body_bytes, rows.NewSet)
     check_names(new.files)
     await _right(service, new.files)
@@ -152,7 +152,7 @@ async def replace(service: Serving, request: Request, _: Nothing) -> Response:
 async def rollback(service: Serving, request: Request, _: Nothing) -> Response:
     """Put an older version in force again, as the newest one."""
     who = caller(service, request)
-    service.deciding.permit(who, access.CHANGE, recorded=True)
+    await service.deciding.permit_change(who, access.CHANGE)
     back = await read_struct(request, service.options.body_bytes, rows.Back)
     match = _if_match(request)
     files = (await asyncio.to_thread(version_of, service, back.number)).files

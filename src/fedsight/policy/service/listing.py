@@ -142,7 +142,7 @@ def _state(service: Serving) -> listed.AuditState:
     with deciding.lock:
         seq = deciding.trail.seq
         head = _head(deciding)
-        fault = deciding.overseer.fault
+        fault = deciding.fault
     key = _read(lambda: PublicKey.read(data / f"{KEY}.pub")).text
     files = [(one, one.path.stat().st_size) for one in segments.segments(data / TRAIL)]
     fingerprint = hashlib.sha256(bytes.fromhex(key)).hexdigest()[:16]

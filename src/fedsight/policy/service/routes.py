@@ -56,7 +56,7 @@ async def health(service: Serving, _: Request, __: Nothing) -> Response:
     deciding = service.deciding
     parts = {
         "policy": _part(deciding.force.fault),
-        "audit": _part(deciding.overseer.fault),
+        "audit": _part(deciding.fault),
         "trust": _part(deciding.standings.fault),
         "tokens": _part(service.tokens.fault),
     }
@@ -84,7 +84,7 @@ async def _one(service: Serving, request: Request, policy_type: str) -> Response
     service.deciding.permit(caller(service, request), access.ASK)
     told = await _facts(request)
     _bounded(told, "")
-    return json(_decided(service, [rows.Check(policy_type, told)])[0])
+    return json((await _decided(service, [rows.Check(policy_type, told)]))[0])
 
 
 async def _facts(request: Request) -> dict[str, Any]:
@@ -105,7 +105,7 @@ async def check(service: Serving, request: Request, _: Nothing) -> Response:
     service.deciding.permit(caller(service, request), access.ASK)
     one = await read_struct(request, CHECK_BYTES, rows.Check)
     _bounded(one.context, "context.")
-    return json(_decided(service, [one])[0])
+    return json((await _decided(service, [one]))[0])
 
 
 async def check_batch(service: Serving, request: Request, _: Nothing) -> Response:
@@ -114,13 +114,13 @@ async def check_batch(service: Serving, request: Request, _: Nothing) -> Respons
     found = await read_struct(request, service.options.body_bytes, rows.Checks)
     for at, one in enumerate(found.checks):
         _bounded(one.context, f"checks[{at}].context.")
-    return json(rows.CheckedMany(_decided(service, found.checks)))
+    return json(rows.CheckedMany(await _decided(service, found.checks)))
 
 
-def _decided(service: Serving, checks: Sequence[rows.Check]) -> list[rows.Checked]:
+async def _decided(service: Serving, checks: Sequence[rows.Check]) -> list[rows.Checked]:
     lowered, now = service.deciding.standings.lowered, now_ns()
     requests = [lowered(asked.request(one.policy_type, one.context, now)) for one in checks]
-    return [_row(one) for one in service.deciding.decide_all(requests)]
+    return [_row(one) for one in await service.deciding.decide_all(requests)]
 
 
 def _bounded(context: Mapping[str, Any], where: str) -> None:
@@ -163,7 +163,7 @@ async def log_event(service: Serving, request: Request, _: Nothing) -> Response:
         "run": told.run,
         "round": told.round,
     }
-    number, known = service.deciding.log_event(event, key)
+    number, known = await service.deciding.log_event(event, key)
     return json(rows.Logged(number, known))
 
 
@@ -198,7 +198,7 @@ def _families(service: Serving) -> list[Family]:
     rules = len(deciding.force.engine.ruleset.rules)
     faults = (
         Figure(float(deciding.force.fault is not None), {"part": "policy"}),
-        Figure(float(deciding.overseer.fault is not None), {"part": "audit"}),
+        Figure(float(deciding.fault is not None), {"part": "audit"}),
     )
     seconds = deciding.seconds.figures()
     return [

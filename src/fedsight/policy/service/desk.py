@@ -1,0 +1,46 @@
+"""Where the service writes its trail: in the event loop as long as it is its turn, and else in one
+thread, which waits for the turn while the loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from fedsight.policy.audit import TurnError
+
+T = TypeVar("T")
+
+
+class Desk:
+    """The one thread. Use it from the event loop."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "trail")
+        self._waiting = 0
+        self._beside: Future[None] | None = None
+
+    async def done(self, write: Callable[[bool], T]) -> T:
+        """What `write` gives, which is asked to do it at once, or raise TurnError; then it is asked
+        again in the thread, in order with whatever else waits there."""
+        if self._waiting == 0:
+            try:
+                return write(True)
+            except TurnError:
+                pass
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, write, False)
+        finally:
+            self._waiting -= 1
+
+    def later(self, what: Callable[[], None]) -> None:
+        """Do something in the thread, which may take long; not where that is under way."""
+        if self._beside is None or self._beside.done():
+            self._beside = self._thread.submit(what)
+
+    def close(self) -> None:
+        """Do what waits, and end the thread."""
+        self._thread.shutdown()
