@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { MetricForecast, Samples } from '../src/telemetry/contract';
 import { joules, lately, machinesOf, meters, perPoint, sends, together, wholly, type Meter } from '../src/telemetry/energy';
 import { fanOf } from '../src/telemetry/fan-data';
-import { ahead, energy, method, metricName, withUnit } from '../src/telemetry/words';
+import { method, methods } from '../src/telemetry/method';
+import { ahead, energy, metricName, withUnit } from '../src/telemetry/words';
 
 /** A counter that rises by so many joules every 3 s. */
 const counter = (each: number, count = 10, from = 0): Meter => ({
@@ -145,4 +146,5 @@ test('what foresees is said for a step: model, mixture or baseline', () => {
   assert.equal(method(of(shares), 25), 'mixture: 60 % model, median of 30');
   assert.equal(method(of(shares), 26), 'baseline: median of 30');
   assert.equal(method(of(shares, 1), 100), 'baseline: last value');
+  assert.equal(methods(of({ 1: 1, 6: 0 }), 3), 'from 3 s on: model\nfrom 18 s on: baseline: median of 30');
 });

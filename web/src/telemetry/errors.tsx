@@ -6,6 +6,8 @@ import { Figure, Unknown } from '../parts';
 import { Plot } from '../compare/plot';
 import type { HorizonQuality, MetricQuality, Quality } from './contract';
 import { digits } from '../chart/ticks';
+import { method, methods } from './method';
+import { forecast } from './store';
 import { ahead, said } from './words';
 
 const MARKS = [
@@ -70,9 +72,12 @@ export function Errors({ quality, of, node, height }: ErrorsProps) {
   const { horizons: rows, coverage } = own ?? of;
   if (!rows.length) {
     return (
-      <p class="muted body">
-        Nothing was scored yet: a forecast is compared with its rows once they have come.
-      </p>
+      <div class="body">
+        <p class="muted">Nothing was scored yet: a forecast is compared with its rows once they have come.</p>
+        <dl class="facts telemetry-facts">
+          <Method of={of} node={node} />
+        </dl>
+      </div>
     );
   }
   const last = rows.at(-1)!;
@@ -107,6 +112,7 @@ export function Errors({ quality, of, node, height }: ErrorsProps) {
         <span class="faint">{apart} ahead</span>
       </div>
       <dl class="facts telemetry-facts">
+        <Method of={of} node={node} steps={last.horizon} />
         <dt>{ahead(last.seconds)} ahead</dt>
         <dd>
           {three(last.model.mae)} {said(of.unit)} <small>{verdict(last)}</small>
@@ -131,6 +137,21 @@ export function Errors({ quality, of, node, height }: ErrorsProps) {
       </dl>
       <Table rows={rows} unit={of.unit} />
     </div>
+  );
+}
+
+/** What foresees the node now, so many steps ahead, else at its longest horizon. */
+function Method({ of, node, steps }: { of: MetricQuality; node: string | null; steps?: number }) {
+  const shown = forecast.value?.node === node ? forecast.value : null;
+  const one = shown?.forecasts.find(each => each.metric === of.metric);
+  if (!one) return null;
+  return (
+    <>
+      <dt>Foreseen by</dt>
+      <dd class="telemetry-method" title={methods(one, shown!.step_seconds)}>
+        {method(one, steps ?? shown!.horizon)} {shown!.personal && <small>its own model</small>}
+      </dd>
+    </>
   );
 }
 

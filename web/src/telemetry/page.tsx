@@ -13,7 +13,7 @@ import { FanChart, hoverRow } from './fan';
 import { fanOf, type Fan } from './fan-data';
 import type { NodeRow } from './node-table';
 import { away, chosenNode, forecast, list, quality, recent, show, watch } from './store';
-import { ahead, method, metricName, said, unitOf, withUnit } from './words';
+import { ahead, metricName, said, unitOf, withUnit } from './words';
 
 const Errors = lazy(() => import('./errors').then(part => part.Errors));
 const NodesTable = lazy(() => import('./node-table').then(part => part.NodesTable));
@@ -89,13 +89,7 @@ function ReadOut({ fan, unit }: { fan: Fan; unit: string | null }) {
   );
 }
 
-/** What foresees at each of the steps where that changes, a line each. */
-const methods = (one: MetricForecast, step: number): string =>
-  Object.keys(one.model_shares ?? { 1: 1 })
-    .map(from => `from ${ahead(Number(from) * step)} on: ${method(one, Number(from))}`)
-    .join('\n');
-
-const Legend = ({ one, steps, own, step }: { one: MetricForecast; steps: number; own: boolean; step: number }) => (
+const Legend = ({ target }: { target: number }) => (
   <div class="legend">
     <span>
       <svg class="swatch" width="14" height="8" aria-hidden="true"><path d="M0 4h14" class="line-s1" /></svg>
@@ -107,16 +101,11 @@ const Legend = ({ one, steps, own, step }: { one: MetricForecast; steps: number;
     </span>
     <span>
       <i class="band" />
-      {fixed(0)(100 * one.calibration.target)} % of values
+      {fixed(0)(100 * target)} % of values
     </span>
     <span>
       <i class="hatched" />
       not measured
-    </span>
-    <span class="grow" />
-    <span class="faint telemetry-method" title={methods(one, step)}>
-      {method(one, steps)}
-      {own && ' of its own'}
     </span>
   </div>
 );
@@ -126,12 +115,10 @@ interface LiveProps {
   metric: string;
   one: MetricForecast | undefined;
   steps: number;
-  step: number;
-  own: boolean;
   message: string | null;
 }
 
-function Live({ node, metric, one, steps, step, own, message }: LiveProps) {
+function Live({ node, metric, one, steps, message }: LiveProps) {
   const fan = useMemo(() => (one ? fanOf(one, steps) : null), [one, steps]);
   const height = phone.value ? 210 : 290;
   const title = `${node} ${metricName(metric).toLowerCase()}`;
@@ -146,7 +133,7 @@ function Live({ node, metric, one, steps, step, own, message }: LiveProps) {
               height={height}
               now={Math.floor(serverNow() / 1000)}
             />
-            <Legend one={one!} steps={steps} step={step} own={own} />
+            <Legend target={one!.calibration.target} />
           </>
         ) : (
           <p class="muted telemetry-wait">{message ?? 'Its forecast is on its way.'}</p>
@@ -208,15 +195,7 @@ function Foresight({ found }: { found: NodeList }) {
   return (
     <>
       <Controls found={found} metric={metric} steps={steps} />
-      <Live
-        node={node!}
-        metric={metric}
-        one={one}
-        steps={steps}
-        step={found.step_seconds}
-        own={shown?.personal ?? false}
-        message={standing.message}
-      />
+      <Live node={node!} metric={metric} one={one} steps={steps} message={standing.message} />
       <Panel title="Error by horizon" sub={['MAE', said(of?.unit), node].filter(Boolean).join(', ')}>
         {quality.value && of ? (
           <Errors quality={quality.value} of={of} node={node} height={phone.value ? 160 : 176} />

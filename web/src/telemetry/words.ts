@@ -1,6 +1,6 @@
 // Names, units and figures of metrics as text.
 import { duration, fixed, three } from '../format';
-import type { Metric, MetricForecast } from './contract';
+import type { Metric } from './contract';
 
 const NAMES: Record<string, string> = {
   power_consumption: 'Power',
@@ -33,16 +33,4 @@ export function ahead(seconds: number): string {
   if (seconds < 90) return `${fixed(0)(seconds)} s`;
   if (seconds < 5400) return `${Number((seconds / 60).toFixed(1))} min`;
   return seconds < 172_800 ? `${Number((seconds / 3600).toFixed(1))} h` : duration(seconds);
-}
-
-/** What stays of the rows' past where a model does not foresee. */
-const flat = (rows: number): string => (rows === 1 ? 'last value' : `median of ${rows}`);
-
-/** Of how much of the model a forecast is so many steps ahead, and what the rest is. */
-export function method({ model_shares, level_rows }: MetricForecast, steps: number): string {
-  const begun = Object.keys(model_shares ?? {}).map(Number).filter(step => step <= steps);
-  const share = begun.length ? model_shares![Math.max(...begun)]! : 1;
-  if (share === 1) return 'model';
-  if (share === 0) return `baseline: ${flat(level_rows)}`;
-  return `mixture: ${fixed(0)(100 * share)} % model, ${flat(level_rows)}`;
 }
