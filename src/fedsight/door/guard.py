@@ -129,7 +129,7 @@ class Guard:
         posts = scope["type"] == "http" and scope["method"] not in SAFE
         form = posts and scope["method"] == "POST" and scope["path"] in self._forms
         # Of two, a proxy before us may have read the other one (RFC 9112, 3.2).
-        hosts = sum(name == b"host" for name, _ in scope["headers"])
+        hosts = [name for name, _ in scope["headers"]].count(b"host")
         host = headers["host"] if hosts == 1 else ""
         if host_name(host) not in self._rules.allowed_hosts:
             raise RefusedError(403, "host", f"Host {host!r} is not served here", field="Host")

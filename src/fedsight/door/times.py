@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
 LATEST = 7_258_118_400_000_000_000
 
 
@@ -19,8 +20,8 @@ def now_ns() -> int:
 
 def rfc3339(nanoseconds: int) -> str:
     """A time as `2026-11-22T09:52:00.123456Z`; what is finer than a microsecond is cut off."""
-    moment = EPOCH + timedelta(microseconds=nanoseconds // 1000)
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    moment = NAIVE_EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def rfc3339_or_none(nanoseconds: int | None) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsight.collector.store import search
+from fedsight.collector.store import manifest, search
 from fedsight.collector.store.contract import NAME_LABEL, Matcher, Points, Selection
 from fedsight.signals import Sample
 from tests.collector.store.kept_store import KeptStore
@@ -86,3 +86,33 @@ def test_much_is_not_at_hand(kept: KeptStore, monkeypatch: pytest.MonkeyPatch) -
     kept.send(some("a", 100, 2))
     asked(kept, of("a"))
     assert not kept.store.readers.ask_now(lambda snapshot: kept.archive.hot.holds(snapshot, 1))
+
+
+def test_what_is_at_hand_is_what_is_read(kept: KeptStore) -> None:
+    both = Selection((Matcher(NAME_LABEL, "=~", "a|b"),), START + 3 * SECOND, START + 60 * SECOND)
+
+    def same() -> list[float]:
+        for _ in range(3):
+            read = asked(kept, both)
+        near = at_hand(kept, both)
+        assert near is not None
+        for one, other in zip(near, read, strict=True):
+            assert one.series == other.series
+            assert one.time.tolist() == other.time.tolist()
+            assert one.value.tolist() == other.value.tolist()
+            assert one.time.flags.writeable, "it is the caller's own"
+        return near[0].value.tolist()
+
+    kept.upkeep.seal()
+    first = same()
+    assert first == [at / 4 for at in range(3, 50)]
+    kept.send([Sample(START + 4 * SECOND, "a", -1.0), *some("a", 50, 5)])
+    assert same() == [first[0], -1.0, *first[2:], *(at / 4 for at in range(50, 55))]
+    kept.upkeep.seal()
+    kept.send([Sample(START + 5 * SECOND, "a", -2.0), *some("b", 50, 5)])
+    again = same()
+    assert again[:4] == [first[0], -1.0, -2.0, first[3]]
+    kept.upkeep.seal()
+    assert same() == again
+    kept.upkeep.merge(manifest.raw(kept.segments()))
+    assert same() == again

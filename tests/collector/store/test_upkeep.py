@@ -53,7 +53,7 @@ def run_sql(query: str, store: sqlite3.Connection) -> None:
 
 
 def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)

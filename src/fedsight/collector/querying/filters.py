@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -18,6 +19,7 @@ FILTER = re.compile(
 OPS: dict[str, MatchOp] = {"=": "=", "!=": "!=", "=~": "=~", "!~": "!~"}
 
 
+@lru_cache(64)
 def filters(name: str, text: str) -> tuple[Matcher, ...]:
     """The conditions of a parameter; a value with a comma or a quote stands in JSON's quotes.
 

@@ -121,8 +121,9 @@ def plain_column(values: NDArray[Any]) -> list[Any]:
 def round_column(rounds: NDArray[np.int32]) -> list[int | None]:
     """Rounds with None for -1."""
     cells: list[int | None] = rounds.tolist()
-    for at in np.flatnonzero(rounds < 0).tolist():
-        cells[at] = None
+    if cells and np.minimum.reduce(rounds) < 0:
+        for at in np.flatnonzero(rounds < 0).tolist():
+            cells[at] = None
     return cells
 
 

@@ -159,8 +159,11 @@ def _head(asked: Question, found: paging.Page) -> AnswerHead:
 
 def wants_csv(request: Request) -> bool:
     """Whether CSV is what the Accept header names first."""
-    first = request.headers.get("accept", "").partition(",")[0]
-    return first.partition(";")[0].strip().lower() == "text/csv"
+    for name, value in request.scope["headers"]:
+        if name == b"accept":
+            first = value.partition(b",")[0].partition(b";")[0]
+            return bool(first.strip().lower() == b"text/csv")
+    return False
 
 
 ENDPOINTS = (

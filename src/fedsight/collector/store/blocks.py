@@ -82,21 +82,26 @@ class Blocks:
         if not self.kept.asked_before(missing):
             return None
         parts = [
-            _chosen(block, ordered.astype(np.int32), spans)
+            chosen(block, ordered.astype(np.int32), spans)
             for segment, groups in plan
             for block in self._blocks(segment, groups)
         ]
         return joined(parts)
 
-    def at_hand(self, segments: Sequence[Segment], ids: NDArray[np.int64]) -> bool:
-        """Whether all row groups that may hold some series are kept, and few."""
-        ordered, keys = np.sort(ids), []
+    def ready(self, segments: Sequence[Segment], ids: NDArray[np.int64]) -> list[RawSamples] | None:
+        """The row groups that may hold some series, where all are kept and they are few."""
+        ordered = np.sort(ids)
+        found: list[RawSamples] = []
         for segment in segments:
             layout = self._layouts.find(segment.file)
             if layout is None:
-                return False
-            keys += [(segment.file, group) for group in layout.touched(ordered).tolist()]
-        return len(keys) <= FEW and all(self.kept.find(key) is not None for key in keys)
+                return None
+            for group in layout.touched(ordered).tolist():
+                block = self.kept.find((segment.file, group))
+                if block is None or len(found) == FEW:
+                    return None
+                found.append(block)
+        return found
 
     def _layout(self, segment: Segment) -> Layout:
         found = self._layouts.find(segment.file)
@@ -150,7 +155,7 @@ def _neighbours(groups: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def _chosen(block: RawSamples, ids: NDArray[np.int32], spans: Sequence[Span]) -> RawSamples:
+def chosen(block: RawSamples, ids: NDArray[np.int32], spans: Sequence[Span]) -> RawSamples:
     """Some series, sorted, of a block in some spans of time."""
     low, high = block.series.searchsorted(ids), block.series.searchsorted(ids, "right")
     there = low < high

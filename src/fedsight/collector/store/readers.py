@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +27,7 @@ class Readers:
         self._file = file
         self.archive = Archive(file.parent) if archive is None else archive
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
-        self._idle: queue.LifoQueue[StoreConnection] = queue.LifoQueue()
+        self._idle: deque[StoreConnection] = deque()
 
     async def ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """What `question` answers; raises what it raises."""
@@ -45,8 +45,8 @@ class Readers:
 
     def _run(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         try:
-            connection = self._idle.get_nowait()
-        except queue.Empty:
+            connection = self._idle.pop()
+        except IndexError:
             connection = connect_reader(self._file, self.archive)
         try:
             with self.archive.lease():  # taken first: what the snapshot names stays there
@@ -54,11 +54,11 @@ class Readers:
                 return question(connection)
         finally:
             connection.end()
-            self._idle.put(connection)
+            self._idle.append(connection)
 
     def close(self) -> None:
         """Wait for reads under way and close all connections."""
         self._pool.shutdown()
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        while self._idle:
+            self._idle.pop().close()
         self.archive.close()

@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedsight.collector.store.blocks import Blocks
+from fedsight.collector.store.blocks import Blocks, chosen
 from fedsight.collector.store.contents import FileContents, Whole, whole
 from fedsight.collector.store.contract import Aggregation
 from fedsight.collector.store.engine import open_engine
 from fedsight.collector.store.manifest import Segment
 from fedsight.collector.store.overlap import Span
-from fedsight.collector.store.raw import EMPTY, RawSamples
+from fedsight.collector.store.raw import EMPTY, RawSamples, joined
 from fedsight.collector.store.windowing import Partial, nothing
 
 if TYPE_CHECKING:
@@ -54,6 +54,23 @@ NEEDED: dict[Aggregation, tuple[str, ...]] = {
     "max": ("max",),
     "last": ("last", "last_time"),
 }
+
+
+class Ready(NamedTuple):
+    """Row groups in memory that have the samples of some series in a span of time.
+
+    `in_order`: all are of one file, whose samples are sorted by series, time and round, each once.
+    """
+
+    ids: NDArray[np.int64]
+    span: Span
+    blocks: list[RawSamples]
+    in_order: bool
+
+    def samples(self) -> RawSamples:
+        """Those samples, earlier arrivals first."""
+        ordered = np.sort(self.ids).astype(np.int32)
+        return joined([chosen(block, ordered, [self.span]) for block in self.blocks])
 
 
 class Sealed:
@@ -103,10 +120,13 @@ class Sealed:
 
         return self._reading(segments, ids, spans, read) or EMPTY
 
-    def at_hand(self, segments: Sequence[Segment], ids: NDArray[np.int64], span: Span) -> bool:
-        """Whether `raw` has what it would read in memory."""
-        there = [s for s in segments if s.file not in self.problems and _holds(s, ids, [span])]
-        return self._blocks.at_hand(there, ids)
+    def ready(
+        self, segments: Sequence[Segment], ids: NDArray[np.int64], span: Span
+    ) -> Ready | None:
+        """What `raw` would read, where all of it is in memory."""
+        there = self._holding(segments, ids, [span])
+        blocks = self._blocks.ready(there, ids)
+        return None if blocks is None else Ready(ids, span, blocks, len(there) <= 1)
 
     def of_rounds(
         self, segments: Sequence[Segment], ids: NDArray[np.int64], first: int, last: int
@@ -204,7 +224,7 @@ class Sealed:
         """What is read from the segments that may hold it; None where there is none."""
         import duckdb
 
-        there = [s for s in segments if s.file not in self.problems and _holds(s, ids, spans)]
+        there = self._holding(segments, ids, spans)
         while there:
             try:
                 return read(there)
@@ -215,6 +235,12 @@ class Sealed:
                 _ = error  # it is of the files that were just left out
                 there = left
         return None
+
+    def _holding(
+        self, segments: Sequence[Segment], ids: NDArray[np.int64], spans: Sequence[Span]
+    ) -> list[Segment]:
+        """Those that may hold any of it, and can be read."""
+        return [s for s in segments if s.file not in self.problems and _holds(s, ids, spans)]
 
     def _readable(self, segment: Segment, read: Callable[[Sequence[Segment]], object]) -> bool:
         import duckdb

@@ -14,7 +14,7 @@ from fedsight.collector.store.contract import Aggregation, Points, Selection
 from fedsight.collector.store.hot_rows import HotPiece, HotRows
 from fedsight.collector.store.overlap import Span
 from fedsight.collector.store.raw import RawSamples, joined, runs_of, tidy, within
-from fedsight.collector.store.sealed import NEEDED, Sealed
+from fedsight.collector.store.sealed import NEEDED, Ready, Sealed
 from fedsight.collector.store.series_index import SeriesIndex
 from fedsight.collector.store.summing import AT_ONCE, Summing
 from fedsight.collector.store.windowing import Windows, finished, lookback, windowed
@@ -46,6 +46,7 @@ class EmbeddedSearch:
         self._segments = manifest.segments(snapshot)
         sealed.forget_gone(self._segments)
         self._raw = manifest.raw(self._segments)
+        self._ready: Ready | None = None
 
     def matching(self, selection: Selection) -> int:
         """As `SampleSearch.matching`."""
@@ -55,7 +56,9 @@ class EmbeddedSearch:
         """Whether the points of a selection are few and in memory."""
         ids = self._index.select(selection.matchers)
         span = Span(selection.start, selection.end)
-        return self._estimate(ids, span) <= AT_HAND and self._sealed.at_hand(self._raw, ids, span)
+        if self._estimate(ids, span) <= AT_HAND:
+            self._ready = self._sealed.ready(self._raw, ids, span)
+        return self._ready is not None
 
     def series(self, selection: Selection, limit: int) -> list[Series]:
         """As `SampleSearch.series`."""
@@ -73,6 +76,9 @@ class EmbeddedSearch:
         """As `SampleSearch.points`."""
         ids = self._index.select(selection.matchers)
         span = Span(selection.start, selection.end)
+        if self._ready is not None and self._ready.ids is ids and self._ready.span == span:
+            yield from self._pieces(ids, self._at_once(self._ready), limit)
+            return
         density = max(1.0, self._estimate(ids, span) / max(1, len(ids)))
         at, left = 0, limit
         width = max(1, int(AT_ONCE / density))
@@ -141,6 +147,13 @@ class EmbeddedSearch:
             return tidy(joined([]))
         sealed = self._sealed.raw(self._raw, ids, [span])
         return tidy(joined([within(sealed, ids, *span), self._hot_rows(ids, span)]))
+
+    def _at_once(self, ready: Ready) -> RawSamples:
+        """As `_tidy`, of what is in memory."""
+        hot = self._hot_rows(ready.ids, ready.span)
+        if ready.in_order and not len(hot.time):
+            return ready.samples()
+        return tidy(joined([ready.samples(), hot]))
 
     def _hot_rows(self, ids: NDArray[np.int64], span: Span) -> RawSamples:
         return hot_rows(self._hot, ids, span)
