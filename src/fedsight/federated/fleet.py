@@ -60,6 +60,15 @@ class Timed(Protocol):
         """When the node worked on that message of the last exchange; None where not known."""
 
 
+@runtime_checkable
+class Absent(Protocol):
+    """A grid whose way to the nodes may be gone for a while."""
+
+    @property
+    def away_seconds(self) -> float:
+        """How long it was gone in all, as far as it was waited for."""
+
+
 def in_order(nodes: list[NodeView]) -> list[NodeView]:
     """Nodes by partition, those without one last, then by name and id."""
 

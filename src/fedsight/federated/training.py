@@ -41,11 +41,13 @@ class Link(Protocol):
         plan: Plan,
         on_wait: Callable[[str], object],
         on_idle: Callable[[float], object],
+        on_back: Callable[[str], object],
     ) -> AbstractContextManager[Grid]:
         """The grid of a new Flower run, which is ended with the context, as failed on an error,
         unless it was told before how the run ended.
 
-        `on_wait` is told what a lost connection waits for, `on_idle` waits for so many seconds.
+        `on_wait` is told what a lost connection waits for, `on_back` that it is there again,
+        `on_idle` waits for so many seconds.
         Raises FedsightError where nobody answers.
         """
 
@@ -128,7 +130,7 @@ def train(
 
 
 def _deployed(session: Session, plan: Plan, task: Task, link: Link) -> Outcome:
-    with link.connect(plan, session.waits, session.sleep) as grid:
+    with link.connect(plan, session.waits, session.sleep, session.goes_on) as grid:
         able = partial(eligible, plan.selection)
         silent, on_nodes = plan.closing.silent_seconds, session.on_nodes
         muster = Muster(grid, silent, session.told.say, able, on_nodes)

@@ -16,10 +16,22 @@ from fedsight.federated.link.caller import Place
 from fedsight.federated.link.grid import LinkGrid
 from fedsight.federated.link.lost import LinkLostError, RunReplacedError
 from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
+from fedsight.federated.node.allowed import TASKS_VARIABLE
+from tests.federated.faults.ground import plan, running
+from tests.federated.faults.paced import COUNTING, FOLDER, Pace
 from tests.federated.link.fleet import introducing, nodes
 from tests.federated.link.warm_nodes import warm_node
 
 ALEMBIC = "ignore:No path_separator found:DeprecationWarning"
+
+
+@pytest.fixture
+def pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pace:
+    """Holds up what nodes of this process train."""
+    pace = Pace(tmp_path / "pace")
+    monkeypatch.setenv(FOLDER, str(pace.folder))
+    monkeypatch.setenv(TASKS_VARIABLE, COUNTING)
+    return pace
 
 
 def asked(word: str, node_id: int) -> Message:
@@ -196,3 +208,31 @@ def test_a_wait_ends_when_it_is_told_to() -> None:
         with pytest.raises(ToldError):
             grid.get_node_ids()
         grid.close("stopped")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.filterwarnings(ALEMBIC)
+def test_a_superlink_that_is_away_longer_than_a_round_may_take_costs_no_round(
+    pace: Pace, tmp_path: Path
+) -> None:
+    asked = plan(nodes=1, rounds=2, timeout_seconds=4.0)
+    pace.hold("train-0")
+    with (
+        restarting(tmp_path / "superlink.sqlite") as restarts,
+        warm_node(restarts.link.address, tmp_path, partition=0, partitions=1),
+        running(str(restarts.link.address), tmp_path, asked) as run,
+    ):
+        pace.wait("train-0")
+        restarts.end()
+        within(30, lambda: bool(run.waits))
+        pace.release("train-0")
+        time.sleep(5.0)
+        restarts.begin()
+        outcome = run.outcome()
+        failed = run.events("CLIENT_FAILED")
+        told = [str(event.details["message"]) for event in run.events("ROUND_WAITING")]
+    assert (outcome.state, outcome.rounds, failed) == ("finished", 2, [])
+    assert "does not answer" in told[0]
+    assert "answers again, after" in told[1]
+    assert any("answers again" in wait for wait in run.waits)

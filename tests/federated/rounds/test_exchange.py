@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 from flwr.app import Message
@@ -69,6 +69,25 @@ def test_the_deadline_closes_an_exchange_and_names_who_did_not_answer() -> None:
     assert [sender(one) for one in found] == [1, 3]
     assert asked.exchanges.lost == {2: "did not answer within 0.2 s"}
     assert asked.late.busy == {2}
+
+
+class Gone(ScriptedGrid):
+    """A grid whose first look finds the way to the nodes gone for half a second."""
+
+    away_seconds = 0.0
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        if not self.looks:
+            time.sleep(0.5)
+            self.away_seconds = 0.5
+        return super().pull_messages(message_ids)
+
+
+def test_the_time_that_the_way_to_the_nodes_was_gone_is_not_theirs() -> None:
+    scripted = grid(1, after={1: 3})
+    asked = Asked(Gone(scripted.views, scripted.answer, scripted.after))
+    assert len(asked.answers(Closing(deadline_seconds=0.4))) == 1
+    assert asked.exchanges.lost == {}
 
 
 def test_a_quorum_of_usable_answers_closes_an_exchange() -> None:

@@ -49,8 +49,9 @@ class Caller:
     """One training process's connection to a SuperLink; safe to use from any thread.
 
     A call while the SuperLink is away is tried again until it has been away for `wait_seconds`:
-    then LinkLostError. `on_wait` is told what is being waited for, now and then. A refusal is the
-    caller's to understand: RejectedError.
+    then LinkLostError. `on_wait` is told what is being waited for, now and then, and `on_back` that
+    it is over; `away_seconds` is how long it was in all. A refusal is the caller's to understand:
+    RejectedError.
     """
 
     def __init__(
@@ -59,12 +60,15 @@ class Caller:
         *,
         wait_seconds: float,
         on_wait: Callable[[str], object] = lambda _: None,
+        on_back: Callable[[str], object] = lambda _: None,
         on_idle: Callable[[float], object] = time.sleep,
     ) -> None:
         self.address = place.address
         self._wire = Wire(place.address, trust(place.root_cert, place.insecure), ANSWER_SECONDS)
         self._wait_seconds = wait_seconds
         self._on_wait = on_wait
+        self._on_back = on_back
+        self.away_seconds = 0.0
         self._idle = on_idle
         version = RuntimeVersionMetadata.from_local_component("flwr-serverapp")
         self._headers = dict(version.as_metadata())
@@ -101,7 +105,10 @@ class Caller:
         pause = FIRST_PAUSE
         while True:
             try:
-                return work()
+                found = work()
+            except RejectedError:
+                self._back(since)
+                raise
             except AwayError as error:
                 now = time.monotonic()
                 since = now if since is None else since
@@ -122,6 +129,16 @@ class Caller:
                     )
                 self._idle(min(pause, left))
                 pause = min(LONGEST_PAUSE, 2 * pause)
+            else:
+                self._back(since)
+                return found
+
+    def _back(self, since: float | None) -> None:
+        """It answers; it was away since then, or not at all."""
+        if since is not None:
+            seconds = time.monotonic() - since
+            self.away_seconds += seconds
+            self._on_back(f"the SuperLink at {self.address} answers again, after {seconds:.0f} s")
 
     def close(self) -> None:
         """Close the connections."""

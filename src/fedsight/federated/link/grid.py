@@ -71,12 +71,13 @@ _RUN_IS_LOST = {401, 403, 404}
 
 
 class LinkGrid(Grid):
-    """A Grid, a `Fleet` and `Timed` over a SuperLink.
+    """A Grid, a `Fleet`, `Timed` and `Absent` over a SuperLink.
 
-    Every call outlasts an absence of the SuperLink of `wait_seconds`, of which `on_wait` is told;
-    then it raises LinkLostError. Where the SuperLink comes back without our run, a new one is
-    submitted and the call raises RunReplacedError, as does each later one that asks for answers to
-    messages that were lost with the old one: of several threads each learns of it. `bundle` makes
+    Every call outlasts an absence of the SuperLink of `wait_seconds`, of which `on_wait` is told,
+    and `on_back` of its end; then it raises LinkLostError. Where the SuperLink comes back without
+    our run, a new one is submitted and the call raises RunReplacedError, as does each later one
+    that asks for answers to messages that were lost with the old one: of several threads each
+    learns of it. `bundle` makes
     the app's bundle where it is not ours, another one with each text that it is given. An answer
     larger than `most_answer_bytes`, and than a few times what nodes were sent, is an error of its
     node. Close it, or use it as a context: the Flower run is told how it ended.
@@ -91,13 +92,16 @@ class LinkGrid(Grid):
         bundle: Callable[[str], Bundle] | None = None,
         wait_seconds: float = WAIT_SECONDS,
         on_wait: Callable[[str], object] = lambda _: None,
+        on_back: Callable[[str], object] = lambda _: None,
         on_idle: Callable[[float], object] = time.sleep,
         most_answer_bytes: int = transfer.MOST_ANSWER_BYTES,
     ) -> None:
         self._config = dict(config)
         self._client_app = client_app
         self._bundle = bundle
-        self._caller = Caller(place, wait_seconds=wait_seconds, on_wait=on_wait, on_idle=on_idle)
+        self._caller = Caller(
+            place, wait_seconds=wait_seconds, on_wait=on_wait, on_back=on_back, on_idle=on_idle
+        )
         self._idle = on_idle
         self._executor = ThreadPoolExecutor(LANES, thread_name_prefix="objects")
         self._lock = threading.RLock()
@@ -132,6 +136,11 @@ class LinkGrid(Grid):
             under_way = any(not self._roster.is_question(each) for each in self._waiting)
             online, reports = self._online(), self._reports()
             return self._roster.views(online, reports, BUSY_WAIT_SECONDS if under_way else inf)
+
+    @property
+    def away_seconds(self) -> float:
+        """See `Absent`."""
+        return self._caller.away_seconds
 
     def turn(self, message_id: str) -> Turn | None:
         """See `Timed`; on this process's clock. None from a SuperLink that is not ours."""

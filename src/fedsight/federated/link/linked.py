@@ -23,6 +23,7 @@ class Linked:
         plan: Plan,
         on_wait: Callable[[str], object],
         on_idle: Callable[[float], object],
+        on_back: Callable[[str], object],
     ) -> LinkGrid:
         """See `training.Link`."""
         return LinkGrid(
@@ -30,5 +31,6 @@ class Linked:
             plan.config(),
             wait_seconds=plan.closing.wait_seconds,
             on_wait=on_wait,
+            on_back=on_back,
             on_idle=on_idle,
         )

@@ -16,6 +16,7 @@ from typing import Literal, Protocol, runtime_checkable
 from flwr.app import Message
 from flwr.serverapp import Grid
 
+from fedsight.federated.fleet import Absent
 from fedsight.federated.rounds.control import Activity, Control, Progressing
 from fedsight.federated.rounds.late import Late
 from fedsight.federated.rounds.reordered import Reordered
@@ -111,6 +112,7 @@ class Exchanges:
         self._name = name
         self._on_waiting = on_waiting
         self._checked = checked
+        self._absent = grid if isinstance(grid, Absent) else None
         self._lost: dict[int, str] = {}
         self._missed: dict[int, Missed] = {}
 
@@ -135,14 +137,15 @@ class Exchanges:
         self._lost, self._missed = {}, {}
         opened = time.monotonic()
         waits = closing.deadline_seconds
-        deadline = None if waits is None else opened + waits
+        ends = None if waits is None else opened + waits
+        before = self._away_seconds()
         held = Reordered()
         usual = self._progress.usual(activity) or 0.0
         said_after = opened + max(SAID_AFTER_SECONDS, SAID_AFTER_TIMES * usual)
         going = self._send(messages, held)
         going.counts = closing.quorum > 0
         asked = f"{len(going.places)} nodes"
-        self._progress.begin(activity, asked, waiting=going.names, deadline=deadline)
+        self._progress.begin(activity, asked, waiting=going.names, deadline=ends)
         called = opened
         while going.places:
             arrived = self._pull(going, held)
@@ -153,6 +156,8 @@ class Exchanges:
                 self._close(going, "quorum", f"the round was closed by {going.usable} answers")
                 break
             now = time.monotonic()
+            # Nobody could answer while the way to the nodes was gone.
+            deadline = None if ends is None else ends + self._away_seconds() - before
             if deadline is not None and now >= deadline:
                 self._close(going, "deadline", f"did not answer within {waits:g} s")
                 break
@@ -170,6 +175,9 @@ class Exchanges:
                 self._control.check()
         self._leave(going)
         yield from held.rest()
+
+    def _away_seconds(self) -> float:
+        return 0.0 if self._absent is None else self._absent.away_seconds
 
     def hear(self) -> None:
         """Take in late answers while nothing else is asked."""

@@ -83,6 +83,7 @@ class Session:
         self._personal: Personal | None = None
         self._opened = False
         self._verified: bool | None = None
+        self._waits = False
         self._rounds = 0
         self._bytes_up = self._bytes_down = 0
         self._started = time.perf_counter()
@@ -109,6 +110,21 @@ class Session:
         """Say what the run waits for, where it waits for a SuperLink."""
         self.progress.say(message)
         self._steering.on_wait(message)
+        if not self._waits:
+            self._waits = True
+            self._tell_wait(message, self._plan.closing.wait_seconds)
+
+    def goes_on(self, message: str) -> None:
+        """Say that the SuperLink is there again."""
+        self._waits = False
+        self.progress.say(message)
+        self._steering.on_wait(message)
+        self._tell_wait(f"{message}; waiting for the nodes", None)
+
+    def _tell_wait(self, message: str, most_seconds: float | None) -> None:
+        if self._opened:
+            details: dict[str, Json] = {"message": message, "deadline_seconds": most_seconds}
+            self.told.say("ROUND_WAITING", details, round=self.progress.now.round)
 
     def on_nodes(self, nodes: Sequence[NodeView]) -> None:
         """The run has looked who is there."""
