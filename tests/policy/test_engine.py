@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -319,3 +321,60 @@ def test_what_is_kept_is_bounded() -> None:
         engine.decide_all([asks(party=client(f"c-{n}", samples=turn)) for n in range(1000)])
         engine.decide(asks(party=client(samples=turn)))
     assert engine.kept <= MOST_KEPT
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Request(client("x" * 257), "train", NOON), "the principal's id has 257 characters"),
+        (Request(client(), "x" * 257, NOON), "the action has 257 characters"),
+        (Request(client(), "train", NOON, Party("M" * 300, "a")), "the resource's type has 300"),
+        (
+            Request(Party("Operator", "a", groups=(Ref("Role", "r" * 257),)), "readAudit", NOON),
+            "the principal's group has 257 characters",
+        ),
+        (Request(client(), "train", NOON, run="r" * 257), "the run has 257 characters"),
+    ],
+)
+def test_a_name_that_is_too_long_is_refused_and_not_repeated(asked: Request, said: str) -> None:
+    decision = Engine(default()).decide(asked)
+    assert not decision.allowed
+    assert said in decision.errors[0]
+    assert len(decision.reason) < 200
+
+
+def test_entities_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedsight.policy.engine.MOST_KEPT_BYTES", 100_000)
+    engine = Engine(default())
+    large = [f"{at:03}{'x' * 200}" for at in range(100)]
+    for at in range(20):
+        assert engine.decide(asks(party=client(f"c-{at}", capabilities=large))).allowed
+    assert engine.kept == 4
+
+
+def test_several_threads_ask_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedsight.policy.engine.MOST_KEPT", 2)
+    monkeypatch.setattr("fedsight.policy.slices.MOST_MOMENTS", 1)
+    engine, wrong = Engine(default()), list[object]()
+    before = sys.getswitchinterval()
+
+    def ask() -> None:
+        try:
+            for at in range(200):
+                moment = NOON + at % 3 * HOUR
+                if not engine.decide(asks(party=client(f"c-{at % 7}"), time=moment)).allowed:
+                    wrong.append(at)
+        except Exception as error:  # whatever it is, the test has to tell
+            wrong.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    assert wrong == []
+    assert engine.kept <= 2

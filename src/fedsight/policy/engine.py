@@ -7,6 +7,7 @@ party the entities as they were last seen. A decision is never remembered.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,7 +31,8 @@ class Engine:
     """Judges requests by one policy set.
 
     With `observe` everything is allowed, and each decision that would have been a refusal says so
-    (`Decision.observed`): for watching a new policy before it is enforced.
+    (`Decision.observed`): for watching a new policy before it is enforced. Several threads may ask
+    at once.
     """
 
     def __init__(self, ruleset: RuleSet, *, observe: bool = False) -> None:
@@ -58,6 +60,7 @@ class Engine:
         self._kept: dict[bytes, cedarpy.Entities] = {}
         self._counts: dict[bytes, int] = {}
         self._held = self._held_bytes = 0
+        self._keeping = threading.Lock()
 
     @property
     def version(self) -> str:
@@ -176,16 +179,19 @@ class Engine:
 
     def _keep(self, key: bytes, handle: cedarpy.Entities, count: int) -> None:
         """Keep what was parsed; what was parsed first goes where there is too much."""
-        while self._kept and (
-            self._held + count > MOST_KEPT or self._held_bytes + len(key) > MOST_KEPT_BYTES
-        ):
-            oldest = next(iter(self._kept))
-            del self._kept[oldest]
-            self._held -= self._counts.pop(oldest)
-            self._held_bytes -= len(oldest)
-        self._kept[key], self._counts[key] = handle, count
-        self._held += count
-        self._held_bytes += len(key)
+        with self._keeping:
+            if key in self._kept:  # another thread was first
+                return
+            while self._kept and (
+                self._held + count > MOST_KEPT or self._held_bytes + len(key) > MOST_KEPT_BYTES
+            ):
+                oldest = next(iter(self._kept))
+                del self._kept[oldest]
+                self._held -= self._counts.pop(oldest)
+                self._held_bytes -= len(oldest)
+            self._kept[key], self._counts[key] = handle, count
+            self._held += count
+            self._held_bytes += len(key)
 
     def _is_plain(self, one: _Made) -> bool:
         """Whether its entities are such that they need no look by Cedar: they fit the schema.

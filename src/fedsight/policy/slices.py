@@ -10,6 +10,7 @@ docs/decisions/0174-rules-are-sliced-by-the-moment.md.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ class Slices:
         self._whole: dict[Kinds, Slice] = {}
         self._begun: dict[Kinds, _Beginnings | None] = {}
         self._moments: dict[tuple[Kinds, bytes], Slice] = {}
+        self._keeping = threading.Lock()
 
     def whole(self, kinds: Kinds) -> Slice:
         """The slice that serves for any resource and moment."""
@@ -61,9 +63,11 @@ class Slices:
         key = kinds, moment
         found = self._moments.get(key)
         if found is None:
-            if len(self._moments) >= MOST_MOMENTS:
-                del self._moments[next(iter(self._moments))]
-            found = self._moments[key] = self._sliced(kinds, action, moment)
+            found = self._sliced(kinds, action, moment)
+            with self._keeping:
+                if len(self._moments) >= MOST_MOMENTS:
+                    del self._moments[next(iter(self._moments))]
+                self._moments[key] = found
         return found
 
     def _sliced(self, kinds: Kinds, action: Mapping[str, str], moment: bytes) -> Slice:

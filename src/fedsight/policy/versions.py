@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +30,8 @@ LOCK = ".lock"
 FOUND = "found in the folder"
 _NAMED = re.compile(r"[0-9]{6}\.json")
 _MOST = 999_999
+#: Files with more lines are compared roughly.
+_MOST_LINES = 5000
 
 Kind = TypeVar("Kind", bound=Struct)
 
@@ -99,17 +101,25 @@ class Versions:
         with disk.locked(self.folder / LOCK):
             return self.record(taken, author, FOUND)
 
-    def replace(self, files: Mapping[str, str], author: str, note: str) -> Version:
-        """Make these texts the set in the folder, once they are seen to be right.
+    def replace(
+        self,
+        files: Mapping[str, str],
+        author: str,
+        note: str,
+        check: Callable[[], None] = lambda: None,
+    ) -> Version:
+        """Make these texts the set in the folder, once they are seen to be right. `check` raises
+        where they are not to replace what lies there, while nobody else can change it.
 
-        Raises PolicyError where they are not, FedsightError where they cannot be written; then the
-        folder is as it was.
+        Raises PolicyError where they are wrong, FedsightError where they cannot be written; then
+        the folder is as it was.
         """
         taken = ruleset({name: text for name, text in files.items() if belongs(name)})
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with disk.locked(self.folder / LOCK):
                 replacing.finish(self.folder)
+                check()
                 newest = self.newest() or self._unrecorded()
                 made = newest if newest and newest.files == taken.files else None
                 made = made or self._next(taken, author, note)
@@ -190,4 +200,23 @@ def _of(
 ) -> Iterator[str]:
     one, other = before.get(name, "").splitlines(), after.get(name, "").splitlines()
     labels = (f"{names[0]}/{name}", f"{names[1]}/{name}")
-    yield from difflib.unified_diff(one, other, *labels, lineterm="")
+    if max(len(one), len(other)) > _MOST_LINES:
+        yield from _roughly(one, other, labels)
+    else:
+        yield from difflib.unified_diff(one, other, *labels, lineterm="")
+
+
+def _roughly(one: list[str], other: list[str], labels: tuple[str, str]) -> Iterator[str]:
+    """All between the first line that differs and the last, where comparing all would take long."""
+    if one == other:
+        return
+    pairs = zip(one, other, strict=False)
+    head = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    ends = zip(reversed(one[head:]), reversed(other[head:]), strict=False)
+    least = min(len(one), len(other)) - head
+    tail = next((at for at, (a, b) in enumerate(ends) if a != b), least)
+    gone, came = one[head : len(one) - tail], other[head : len(other) - tail]
+    yield from (f"--- {labels[0]}", f"+++ {labels[1]}")
+    yield f"@@ -{head + 1},{len(gone)} +{head + 1},{len(came)} @@"
+    yield from (f"-{line}" for line in gone)
+    yield from (f"+{line}" for line in came)

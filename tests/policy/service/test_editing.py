@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
 import httpx
 import pytest
 
+from fedsight.policy.versions import Versions, difference
 from tests.policy.service.served import GOOD, Served, files_of
 
 NEVER = '@id("more.never")\n@reason("no")\nforbid (principal, action, resource) when { false };\n'
@@ -210,3 +212,105 @@ def test_a_draft_that_takes_too_long_is_told_so_and_the_next_one_is_looked_at(
         assert (slow.status_code, slow.json()["error"]["code"]) == (503, "slow")
         monkeypatch.setattr(served.service.trier, "_seconds", 5.0)
         assert validated(http, files_of())["ok"]
+
+
+def test_what_a_command_changed_in_between_is_not_overwritten(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = served.service.deciding.force.versions
+    replace = versions.replace
+
+    def late(*given: Any) -> Any:
+        # Another process, after the service has looked and before it holds the folder's lock.
+        monkeypatch.setattr(versions, "replace", replace)
+        Versions(served.rules).replace(files_of(more=NEVER), "bert", "from a command")
+        return replace(*given)
+
+    with served.client() as http:
+        body = {"files": stricter(files_of()), "expected": current(http)["digest"]}
+        monkeypatch.setattr(versions, "replace", late)
+        found = http.put("/api/v1/policies", json=body)
+        assert (found.status_code, found.json()["error"]["field"]) == (409, "expected")
+        assert "by bert" in found.json()["error"]["message"]
+        assert http.get("/api/v1/policies").json()["files"]["more.cedar"] == NEVER
+
+
+def test_a_set_that_came_meanwhile_says_who_may_change_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = '@id("more.closed")\n@reason("closed")\n'
+    nobody += 'forbid (principal, action == FL::Action::"changePolicy", resource);'
+    tried = served.service.trier.tried
+
+    async def looked(files: dict[str, str], who: Any = None) -> Any:
+        found = await tried(files, who)
+        Versions(served.rules).replace(files_of(closed=nobody), "bert", "closed")
+        return found
+
+    with served.client() as http:
+        monkeypatch.setattr(served.service.trier, "tried", looked)
+        answer = http.put("/api/v1/policies", json={"files": stricter(files_of())})
+        assert answer.status_code == 403
+        assert answer.json()["error"]["message"].endswith("may not changePolicy: closed")
+        assert "closed.cedar" in current(http)["files"]
+
+
+def test_two_changes_at_once_are_one_after_the_other_or_told_to_wait(served: Served) -> None:
+    with served.client() as http:
+        digest = current(http)["digest"]
+    answers = list[httpx.Response]()
+
+    def change(name: str) -> None:
+        rule = NEVER.replace("more.", f"{name}.")
+        with served.client() as http:
+            body = {"files": files_of(**{name: rule}), "expected": digest}
+            answers.append(http.put("/api/v1/policies", json=body))
+
+    threads = [threading.Thread(target=change, args=(f"r{at}",)) for at in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert sorted(one.status_code for one in answers)[0] == 200
+    assert [one.status_code for one in answers].count(200) == 1
+    assert all(one.status_code in (200, 409, 429) for one in answers)
+    taken = next(one.json() for one in answers if one.status_code == 200)
+    with served.client() as http:
+        assert current(http)["version"] == taken["version"]
+        assert http.get("/api/v1/policies/versions").json()["total"] == 2
+
+
+def test_whoever_stands_before_an_empty_set_is_told_the_way_back(served: Served) -> None:
+    empty = {name: files_of()[name] for name in ("fedsight.cedarschema", "federation.toml")}
+    with served.client() as http:
+        assert http.put("/api/v1/policies", json={"files": empty}).status_code == 200
+        for answer in (
+            http.get("/api/v1/policies"),
+            http.put("/api/v1/policies", json={"files": files_of()}),
+            http.post("/api/v1/policies/rollback", json={"number": 1}),
+        ):
+            assert answer.status_code == 403
+            message = answer.json()["error"]["message"]
+            assert "the policy set has no rule: everything is refused" in message
+            assert "`fedsight policy rollback NUMBER`" in message
+        checked = http.post("/check/client_eligibility", json=dict(GOOD)).json()
+        assert (checked["allowed"], checked["reason"]) == (False, "no rule permits it")
+        Versions(served.rules).rollback(1, "bert")  # what the command does
+        end = time.monotonic() + 15
+        while (again := http.get("/api/v1/policies")).status_code != 200:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    assert again.json()["files"] == files_of()
+
+
+def test_long_files_are_compared_roughly_and_soon() -> None:
+    before = "".join(f"// {at % 1000}\n" for at in range(300_000))
+    after = before.replace("// 7\n", "// seven\n", 3)
+    begun = time.monotonic()
+    told = difference({"a.cedar": before}, {"a.cedar": after}, ("1", "2")).splitlines()
+    assert time.monotonic() - begun < 15
+    assert told[:4] == ["--- 1/a.cedar", "+++ 2/a.cedar", "@@ -8,2001 +8,2001 @@", "-// 7"]
+    assert told[-1] == "+// seven"
+    assert difference({"a.cedar": before}, {"a.cedar": before}, ("1", "2")) == ""
+    longer = difference({"a.cedar": before}, {"a.cedar": before + "// more"}, ("1", "2"))
+    assert longer.splitlines()[2:] == ["@@ -300001,0 +300001,1 @@", "+// more"]

@@ -7,7 +7,8 @@ import hashlib
 import json as text_json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -105,8 +106,10 @@ def _why_not(service: Serving, who: Party, action: str) -> str | None:
 def digest_of(force: InForce) -> str:
     """What tells all files of the set apart from others, tests too. Where the folder's set is not
     the one in force, it is of what lies there: a change would replace that."""
-    if force.fault is None:
-        return _digest(force.files)
+    return _digest(force.files) if force.fault is None else _folder_digest(force)
+
+
+def _folder_digest(force: InForce) -> str:
     try:
         return _digest(texts(force.folder))
     except PolicyError:
@@ -132,21 +135,8 @@ async def replace(service: Serving, request: Request, _: Nothing) -> Response:
     await service.deciding.permit_change(who, access.CHANGE)
     new = await read_struct(request, service.options.body_bytes, rows.NewSet)
     check_names(new.files)
-    await _right(service, new.files)
-    match = _if_match(request)
-
-    def change() -> rows.Taken:
-        force = service.deciding.force
-        with alone(service):
-            force.look()
-            before = force.engine.version
-            if new.expected_version not in (None, before):
-                message = f"version {before} is in force, not {new.expected_version}"
-                raise RefusedError(409, "conflict", message, field="expected_version")
-            _check_expected(force, new.expected, match)
-            return _in_force(force, dict(new.files), _author(who.id, new.by), new.note)
-
-    return json(await asyncio.to_thread(change))
+    expected = Expected(_if_match(request), new.expected, new.expected_version)
+    return await _changed(service, who, expected, dict(new.files), new.by, new.note)
 
 
 async def rollback(service: Serving, request: Request, _: Nothing) -> Response:
@@ -154,19 +144,58 @@ async def rollback(service: Serving, request: Request, _: Nothing) -> Response:
     who = caller(service, request)
     await service.deciding.permit_change(who, access.CHANGE)
     back = await read_struct(request, service.options.body_bytes, rows.Back)
-    match = _if_match(request)
     files = (await asyncio.to_thread(version_of, service, back.number)).files
+    note = f"back to version {back.number}" + (f": {back.note}" if back.note else "")
+    expected = Expected(_if_match(request), back.expected)
+    return await _changed(service, who, expected, files, back.by, note)
+
+
+class Expected(NamedTuple):
+    """What a change is meant to replace: as If-Match, `expected` or `expected_version` name it."""
+
+    match: str | None
+    digest: str | None
+    version: str | None = None
+
+    def check(self, force: InForce, digest: str) -> None:
+        """Raise RefusedError where the set with this digest is another: 409, 412 for If-Match."""
+        before = force.engine.version
+        if self.version not in (None, before):
+            message = f"version {before} is in force, not {self.version}"
+            raise RefusedError(409, "conflict", message, field="expected_version")
+        if self.match not in (None, digest):
+            raise RefusedError(412, "precondition", _whose(force), field="If-Match")
+        if self.digest not in (None, digest):
+            raise RefusedError(409, "conflict", _whose(force), field="expected")
+
+
+async def _changed(
+    service: Serving,
+    who: Party,
+    expected: Expected,
+    files: dict[str, str],
+    by: str | None,
+    note: str,
+) -> Response:
     await _right(service, files)
+    author = f"{by} ({who.id})" if by and by != who.id else who.id
 
     def change() -> rows.Taken:
         force = service.deciding.force
         with alone(service):
             force.look()
-            _check_expected(force, back.expected, match)
-            note = f"back to version {back.number}" + (f": {back.note}" if back.note else "")
-            return _in_force(force, files, _author(who.id, back.by), note)
+            # Another set may have come while this one was looked at: it says who may change it.
+            service.deciding.permit(who, access.CHANGE)
+            seen = digest_of(force)
+            expected.check(force, seen)
 
-    return json(await asyncio.to_thread(change))
+            def still() -> None:
+                if any(expected) and _folder_digest(force) != seen:
+                    raise RefusedError(409, "conflict", _whose(force), field="expected")
+
+            return _in_force(force, files, author, note, still)
+
+    return await beside(change)
 
 
 async def _right(service: Serving, files: dict[str, str]) -> None:
@@ -183,23 +212,21 @@ async def _right(service: Serving, files: dict[str, str]) -> None:
         raise RefusedError(422, "policy", message, field="files")
 
 
-def _in_force(force: InForce, files: dict[str, str], author: str, note: str) -> rows.Taken:
+def _in_force(
+    force: InForce, files: dict[str, str], author: str, note: str, still: Callable[[], None]
+) -> rows.Taken:
     try:
-        made = force.versions.replace(files, author, note)
+        made = force.versions.replace(files, author, note, still)
     except PolicyError as error:
         raise unfit(error) from error
     except FedsightError as error:
         raise RefusedError(503, "store", str(error)) from error
-    force.look()
+    finally:
+        force.look()
     if force.engine.version != made.version:
         message = f"the set was written and is not in force: {force.fault or 'changed since'}"
         raise RefusedError(503, "store", message)
     return rows.Taken(made.version, made.number)
-
-
-def _author(name: str, by: str | None) -> str:
-    """Whoever changed it: the token's name, after that of who wrote with it."""
-    return f"{by} ({name})" if by and by != name else name
 
 
 def _if_match(request: Request) -> str | None:
@@ -207,17 +234,10 @@ def _if_match(request: Request) -> str | None:
     return None if told == "*" else told.removeprefix("W/").strip('"')
 
 
-def _check_expected(force: InForce, expected: str | None, match: str | None) -> None:
-    """Raise RefusedError where somebody else changed the set meanwhile: 409, 412 for If-Match."""
-    now = digest_of(force)
-    if expected in (None, now) and match in (None, now):
-        return
+def _whose(force: InForce) -> str:
     newest = force.versions.newest()
     whose = f"version {newest.number} is by {newest.author}" if newest else "its folder has changed"
-    message = f"the set was changed meanwhile: {whose}; look at it, then change it again"
-    if match not in (None, now):
-        raise RefusedError(412, "precondition", message, field="If-Match")
-    raise RefusedError(409, "conflict", message, field="expected")
+    return f"the set was changed meanwhile: {whose}; look at it, then change it again"
 
 
 def unfit(error: PolicyError) -> RefusedError:
