@@ -31,7 +31,13 @@ export interface Decision {
   inputs: string;
   run: Maybe<string>;
   round: Maybe<number>;
-  request: { principal: Party; resource?: Maybe<Party>; context?: Record<string, unknown> };
+  request: {
+    principal: Party;
+    resource?: Maybe<Party>;
+    context?: Record<string, unknown>;
+    /** Where attributes were left out as too large: how large all was. */
+    left_out_bytes?: number;
+  };
 }
 
 export interface DecisionPage {
@@ -39,6 +45,8 @@ export interface DecisionPage {
   total: number;
   last_decision_id: number;
   oldest_decision_id: Maybe<number>;
+  /** Whether others that fit are behind these. */
+  more: boolean;
 }
 
 export interface RefusalRow {

@@ -90,7 +90,7 @@ function Links({ one }: { one: Decision }) {
 
 /** All that the decision rests on. */
 function Inputs({ one }: { one: Decision }) {
-  const { principal, resource, context } = one.request;
+  const { principal, resource, context, left_out_bytes: large } = one.request;
   const asked = Object.entries(context ?? {}).map(([name, value]): [string, string] => [name, valueText(value)]);
   return (
     <dl class="decision-inputs mono">
@@ -111,6 +111,11 @@ function Inputs({ one }: { one: Decision }) {
       {asked.length > 0 && (
         <Line name="context">
           <Pairs pairs={asked} />
+        </Line>
+      )}
+      {large !== undefined && (
+        <Line name="left out">
+          <span class="pair text">attributes of a request of {large.toLocaleString()} bytes; the trail has them</span>
         </Line>
       )}
       {one.run && (

@@ -54,8 +54,8 @@ export class DecisionStore {
 
   private async first(): Promise<void> {
     await this.guarded(async () => {
-      const { decisions, total, last_decision_id: last, oldest_decision_id: oldest } = await this.page({ limit: PAGE });
-      this.held.value = { rows: decisions, total, last, oldest, whole: decisions.length >= total };
+      const { decisions, total, last_decision_id: last, oldest_decision_id: oldest, more } = await this.page({ limit: PAGE });
+      this.held.value = { rows: decisions, total, last, oldest, whole: !more };
     });
     this.plan();
   }
@@ -72,7 +72,7 @@ export class DecisionStore {
       const found = await this.page({ since_decision_id: before.last, limit: NEW });
       if (found.last_decision_id < before.last) return this.anew(); // another data directory
       const fresh = found.decisions.reverse();
-      const whole = fresh.length < NEW;
+      const whole = !found.more;
       const held = this.held.peek()!;
       this.held.value = {
         ...held,
@@ -97,9 +97,9 @@ export class DecisionStore {
     this.busy = true;
     await this.guarded(async () => {
       const last = held.rows.at(-1)!.decision_id;
-      const { decisions } = await this.page({ before_decision_id: last, limit: PAGE });
+      const { decisions, more } = await this.page({ before_decision_id: last, limit: PAGE });
       const now = this.held.peek()!;
-      this.held.value = { ...now, rows: [...now.rows, ...decisions], whole: decisions.length < PAGE };
+      this.held.value = { ...now, rows: [...now.rows, ...decisions], whole: !more };
     });
     this.busy = false;
   }
