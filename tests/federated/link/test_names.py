@@ -13,20 +13,27 @@ from flwr.proto.node_pb2 import NodeInfo
 
 from fedsight.errors import FedsightError, UsageError
 from fedsight.federated.fleet import NodeView
+from fedsight.federated.governing import governing
 from fedsight.federated.link import identity, roster
 from fedsight.federated.link.caller import Caller, Place
 from fedsight.federated.link.fleet_client import FleetClient, RefusedError
 from fedsight.federated.link.grid import LinkGrid
 from fedsight.federated.link.identity import Identity
+from fedsight.federated.link.linked import Linked
 from fedsight.federated.link.membership import Membership
 from fedsight.federated.link.names import bound
 from fedsight.federated.link.reports import Refusal
 from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
 from fedsight.federated.link.wire import Wire
+from fedsight.federated.plan import Plan
 from fedsight.federated.rounds.muster import Muster
+from fedsight.federated.training import Steering, train
+from fedsight.policy.audit.exporting import records
+from fedsight.policy.files import init
 from tests.federated.link.fleet import introducing, nodes
-from tests.federated.link.warm_nodes import until
+from tests.federated.link.warm_nodes import until, warm_node
 from tests.federated.rounds.script import Said
+from tests.federated.test_falling import Notes
 
 
 class Ground:
@@ -202,3 +209,33 @@ def test_what_answers_there_later_does_not_make_claims_count(ground: Ground) -> 
         grid._turns.reports = lambda: None  # type: ignore[method-assign]
         (view,) = grid.nodes()
     assert (view.name, view.verified) == ("b", True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_governed_run_judges_and_trusts_keys_names(ground: Ground, tmp_path: Path) -> None:
+    ground.key("a")
+    rules, notes = tmp_path / "policy", Notes()
+    init(rules)
+    numbers = rules / "federation.toml"
+    numbers.write_text(numbers.read_text().replace('members = ["*"]', 'members = ["a", "c"]'))
+    plan = Plan.of({"task": "digits", "engine": "deployment", "nodes": 1, "rounds": 2, "epochs": 1})
+    with (
+        liar(ground, ground.key("b"), "a"),
+        liar(ground, ground.key("d"), "c-to-be"),
+        warm_node(
+            ground.place.address, tmp_path, "c", who=ground.key("c"), partition=0, partitions=1
+        ),
+        governing(rules, tmp_path, notes) as govern,
+    ):
+        steering = Steering(govern=govern)
+        outcome = train(plan, notes, run_id="r-1", steering=steering, link=Linked(ground.place, 1))
+    assert (outcome.state, outcome.rounds) == ("finished", 2), outcome
+    kept = [one.body for one in records(tmp_path / "audit", kind="decision")]
+    asked = [one for one in kept if one["request"]["action"] == "train"]
+    allowed = {one["request"]["principal"]["id"]: one["allowed"] for one in asked}
+    assert allowed == {"c": True, "d": False}
+    assert {one.node for one in notes.events("NODE_REFUSED")} == {"b"}
+    assert {one.node for one in notes.events("CLIENT_REFUSED")} == {"d"}
+    assert {one.node for one in notes.events("TRUST_CHANGED")} == {"c"}
+    assert notes.events("RUN_STARTED")[0].details["names_verified"] is True
