@@ -202,5 +202,5 @@ def test_a_trail_that_somebody_changed_refuses_and_health_says_so(served: Served
     assert "was altered" in found["what"]
     assert not said["allowed"]
     assert "was changed by somebody else" in said["reason"]
-    assert health["parts"]["audit"]["status"] == "degraded"
+    assert health["components"]["audit"]["status"] == "degraded"
     path.write_bytes(path.read_bytes().removesuffix(b"nothing\n"))

@@ -33,7 +33,7 @@ def test_rules_that_are_gone_leave_the_set_in_force_and_it_is_said(served: Serve
         assert http.post(CHECK, json=dict(GOOD)).json()["allowed"]
         shutil.rmtree(served.rules)
         end = time.monotonic() + 10
-        while http.get("/health").json()["parts"]["policy"]["status"] == "healthy":
+        while http.get("/health").json()["components"]["policy"]["status"] == "healthy":
             assert time.monotonic() < end
             time.sleep(0.02)
         assert http.post(CHECK, json=dict(GOOD)).json()["allowed"]
@@ -49,7 +49,7 @@ def test_a_trail_that_is_gone_is_refused(served: Served) -> None:
         assert http.post(CHECK, json=dict(GOOD)).json()["allowed"]
         shutil.rmtree(served.data / "audit")
         end = time.monotonic() + 10
-        while http.get("/health").json()["parts"]["audit"]["status"] == "healthy":
+        while http.get("/health").json()["components"]["audit"]["status"] == "healthy":
             assert time.monotonic() < end
             time.sleep(0.02)
         said = http.post(CHECK, json=dict(GOOD)).json()
@@ -102,10 +102,10 @@ def test_on_a_full_disk_decisions_are_refused_until_there_is_room(tmp_path: Path
     assert not any(allowed[first:])
     assert "could not be recorded" in said[-1]["reason"]
     assert said[-1]["decision_id"] is None
-    assert health["parts"]["audit"]["status"] == "degraded"
+    assert health["components"]["audit"]["status"] == "degraded"
     assert logged.status_code == 503
     assert after["allowed"]
-    assert well["parts"]["audit"]["status"] == "healthy"
+    assert well["components"]["audit"]["status"] == "healthy"
     kept = list(records(data / "audit", kind="decision"))
     assert len(kept) == first + 1
     assert verify(data / "audit", PublicKey.read(data / "keys" / "audit.pub")).ok

@@ -71,7 +71,15 @@ def test_a_token_that_was_taken_away_or_expired_opens_nothing_when_it_is_shown_a
     assert asks(served, "t-viewer").status_code == 401
     with served.client() as http:
         health = http.get("/health").json()
-    assert health["parts"]["tokens"]["status"] == "degraded"
+    assert health["components"]["tokens"]["status"] == "degraded"
+    write_tokens(served.data, ("anna", "admin", "t-admin"))
+    with served.client(None) as http:  # without a token: whoever is on this machine may read
+        assert http.get("/health").json()["components"]["tokens"]["status"] == "healthy"
+        assert http.get("/api/v1/decisions").status_code == 200
+    with served.client("t-old") as http:  # one that does not count opens nothing, not even reading
+        refused = http.get("/api/v1/decisions")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthorized")
+    (served.data / "policy-tokens.toml").write_text("[[token]]\nname = 7\n")
     served.close()
     with pytest.raises(SettingsError, match="tokens"):
         Served(served.data)

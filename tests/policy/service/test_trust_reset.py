@@ -76,5 +76,5 @@ def test_a_book_that_cannot_be_read_is_said(served: Served) -> None:
         http.get("/api/v1/trust")
         health = http.get("/health").json()
         answer = http.post("/api/v1/trust/a/reset", json={"reason": "seen to"})
-    assert health["parts"]["trust"]["status"] == "degraded"
+    assert health["components"]["trust"]["status"] == "degraded"
     assert answer.status_code == 503

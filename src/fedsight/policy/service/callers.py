@@ -68,7 +68,7 @@ def digest(token: str) -> str:
 class Tokens:
     """The token of the data directory, an administrator's, and those of the file.
 
-    A file that cannot be read or is wrong opens nothing: `fault` says why. Raises SettingsError
+    A file that cannot be read or is wrong opens nothing: `fault()` says why. Raises SettingsError
     where it is so at the start. `own_file` holds the token of the data directory, which may be
     another one while the service runs.
     """
@@ -90,10 +90,15 @@ class Tokens:
         self._now = now
         self._lock = threading.Lock()
         self._entries: Mapping[str, Entry] = {}
-        self.fault: str | None = None
+        self._fault: str | None = None
+        fault = self.fault()
+        if fault is not None:
+            raise SettingsError(fault)
+
+    def fault(self) -> str | None:
+        """Why the file as it is now opens nothing, None where nothing is wrong with it."""
         self._look()
-        if self.fault is not None:
-            raise SettingsError(self.fault)
+        return self._fault
 
     def who(self, authorization: str) -> Party | None:
         """Whose token an Authorization header shows; None for nobody's."""
@@ -125,12 +130,12 @@ class Tokens:
                 self._own_digest = _own(self._own_file.path)
             if not self._file.changed():
                 return
-            self._entries, self.fault = {}, None
+            self._entries, self._fault = {}, None
             try:
                 if self._file.there:
                     self._entries = _read(self._file.path)
             except (OSError, ValueError) as error:
-                self.fault = f"the file of tokens {self._file.path} is not taken: {error}"
+                self._fault = f"the file of tokens {self._file.path} is not taken: {error}"
 
 
 class Watched:

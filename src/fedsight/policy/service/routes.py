@@ -21,7 +21,7 @@ from fedsight.door.times import now_ns, rfc3339
 from fedsight.policy.audit.witness import AUDIT_ANCHOR
 from fedsight.policy.request import MOST_NAME, Party
 from fedsight.policy.service import access, asked, rows
-from fedsight.policy.service.callers import operator
+from fedsight.policy.service.callers import HOW, operator
 from fedsight.policy.service.deciding import Answered
 from fedsight.policy.service.kept import page
 from fedsight.policy.service.serving import Serving
@@ -41,8 +41,12 @@ async def beside(make: Callable[[], Struct]) -> Response:
 
 
 def caller(service: Serving, request: Request) -> Party:
-    """Who asks. Whoever shows no token came past the door from this machine, to read."""
-    found = service.tokens.who(request.headers.get("authorization", ""))
+    """Who asks. Whoever shows no token came past the door from this machine, to read; a token
+    that does not count is none that was forgotten: it is refused."""
+    shown = request.headers.get("authorization", "")
+    found = service.tokens.who(shown)
+    if found is None and shown:
+        raise RefusedError(401, "unauthorized", f"the token that was shown does not count; {HOW}")
     return found or operator("local", service.options.local_roles)
 
 
@@ -54,16 +58,17 @@ async def about(_: Serving, __: Request, ___: Nothing) -> Response:
 async def health(service: Serving, _: Request, __: Nothing) -> Response:
     """Whether the set in force is the folder's, and decisions can be recorded."""
     deciding = service.deciding
-    parts = {
+    components = {
         "policy": _part(deciding.force.fault),
         "audit": _part(deciding.fault),
         "trust": _part(deciding.standings.fault),
-        "tokens": _part(service.tokens.fault),
+        "tokens": _part(service.tokens.fault()),
     }
-    bad = any(part.status == "degraded" for part in parts.values())
+    bad = any(part.status == "degraded" for part in components.values())
     level: rows.Level = "degraded" if bad else "healthy"
     version = deciding.force.engine.version
-    return json(rows.PolicyHealth(level, NAME, rfc3339(now_ns()), __version__, version, parts))
+    now = rfc3339(now_ns())
+    return json(rows.PolicyHealth(level, NAME, now, __version__, version, components))
 
 
 def _part(error: str | None) -> rows.PolicyPart:

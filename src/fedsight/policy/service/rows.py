@@ -38,7 +38,7 @@ class PolicyHealth(Struct, frozen=True):
     timestamp: str
     version: str
     policy_version: str
-    parts: dict[str, PolicyPart]
+    components: dict[str, PolicyPart]
 
 
 class Facts(Struct, frozen=True):
