@@ -9,7 +9,8 @@ from flwr.app import Message
 
 from fedsight.federated.faults import REFUSED_BY_NODE, UPDATE_REJECTED
 from fedsight.federated.rounds.exchange import Missed
-from fedsight.policy.trust import Book, Cause, Change
+from fedsight.policy.trust import Book, Change
+from fedsight.policy.trust import Evidence as Piece
 
 #: So much of a reason is kept.
 MOST_NOTE = 300
@@ -43,12 +44,14 @@ class Evidence:
         """Note all that a round showed, or nothing of it."""
         with self._trust.together():
             return [
-                self._trust.note(name, cause, now, run=self._run, round=round, note=note)
+                change
                 for node_id, name in shown.asked.items()
-                for cause, note in self._of(shown, node_id, name)
+                for change in self._trust.note_all(
+                    name, list(self._of(shown, node_id, name)), now, run=self._run, round=round
+                )
             ]
 
-    def _of(self, shown: Shown, node_id: int, name: str) -> Iterator[tuple[Cause, str]]:
+    def _of(self, shown: Shown, node_id: int, name: str) -> Iterator[Piece]:
         """All that it showed of one client."""
         reply = shown.answers.get(node_id)
         if reply is None or reply.has_error():
@@ -62,9 +65,7 @@ class Evidence:
             yield "suspected", "its updates are suspected"
 
 
-def _fault(
-    reply: Message | None, missed: Missed | None, refused: bool
-) -> Iterator[tuple[Cause, str]]:
+def _fault(reply: Message | None, missed: Missed | None, refused: bool) -> Iterator[Piece]:
     """What an error, or that there is no answer, says of a client."""
     if reply is None:
         if missed == "deadline":

@@ -133,12 +133,14 @@ class Governance:
 
     def may_start(self, round: int) -> Denial | None:
         """Why the run may not start, None where it may."""
+        self._look()
         refusal = self._asked(START, round, 0, "the policy does not let the run start")
         self._started = tuple(self._obliged.values())
         return refusal
 
     def may_go_on(self, round: int, clients: int) -> Denial | None:
-        """Why round `round` may not begin, in which `clients` may train; None where it may."""
+        """Why round `round` may not begin, in which `clients` may train; None where it may. Asked
+        by the set by which it was decided who that is (`refused`)."""
         refusal = self._asked("nextRound", round, clients, f"the policy does not let round {round}")
         if refusal is not None:
             return refusal
@@ -166,7 +168,6 @@ class Governance:
         return Limit(math.floor(round(bound.value * clients, 9)), f"beyond {bound}")
 
     def _asked(self, action: str, round: int, clients: int, what: str) -> Denial | None:
-        self._look()
         run = run_party(
             self._run,
             self._rounds,
@@ -203,7 +204,7 @@ class Governance:
         if action == "train":
             self._policed = set()
         self._views |= {node.name: node for node in nodes}
-        self._known |= {node.name: self._party(node, now) for node in nodes}
+        self._known |= {party.id: party for party in self._parties(nodes, now)}
         asked = [Request(self._known[node.name], action, now) for node in nodes]
         decisions = self._decide(asked, round)
         refused = [
@@ -234,14 +235,15 @@ class Governance:
             self._samples[name] = samples
         party = self._known.get(name)
         if party is None:
-            return self._party(self._views.get(name) or NodeView(update.node_id, name), now)
+            node = self._views.get(name) or NodeView(update.node_id, name)
+            return self._parties([node], now)[0]
         if samples is not None and party.attributes.get("samples") != samples:
             return Party(party.type, party.id, {**party.attributes, "samples": samples})
         return party
 
     def _model(self, update: Update, round: int) -> Party:
         about = {"size_bytes": update.size, "norm": update.norm}
-        return Party("Model", f"{self._run}/{round}", about)
+        return Party("Model", f"{self._run}/{round}/{update.node_id}", about)
 
     def _ruled(self, update: Update, decision: Decision, round: int) -> Verdict:
         if decision.allowed:
@@ -256,13 +258,16 @@ class Governance:
         self._tell(update.name, round, "shareModel", decision)
         return Verdict(f"refused by policy: {decision.reason}")
 
-    def _party(self, node: NodeView, now: int) -> Party:
-        facts = dict(self._facts(node))
-        if node.name in self._samples:
-            facts["samples"] = self._samples[node.name]
-        facts["trust"] = self._trust.score(node.name, now)
-        facts["private"] = self._private
-        return Party("Client", node.name, facts)
+    def _parties(self, nodes: Sequence[NodeView], now: int) -> list[Party]:
+        """The nodes as policy sees them."""
+        scores = self._trust.scores_of([node.name for node in nodes], now)
+        found = []
+        for node, trust in zip(nodes, scores, strict=True):
+            facts = {**self._facts(node), "trust": trust, "private": self._private}
+            if node.name in self._samples:
+                facts["samples"] = self._samples[node.name]
+            found.append(Party("Client", node.name, facts))
+        return found
 
     def _decide(self, requests: Sequence[Request], round: int) -> list[Decision]:
         asked = [

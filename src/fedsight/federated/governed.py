@@ -8,14 +8,12 @@ update that is refused becomes `Refused`, as one that cannot be averaged in.
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, cast
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol
 
-import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
@@ -23,27 +21,22 @@ from flwr.serverapp.strategy import Strategy
 from fedsight.federated import codec
 from fedsight.federated.flat import Vector
 from fedsight.federated.fleet import Fleet, NodeView, Timed
-from fedsight.federated.governance import Denial, Governance, Update, Verdict
+from fedsight.federated.governance import Denial, Governance, Update
+from fedsight.federated.measured import Measured, norm_of, samples
 from fedsight.federated.narrowed import OnlyThese
-from fedsight.federated.node.client import METRICS, NUM_EXAMPLES
+from fedsight.federated.refusals import MOST_NAMED, left_out
 from fedsight.federated.rounds.control import DeniedError, TooFewError
 from fedsight.federated.rounds.engine import Evaluate
 from fedsight.federated.rounds.exchange import Missed
 from fedsight.federated.runs.state import State
 from fedsight.federated.selection import Limit
-from fedsight.federated.wrapping import UPDATE_REJECTED, Refused, Wrapper
+from fedsight.federated.wrapping import Refused, Wrapper
 
 #: Checks an answer before policy does: `Checked.check`, where that is inside.
 Check = Callable[[Message], Message]
 
 #: So many answers, and so many bytes of updates, wait at most to be judged together.
 MOST_HELD, MOST_HELD_BYTES = 100, 16 * 2**20
-#: Values of an update that are measured at once. Beyond 10,000 BLAS takes several threads, which
-#: spin on for a while on the cores that train next: a governed round took twice as long.
-BLOCK = 8192
-
-#: So many nodes are named in a reason.
-MOST_NAMED = 3
 
 #: The node that sent an answer, and the message that it answers.
 _Key = tuple[int, str]
@@ -194,7 +187,7 @@ class Governed(Wrapper):
         away = [node for node in nodes if not node.online and node.node_id not in self._asked]
         if away and self._answers.patience > 0:
             self._await(away, denial, clients)
-        self._stop(denial._replace(message=f"{denial.message}{_left_out(nodes, refused)}"))
+        self._stop(denial._replace(message=f"{denial.message}{left_out(nodes, refused)}"))
 
     def _await(self, away: Sequence[NodeView], denial: Denial, clients: int) -> None:
         """Raise TooFewError where the round may begin once nodes that are away are there, for as
@@ -271,14 +264,14 @@ class Governed(Wrapper):
 
     def _checked(self, replies: Sequence[Message]) -> list[Message]:
         """Answers as they count, in order."""
-        measured: dict[_Key, _Measured] = {}
+        measured: dict[_Key, Measured] = {}
         for reply in replies:
             key = _key(reply)
             if key in self._seen or key in measured:
                 continue
             checked = self._first(reply)
             found = checked if checked.has_error() else self._measured(checked)
-            if isinstance(found, _Measured):
+            if isinstance(found, Measured):
                 measured[key] = found
             else:
                 self._seen[key] = found
@@ -287,15 +280,15 @@ class Governed(Wrapper):
             self._seen[key] = one.ruled(verdict)
         return [self._seen[_key(reply)] for reply in replies]
 
-    def _measured(self, reply: Message) -> _Measured | Message:
+    def _measured(self, reply: Message) -> Measured | Message:
         sender = reply.metadata.src_node_id
         model = self._given.get(sender)
-        norm = None if model is None else _norm(reply, model)
+        norm = None if model is None else norm_of(reply, model)
         if model is None or norm is None:
             return Refused(reply, "update not readable: policy takes no update it cannot measure")
         size = codec.content_bytes(reply.content)
         update = Update(sender, self._name(sender), size, norm, samples(reply))
-        return _Measured(reply, model, update)
+        return Measured(reply, model, update)
 
     def evaluating(self, evaluate: Evaluate | None) -> Evaluate | None:
         """Learn from the server's evaluation whether the model got better."""
@@ -325,19 +318,6 @@ def _nodes(grid: Grid) -> list[NodeView]:
     return [NodeView(node_id, str(node_id)) for node_id in grid.get_node_ids()]
 
 
-def _left_out(nodes: Sequence[NodeView], refused: Mapping[int, str]) -> str:
-    """Who may not train, as far as that is why a round may not begin; and what to do."""
-    out = [node for node in nodes if not node.online or node.node_id in refused]
-    if not out:
-        return ""
-    told = [f"{one.name} ({refused.get(one.node_id) or one.away or 'not there'})" for one in out]
-    more = f" and {len(out) - MOST_NAMED} more" if len(out) > MOST_NAMED else ""
-    return (
-        f"; of {len(nodes)} nodes {len(nodes) - len(out)} may train, not"
-        f" {', '.join(told[:MOST_NAMED])}{more}: let more of them, or change the rule"
-    )
-
-
 def _within(messages: list[Message], limit: Limit | None, round: int) -> list[Message]:
     """Of a strategy that knows no limit, so many of its messages, drawn anew each round."""
     if limit is None or len(messages) <= limit.most:
@@ -349,57 +329,3 @@ def _within(messages: list[Message], limit: Limit | None, round: int) -> list[Me
 def _key(reply: Message) -> _Key:
     """What tells one answer from another."""
     return reply.metadata.src_node_id, reply.metadata.reply_to_message_id
-
-
-def _norm(reply: Message, model: Vector) -> float | None:
-    """The length of what the node changed of the model that it was given; None where that cannot be
-    read, or is no number."""
-    try:
-        vector = codec.unpack(cast(ArrayRecord, reply.content[codec.ARRAYS]))
-    except (KeyError, ValueError):
-        return None
-    if vector.shape != model.shape:
-        return None
-    square = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for at in range(0, len(vector), BLOCK):
-            change = vector[at : at + BLOCK] - model[at : at + BLOCK]
-            square += float(np.dot(change, change))
-    return math.sqrt(square) if math.isfinite(square) else None
-
-
-def samples(reply: Message) -> int | None:
-    """How many samples an answer says it stands for, whole ones; None where it does not."""
-    metrics = reply.content.get(METRICS)
-    count = metrics.get(NUM_EXAMPLES) if isinstance(metrics, MetricRecord) else None
-    if isinstance(count, float):  # it weighs in the mean just as well
-        return int(count) if math.isfinite(count) else None
-    return count if isinstance(count, int) else None
-
-
-def rejected(reply: Message) -> bool:
-    """Whether an answer was refused here, rather than failed on its node."""
-    return reply.has_error() and reply.error.code == UPDATE_REJECTED
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """An answer whose update was measured against the model that its node was given."""
-
-    reply: Message
-    model: Vector
-    update: Update
-
-    def ruled(self, verdict: Verdict) -> Message:
-        """The answer as it counts, by what policy says of it."""
-        if verdict.refusal is not None:
-            return Refused(self.reply, verdict.refusal, readable=True)
-        norm, longest = self.update.norm, verdict.longest
-        return self.reply if longest is None or norm <= longest else self._clipped(longest / norm)
-
-    def _clipped(self, factor: float) -> Message:
-        """The answer with its update shortened."""
-        vector = codec.unpack(cast(ArrayRecord, self.reply.content[codec.ARRAYS]))
-        shorter = self.model + (vector - self.model) * np.float32(factor)
-        self.reply.content[codec.ARRAYS] = codec.pack(cast(Vector, shorter.astype(vector.dtype)))
-        return self.reply

@@ -80,10 +80,11 @@ class Engine:
     def decide_all(self, requests: Sequence[Request]) -> list[Decision]:
         """Judge many at once; each as if it were alone."""
         made = [self._made(one) for one in requests]
-        alike: dict[tuple[str, bytes, bytes], list[_Made]] = {}
+        alike: dict[tuple[Kinds, bytes, bool], list[_Made]] = {}
         for one in made:
             if isinstance(one, _Made):
-                alike.setdefault((one.action, one.resource, one.context), []).append(one)
+                about = one.kinds, one.context, one.thing is None
+                alike.setdefault(about, []).append(one)
         found: dict[int, Decision] = {}
         for group in alike.values():
             for chunk in _chunks(group):
@@ -124,7 +125,8 @@ class Engine:
             return self._refused(f"the request cannot be judged: {error}", "")
 
     def _judged(self, chunk: Sequence[_Made]) -> list[Decision]:
-        """Judge requests of one action, resource and moment, no two principals of one name."""
+        """Judge requests of one action and moment, whose parties are of the same types; of no two
+        entities of one name that differ."""
         first = chunk[0]
         try:
             handle = self._handle(chunk)
@@ -149,13 +151,17 @@ class Engine:
     def _asked(self, chunk: Sequence[_Made], moment: bool) -> list[dict[str, Any]]:
         """Cedar's requests, with the moment where it is looked at."""
         first = chunk[0]
-        alike = {
-            "action": self._actions[first.action],
-            "resource": self._home if first.thing is None else first.thing["uid"],
-        }
+        alike: dict[str, Any] = {"action": self._actions[first.action]}
         if moment:
             alike["context"] = first.context.decode()
-        return [{"principal": one.entity["uid"], **alike} for one in chunk]
+        if first.thing is None:
+            alike["resource"] = self._home
+            return [{"principal": one.entity["uid"], **alike} for one in chunk]
+        return [
+            {"principal": one.entity["uid"], "resource": one.thing["uid"], **alike}
+            for one in chunk
+            if one.thing is not None
+        ]
 
     def _slice(self, one: _Made) -> Slice:
         """The rules that can decide about it."""
@@ -165,16 +171,17 @@ class Engine:
 
     def _handle(self, chunk: Sequence[_Made]) -> cedarpy.Entities:
         """The parsed entities of a chunk: as they were kept, or parsed now. Raises ValueError."""
-        bodies = [one.principal for one in chunk]
-        if chunk[0].resource:
-            bodies.append(chunk[0].resource)
-        key = b",".join(bodies)
+        who = dict.fromkeys([one.principal for one in chunk])
+        about = dict.fromkeys([one.resource for one in chunk]) if chunk[0].resource else {}
+        key = b",".join((*who, *about))
         kept = self._kept.get(key)
         if kept is None:
             judged = all(self._is_plain(one) for one in chunk)
-            schema = None if judged else self._schema
-            kept = self._ground.with_added_json_str(f"[{key.decode()}]", schema)
-            self._keep(key, kept, len(bodies))
+            # Who sends updates was asked for before, and is mostly the same as then.
+            base = self._kept.get(b",".join(who)) if len(chunk) > 1 else None
+            added, base = (key, self._ground) if base is None else (b",".join(about), base)
+            kept = base.with_added_json_str(f"[{added.decode()}]", None if judged else self._schema)
+            self._keep(key, kept, len(who) + len(about))
         return kept
 
     def _keep(self, key: bytes, handle: cedarpy.Entities, count: int) -> None:
@@ -265,6 +272,12 @@ class _Made:
         self.kinds = (request.action, request.principal.type, about)
 
     @property
+    def parts(self) -> list[tuple[tuple[str, str], bytes]]:
+        """The bytes of its entities, each by its name."""
+        whole = ((self.entity, self.principal), (self.thing, self.resource))
+        return [((one["uid"]["type"], one["uid"]["id"]), body) for one, body in whole if one]
+
+    @property
     def digest(self) -> str:
         """The SHA-256 of all that is judged, as canonical JSON."""
         whole = b'{"action":"%s","context":%s,"principal":%s,"resource":%s}' % (
@@ -277,16 +290,16 @@ class _Made:
 
 
 def _chunks(group: Sequence[_Made]) -> Iterable[list[_Made]]:
-    """Pieces of a group in which no principal is there twice."""
+    """Pieces of a group in which no two entities of one name differ."""
     chunk: list[_Made] = []
-    names: set[tuple[str, str]] = set()
+    known: dict[tuple[str, str], bytes] = {}
     for one in group:
-        name = (one.entity["uid"]["type"], one.entity["uid"]["id"])
-        thing = one.thing and (one.thing["uid"]["type"], one.thing["uid"]["id"])
-        if chunk and (len(chunk) >= _CHUNK or name in names or name == thing):
+        parts = one.parts
+        differ = any(known.get(name, body) != body for name, body in parts)
+        if chunk and (differ or len(chunk) >= _CHUNK):
             yield chunk
-            chunk, names = [], set()
+            chunk, known = [], {}
         chunk.append(one)
-        names.add(name)
+        known.update(parts)
     if chunk:
         yield chunk

@@ -18,6 +18,7 @@ from fedsight.policy.trust import (
     RESET,
     Cause,
     Change,
+    Evidence,
     Standing,
     TrustRule,
     faded,
@@ -45,6 +46,10 @@ CREATE TABLE IF NOT EXISTS change (
 CREATE INDEX IF NOT EXISTS by_client ON change (client, number);
 """
 
+_INSERT = (
+    "INSERT INTO change (time, client, cause, before, after, weight, run, round, note)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _SEEN = "PRAGMA data_version"
 #: Each by itself, so that both are looked up rather than looked for.
 _ENDS = (
@@ -113,6 +118,16 @@ class SharedTrust:
             found = self._known.get(client)
         return None if found is None else score(faded(found.standing, now, self.rule), self.rule)
 
+    def scores_of(self, clients: Sequence[str], now: int) -> list[float]:
+        """See `Book`."""
+        with self._lock:
+            self._look()
+            found = [self._known.get(client) for client in clients]
+        return [
+            score(Standing() if one is None else faded(one.standing, now, self.rule), self.rule)
+            for one in found
+        ]
+
     def scores(self, now: int) -> dict[str, float]:
         """Everybody's score."""
         with self._lock:
@@ -162,52 +177,73 @@ class SharedTrust:
     ) -> Change:
         """See `TrustBook.note`."""
 
-        def made(known: Standing) -> tuple[Standing, Change]:
-            return noted(
+        def made(known: Standing) -> tuple[Standing, list[Change]]:
+            after, change = noted(
                 known, self.rule, client, cause, now, share=share, run=run, round=round, note=note
             )
+            return after, [change]
 
-        return self._changed(client, now, made)
+        return self._changed(client, now, made)[0]
+
+    def note_all(
+        self,
+        client: str,
+        evidence: Sequence[Evidence],
+        now: int,
+        *,
+        run: str | None = None,
+        round: int | None = None,
+    ) -> list[Change]:
+        """See `Book`."""
+
+        def made(known: Standing) -> tuple[Standing, list[Change]]:
+            changes = []
+            for cause, note in evidence:
+                known, change = noted(
+                    known, self.rule, client, cause, now, share=1.0, run=run, round=round, note=note
+                )
+                changes.append(change)
+            return known, changes
+
+        return self._changed(client, now, made) if evidence else []
 
     def reset(self, client: str, note: str, now: int) -> Change:
         """Forget all evidence of a client, for whoever was allowed to (`resetting`)."""
 
-        def made(known: Standing) -> tuple[Standing, Change]:
+        def made(known: Standing) -> tuple[Standing, list[Change]]:
             before = score(faded(known, now, self.rule), self.rule)
             change = Change(now, client, RESET, before, self.rule.initial, 0.0, note=note)
-            return Standing(time=now), change
+            return Standing(time=now), [change]
 
-        return self._changed(client, now, made)
+        return self._changed(client, now, made)[0]
 
     def _changed(
-        self, client: str, now: int, made: Callable[[Standing], tuple[Standing, Change]]
-    ) -> Change:
+        self, client: str, now: int, made: Callable[[Standing], tuple[Standing, list[Change]]]
+    ) -> list[Change]:
         with self.together():
             query = "SELECT good, bad, time FROM standing WHERE client = ?"
             row = self._db.execute(query, (client,)).fetchone()
-            standing, change = made(Standing(*row) if row else Standing(time=now))
-            self._keep(client, standing, change)
-        return change
+            standing, changes = made(Standing(*row) if row else Standing(time=now))
+            self._keep(client, standing, changes)
+        return changes
 
-    def _keep(self, client: str, standing: Standing, change: Change) -> None:
-        number = self._db.execute(
-            "INSERT INTO change (time, client, cause, before, after, weight, run, round, note)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            _row(change),
-        ).lastrowid
+    def _keep(self, client: str, standing: Standing, new: Sequence[Change]) -> None:
+        number, count = 0, len(new)
+        for change in new:
+            number = self._db.execute(_INSERT, _row(change)).lastrowid or 0
         (changes,) = self._db.execute(
-            "INSERT INTO standing VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT (client) DO UPDATE SET"
+            "INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (client) DO UPDATE SET"
             " good = excluded.good, bad = excluded.bad, time = excluded.time,"
-            " changes = changes + 1, heard = excluded.heard RETURNING changes",
-            (client, standing.good, standing.bad, standing.time, number),
+            " changes = changes + excluded.changes, heard = excluded.heard RETURNING changes",
+            (client, standing.good, standing.bad, standing.time, count, number),
         ).fetchone()
-        if changes % _PRUNED_EVERY == 0:
+        if changes % _PRUNED_EVERY < count:
             self._db.execute(
                 "DELETE FROM change WHERE client = ? AND number <= (SELECT number FROM change"
                 " WHERE client = ? ORDER BY number DESC LIMIT 1 OFFSET ?)",
                 (client, client, MOST_HISTORY),
             )
-        if changes == 1:
+        if changes == count:  # it was not known
             self._new += 1
             if self._count_before() + self._new > MOST_CLIENTS:
                 self._forget()

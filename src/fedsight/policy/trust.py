@@ -12,7 +12,7 @@ and both sums halve every `half_life_seconds`. Pure; `SharedTrust` keeps the sam
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -123,24 +123,26 @@ def score(standing: Standing, rule: TrustRule) -> float:
     return min(1.0, max(0.0, found))
 
 
+#: A piece of evidence: its cause, and what is to be said of it.
+Evidence = tuple[Cause, str]
+
+
 class Book(Protocol):
     """Where trust is kept: in memory, or in a file."""
 
-    def score(self, client: str, now: int) -> float:
-        """A client's score."""
+    def scores_of(self, clients: Sequence[str], now: int) -> list[float]:
+        """The scores of some clients, in order, all as they are at one moment."""
 
-    def note(
+    def note_all(
         self,
         client: str,
-        cause: Cause,
+        evidence: Sequence[Evidence],
         now: int,
         *,
-        share: float = 1.0,
         run: str | None = None,
         round: int | None = None,
-        note: str = "",
-    ) -> Change:
-        """Take evidence into account."""
+    ) -> list[Change]:
+        """Take evidence of one client into account, in order."""
 
     def together(self) -> AbstractContextManager[None]:
         """All changes within are written at once."""
@@ -157,6 +159,24 @@ class TrustBook:
     def score(self, client: str, now: int) -> float:
         """A client's score; that of knowing nothing where nothing is known."""
         return score(faded(self._known.get(client, Standing()), now, self.rule), self.rule)
+
+    def scores_of(self, clients: Sequence[str], now: int) -> list[float]:
+        """See `Book`."""
+        return [self.score(client, now) for client in clients]
+
+    def note_all(
+        self,
+        client: str,
+        evidence: Sequence[Evidence],
+        now: int,
+        *,
+        run: str | None = None,
+        round: int | None = None,
+    ) -> list[Change]:
+        """See `Book`."""
+        return [
+            self.note(client, one, now, run=run, round=round, note=say) for one, say in evidence
+        ]
 
     def scores(self, now: int) -> dict[str, float]:
         """Everybody's score."""

@@ -78,7 +78,7 @@ class OwnRules:
         with self._lock:
             if self._overseer is None:
                 force = InForce(self.rules, observe=self.observe)
-                if "model_bytes" not in force.engine.ruleset.schema.entities.get("Run", {}):
+                if not force.engine.ruleset.of_node:
                     raise UsageError(
                         f"{self.rules} holds no set by which a node decides: write one with"
                         " fedsight policy init DIR --node"

@@ -14,6 +14,7 @@ _LARGEST = 2**53 - 1
 _MOST_DEPTH = 32
 #: Made once: `list | tuple` in the place is made anew each time.
 _LISTS = (list, tuple)
+_AS_IT_IS = frozenset({bool, type(None)})
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -52,19 +53,32 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value
     if kind is bool or value is None:
         return value
-    if kind is int or isinstance(value, int):
+    if kind is int:
         return value if -_LARGEST <= value <= _LARGEST else {"$int": _digits(value)}
-    if kind is float or isinstance(value, float):
+    if kind is float:
         return _number(value)
-    if kind is str or isinstance(value, str):
+    if kind is dict and depth < _MOST_DEPTH:
+        return _members(value, depth + 1)
+    if not value and kind in _LISTS and depth < _MOST_DEPTH:
+        return []
+    return _told(value, depth)
+
+
+def _told(value: Any, depth: int) -> Any:
+    """The same of what is rarer."""
+    if isinstance(value, int):
+        return value if -_LARGEST <= value <= _LARGEST else {"$int": _digits(value)}
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, str):
         return value if _is_text(value) else {"$text": ascii(value)}
     if depth >= _MOST_DEPTH:
         return {"$other": "nested too deep"}
     if isinstance(value, msgspec.Struct):
         return _members(msgspec.structs.asdict(value), depth + 1)
     if isinstance(value, _LISTS):
-        return [plain(one, depth + 1) for one in value] if value else []
-    if kind is dict or isinstance(value, Mapping):
+        return [plain(one, depth + 1) for one in value]
+    if isinstance(value, Mapping):
         return _members(value, depth + 1)
     if isinstance(value, set | frozenset):
         return [plain(one, depth + 1) for one in sorted(value, key=_place)]
@@ -74,7 +88,7 @@ def plain(value: Any, depth: int = 0) -> Any:
 def _members(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     return {
         key if type(key) is str and key.isascii() else _key(key): one
-        if one is None or (type(one) is str and one.isascii())
+        if (kind := type(one)) in _AS_IT_IS or (kind is str and one.isascii())
         else plain(one, depth)
         for key, one in value.items()
     }
