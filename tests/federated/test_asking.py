@@ -101,7 +101,8 @@ def test_a_service_that_does_not_answer_refuses(tmp_path: Path) -> None:
     assert "it answered 401" in refused.reason
     outcome = governed(RemoteOverseer(served.address, served.token), tmp_path, Notes())
     assert outcome.state == "stopped"
-    assert "the policy service could not be asked" in (outcome.reason or "")
+    assert "the policy service at http://127.0.0.1:" in (outcome.reason or "")
+    assert "could not be asked" in (outcome.reason or "")
     with pytest.raises(UsageError):
         RemoteOverseer("file:///etc", "t")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+from fedsight.federated.fleet import NodeView
 from fedsight.federated.runs.state import State
 from fedsight.policy import Decision
 from fedsight.signals import Json, Sample
@@ -13,7 +14,9 @@ REFUSALS = "fl_policy_refusals_total"
 #: What stands for a rule where none refused: no rule permits it, or it could not be judged.
 NO_PERMIT, NOT_JUDGED = "no-permit", "not-judged"
 #: So many series of one run have a client's name; the rest are counted without it.
-MOST_NAMED = 2000
+MOST_SERIES = 2000
+#: So many nodes are named in one line.
+MOST_NAMED = 3
 
 _Key = tuple[str, str, str]
 
@@ -29,7 +32,7 @@ class Refusals:
         """One more refusal, of `client` where it is about one."""
         for rule in decision.refused_by or (NOT_JUDGED if decision.errors else NO_PERMIT,):
             key = (client, action, rule)
-            if key not in self._counts and len(self._counts) >= MOST_NAMED:
+            if key not in self._counts and len(self._counts) >= MOST_SERIES:
                 key = ("", action, rule)
             self._counts[key] = self._counts.get(key, 0) + 1
             self._changed.add(key)
@@ -61,3 +64,23 @@ def _labels(run: str, key: _Key) -> Iterator[tuple[str, str]]:
         yield "node", client
     yield "action", action
     yield "rule", rule
+
+
+def left_out(nodes: Sequence[NodeView], refused: Mapping[int, str]) -> str:
+    """Who may not train, as far as that is why a round may not begin; and what to do."""
+    out = [node for node in nodes if not node.online or node.node_id in refused]
+    if not out:
+        return ""
+    why: dict[str, list[str]] = {}
+    for one in out:
+        why.setdefault(refused.get(one.node_id) or one.away or "not there", []).append(one.name)
+    told = "; ".join(f"{_named(names)} ({reason})" for reason, names in why.items())
+    return (
+        f"; of {len(nodes)} nodes {len(nodes) - len(out)} may train, not {told}:"
+        " mend that, or change the rule"
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"

@@ -67,6 +67,7 @@ class RemoteOverseer:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
             raise UsageError(f"a policy service is http://HOST:PORT or https://…, got {url!r}")
+        self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._url = f"{url.rstrip('/')}/api/v1/check/batch"
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
@@ -100,7 +101,8 @@ class RemoteOverseer:
                 raise ValueError(f"it gave {len(many)} answers to {len(requests)} questions")
             return [_decision(one) for one in many]
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, OverflowError) as error:
-            why = f"the policy service could not be asked: {error or type(error).__name__}"
+            said = error or type(error).__name__
+            why = f"the policy service at {self._where} could not be asked: {said}"
             return [Decision(False, (), (why,), "", "") for _ in requests]
 
 
