@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from fedsight.cli import policy_audit, policy_explain, policy_import, policy_trust
 from fedsight.cli.options import Config
@@ -21,8 +19,10 @@ from fedsight.cli.policy_options import (
     either,
     moment,
     print_json,
+    print_table,
     set_folder,
 )
+from fedsight.cli.screen import printable
 from fedsight.errors import FedsightError, UsageError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def validate(
             print_json({"ok": False, "faults": [str(one) for one in error.faults]})
         else:
             for one in error.faults[1:]:
-                print(one, file=sys.stderr)
+                print(printable(str(one)), file=sys.stderr)
         raise
     if as_json:
         told = {"ok": True, "version": found.version, "rules": len(found.rules)}
@@ -173,11 +173,11 @@ def show(
     elif as_json:
         print_json([_told(found, one.id) for one in found.rules])
     else:
-        table = Table("rule", "effect", "actions", "reason", box=None, header_style="bold")
-        for one in found.rules:
-            actions = ", ".join(sorted(one.actions)) or "any"
-            table.add_row(one.id, one.effect, actions, one.reason)
-        Console().print(table)
+        rows = (
+            (one.id, one.effect, ", ".join(sorted(one.actions)) or "any", one.reason)
+            for one in found.rules
+        )
+        print_table(("rule", "effect", "actions", "reason"), rows)
         print(f"version {found.version}")
 
 
@@ -188,7 +188,7 @@ def _show_one(found: RuleSet, rule: str, as_json: bool) -> None:
     if as_json:
         print_json(_told(found, rule))
         return
-    print(f"// {one.file}:{one.place.line}\n{one.text}")
+    print(printable(f"// {one.file}:{one.place.line}\n{one.text}"))
     for obligation in one.obligations:
         print(f"// obliges: {obligation}")
 
@@ -240,7 +240,7 @@ def _print_replayed(found: Replayed, version: str) -> None:
     }
     for title, counts in tables.items():
         for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:20]:
-            print(f"{title:<32}{count:>9,}  {name}")
+            print(f"{title:<32}{count:>9,}  {printable(name)}")
 
 
 @app.command(epilog="Example: fedsight policy versions --diff 3")
@@ -261,17 +261,15 @@ def versions(
         before = [one for one in book.all() if one.number < diff]
         texts = before[-1].files if before else {}
         names = str(before[-1].number) if before else "nothing", str(diff)
-        print(difference(texts, after.files, names))
+        print(printable(difference(texts, after.files, names)))
         return
     all_ = book.all()
     if as_json:
         rows = [{k: v for k, v in msgspec.to_builtins(one).items() if k != "files"} for one in all_]
         print_json(rows)
         return
-    table = Table("number", "version", "when", "author", "note", box=None, header_style="bold")
-    for one in all_:
-        table.add_row(str(one.number), one.version, one.when, one.author, one.note)
-    Console().print(table)
+    told = ((str(one.number), one.version, one.when, one.author, one.note) for one in all_)
+    print_table(("number", "version", "when", "author", "note"), told)
 
 
 @app.command(epilog="Example: fedsight policy rollback 2")

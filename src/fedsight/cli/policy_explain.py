@@ -12,6 +12,7 @@ import typer
 
 from fedsight.cli.options import Config
 from fedsight.cli.policy_options import AsJson, SetFolder, moment, print_json, set_folder
+from fedsight.cli.screen import printable
 from fedsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ def _told(engine: Engine, request: Request, as_json: bool) -> None:
     if as_json:
         print_json({**msgspec.to_builtins(decision), "reason": decision.reason})
         return
-    print(f"{'allowed' if decision.allowed else 'refused'}: {decision.reason}")
+    print(printable(f"{'allowed' if decision.allowed else 'refused'}: {decision.reason}"))
     for one in decision.rules:
         rule = engine.ruleset.rule(one.id)
         assert rule is not None
-        print(f"\n{one.effect} {one.id} ({rule.file}:{rule.place.line})\n{rule.text}")
+        where = f"{rule.file}:{rule.place.line}"
+        print(printable(f"\n{one.effect} {one.id} ({where})\n{rule.text}"))
     for obligation in decision.obligations:
         print(f"\nobliges: {obligation}")
     print(f"\nversion {decision.version}")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from fedsight.cli.policy_options import AsJson, print_json
+from fedsight.cli.screen import printable
 from fedsight.errors import UsageError
 
 EXAMPLE = "Example: fedsight policy import policies.json --to candidate"
@@ -47,7 +48,7 @@ def import_(
         print_json({"version": rules.version, "rules": found.rules, "notes": notes})
         return
     for one in found.notes:
-        print(f"fedsight: {one.where}: {one.what}", file=sys.stderr)
+        print(printable(f"fedsight: {one.where}: {one.what}"), file=sys.stderr)
     print(
         f"{len(found.rules)} rules are in {to}, {len(found.notes)} remarks: version {rules.version}"
     )

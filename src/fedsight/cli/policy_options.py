@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from fedsight.cli.screen import printable
 from fedsight.config import load
 from fedsight.errors import UsageError
 
@@ -62,3 +67,11 @@ def moment(written: str | None) -> int | None:
 def print_json(found: object) -> None:
     """Print it, indented."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print texts that others wrote, as they are: none of them colours or steers the terminal."""
+    table = Table(*heads, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console().print(table)

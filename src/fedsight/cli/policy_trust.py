@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from fedsight.cli.options import Config
-from fedsight.cli.policy_options import AsJson, SetFolder, print_json
+from fedsight.cli.policy_options import AsJson, SetFolder, print_json, print_table
 from fedsight.config import load
 from fedsight.errors import UsageError
 
 if TYPE_CHECKING:
     from fedsight.policy.shared_trust import SharedTrust
+    from fedsight.policy.trust import Change
 
 app = typer.Typer(no_args_is_help=True, help="Show and reset the trust of clients.")
 
@@ -51,17 +50,12 @@ def list_(as_json: AsJson = False, config: Config = None) -> None:
     if as_json:
         print_json([{"client": client, "score": score} for client, score in ranked])
         return
-    table = Table("client", "trust")
-    for client, score in ranked:
-        table.add_row(client, f"{score:.3f}")
-    Console().print(table)
+    print_table(("client", "trust"), ((client, f"{score:.3f}") for client, score in ranked))
 
 
 @app.command(epilog="Example: fedsight policy trust show hospital-a")
 def show(client: Client, as_json: AsJson = False, config: Config = None) -> None:
     """A client's score, and how it came to be: the newest change last."""
-    from fedsight.door.times import rfc3339
-
     with _book(config) as book:
         if not book.knows(client):
             raise UsageError(f"nothing is known of {client}")
@@ -69,13 +63,17 @@ def show(client: Client, as_json: AsJson = False, config: Config = None) -> None
     if as_json:
         print_json({"client": client, "score": score, "history": history})
         return
-    table = Table("time", "cause", "before", "after", "run", "round", "note")
-    for one in history:
-        where = one.run or "", "" if one.round is None else str(one.round)
-        scores = f"{one.before:.3f}", f"{one.after:.3f}"
-        table.add_row(rfc3339(one.time), one.cause, *scores, *where, one.note)
-    Console().print(table)
+    heads = ("time", "cause", "before", "after", "run", "round", "note")
+    print_table(heads, map(_row, history))
     print(f"the trust of {client} is {score:.3f} now")
+
+
+def _row(one: Change) -> tuple[str, ...]:
+    from fedsight.door.times import rfc3339
+
+    where = one.run or "", "" if one.round is None else str(one.round)
+    scores = f"{one.before:.3f}", f"{one.after:.3f}"
+    return rfc3339(one.time), one.cause, *scores, *where, one.note
 
 
 @app.command(epilog="Example: fedsight policy trust reset hospital-a --reason 'a sensor replaced'")

@@ -314,3 +314,18 @@ def test_long_files_are_compared_roughly_and_soon() -> None:
     assert difference({"a.cedar": before}, {"a.cedar": before}, ("1", "2")) == ""
     longer = difference({"a.cedar": before}, {"a.cedar": before + "// more"}, ("1", "2"))
     assert longer.splitlines()[2:] == ["@@ -300001,0 +300001,1 @@", "+// more"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x.cedar", ".x.cedar", "x.txt", "a\\b.cedar", "a\x1b[2J.cedar", f"{'x' * 200}.cedar"],
+)
+def test_a_name_that_no_file_of_a_set_has_is_refused(served: Served, name: str) -> None:
+    with served.client() as http:
+        for path in ("/api/v1/policies/validate", "/api/v1/policies/replays"):
+            answer = http.post(path, json={"files": files_of() | {name: NEVER}})
+            assert (answer.status_code, answer.json()["error"]["field"]) == (422, "files")
+        body = {"files": files_of(), "note": "to\x1b[2J"}
+        odd = http.put("/api/v1/policies", json=body)
+        assert (odd.status_code, odd.json()["error"]["field"]) == (422, "note")
+        assert http.put("/api/v1/policies", json={**body, "note": "two\nlines"}).status_code == 200

@@ -10,9 +10,10 @@ from fedsight.policy.replay import Replayed
 from fedsight.policy.service.rows import Limit, Number, Text
 
 Files = Annotated[dict[str, str], Meta(max_length=1000)]
-Note = Annotated[str, Meta(max_length=1000)]
+#: Without what would steer a terminal, but for line ends and tabs.
+Note = Annotated[str, Meta(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]{0,1000}$")]
 #: A name as it is shown beside a version: without what would move a terminal's cursor.
-By = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+By = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
 VersionNumber = Annotated[int, Meta(ge=1, le=999_999)]
 
 

@@ -33,6 +33,8 @@ from fedsight.policy.watching import InForce
 
 #: Refusals of a rule are counted over so long, as far as decisions are kept.
 RECENT_NS = 24 * 3600 * 10**9
+#: File systems take 255, of which a replacement needs some.
+_NAME_BYTES = 200
 _UNREADABLE = "unreadable"
 _ADMIN = operator("data directory", ("admin",))
 
@@ -247,9 +249,10 @@ def unfit(error: PolicyError) -> RefusedError:
 
 
 def check_names(files: Mapping[str, str]) -> None:
-    """Refuse names that are no set's: with a path, or of another kind."""
+    """Refuse names that are no set's: with a path, of another kind, or such as no file can have."""
     for name in files:
-        if not belongs(name) or "/" in name or "\\" in name or "\0" in name or name[0] == ".":
+        odd = set(name) & set("/\\\0") or name[:1] == "." or not name.isprintable()
+        if not belongs(name) or odd or len(name.encode()) > _NAME_BYTES:
             raise BadFieldError("files", f"{name[:80]!r} is the name of no file of a set")
 
 
