@@ -13,6 +13,7 @@ from fedsight.federated.governance import RUN_GOVERNED, Decides, Governance
 from fedsight.federated.rounds.muster import Say
 from fedsight.federated.runs.telling import Recorder
 from fedsight.policy.audit import Anchor, SigningKey, Trail, witness
+from fedsight.policy.heads import Heads
 from fedsight.policy.overseer import Overseer
 from fedsight.policy.remote import RemoteOverseer
 from fedsight.policy.shared_trust import TRUST, SharedTrust
@@ -58,8 +59,9 @@ def governing(
     with (
         closing(SharedTrust(data / TRUST, trust)) as book,
         Trail(data / TRAIL, SigningKey.open(data / KEY), anchored) as trail,
+        Heads(trail) as heads,
     ):
-        overseer = Overseer(lambda: force.engine, trail, tell)
+        overseer = Overseer(lambda: force.engine, trail, tell, heads=heads)
         make = _maker(overseer, book, journal, force)
 
         def govern(one: Ruled) -> Governance:

@@ -10,8 +10,10 @@ import msgspec
 
 from fedsight.door.times import rfc3339
 from fedsight.policy.audit import AuditError, Trail, TurnError
+from fedsight.policy.audit.trail import Said
 from fedsight.policy.decision import Decision
 from fedsight.policy.engine import Engine
+from fedsight.policy.heads import Heads
 from fedsight.policy.request import Request
 from fedsight.signals import Event
 
@@ -47,7 +49,7 @@ class Overseer:
 
     Where the trail cannot be written, a decision that must be recorded is a refusal that says so
     (unless the engine only observes), and `tell` is given an event, once until it works again.
-    Without a trail nothing is recorded.
+    Without a trail nothing is recorded. With `heads` the trail's heads are signed there.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class Overseer:
         tell: Callable[[Event], None] = lambda _: None,
         *,
         unrecorded: frozenset[str] = UNRECORDED,
+        heads: Heads | None = None,
     ) -> None:
         self._engine = engine
         self._trail = trail
         self._tell = tell
         self._unrecorded = unrecorded
+        self._heads = heads
         self.fault: str | None = None
         self._kept = False
 
@@ -93,7 +97,7 @@ class Overseer:
             return Recorded(judged.decisions, None)
         try:
             said = [(DECISION, body(*pair)) for pair in pairs]
-            last = self._trail.append_all(said, at_once=at_once)
+            last = self._append(self._trail, said, at_once)
         except (AuditError, ValueError) as error:
             if at_once and isinstance(error, TurnError):
                 raise
@@ -101,6 +105,19 @@ class Overseer:
             return Recorded([self._refused(*one, error, judged) for one in judged.pairs()], None)
         self.fault = None
         return Recorded(judged.decisions, last)
+
+    def _append(self, trail: Trail, said: Sequence[Said], at_once: bool) -> int:
+        if self._heads is None:
+            return trail.append_all(said, at_once=at_once)
+        self._heads.check()
+        try:
+            last = trail.append_all(said, at_once=True)
+        except TurnError:
+            if at_once:
+                raise
+            last = trail.append_all(said)
+        self._heads.look()
+        return last
 
     def failed(self, error: Exception) -> None:
         """The trail cannot be written or followed: it is said once, until it works again."""

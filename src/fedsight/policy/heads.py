@@ -1,0 +1,59 @@
+"""Signs a trail's head where it is time, in a thread of its own, so that nobody who records has to
+wait for the disk."""
+
+from __future__ import annotations
+
+import threading
+
+from fedsight.errors import FedsightError
+from fedsight.policy.audit import AuditError, Trail
+
+#: So often it is looked whether it is time, also where nobody records anything.
+LOOK_SECONDS = 5.0
+
+
+class Heads:
+    """The heads of a trail that stays open for as long as the context does, and longer.
+
+    Where a head could not be signed or did not reach the disk, `check` raises AuditError until one
+    did: nobody records on and on what a loss of power would take away.
+    """
+
+    def __init__(self, trail: Trail) -> None:
+        self._trail = trail
+        self._fault: AuditError | None = None
+        self._due = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._sign_on, name="audit-heads", daemon=True)
+
+    def __enter__(self) -> Heads:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+        self._due.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise AuditError where the last head was not seen on disk; it is tried again then."""
+        if self._fault is not None:
+            self._due.set()
+            raise self._fault
+
+    def look(self) -> None:
+        """Something was recorded: sign the head where it is time."""
+        if self._trail.due:
+            self._due.set()
+
+    def _sign_on(self) -> None:
+        while True:
+            self._due.wait(LOOK_SECONDS)
+            self._due.clear()
+            if self._over:
+                return
+            try:
+                self._trail.sign(due=self._fault is None)
+                self._fault = None
+            except FedsightError as error:  # the witness's, too
+                self._fault = error if isinstance(error, AuditError) else AuditError(str(error))
