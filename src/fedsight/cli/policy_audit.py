@@ -60,7 +60,8 @@ def verify(
     from fedsight.policy.audit import verify as verified
 
     folder = trail_folder(audit, config)
-    public = PublicKey.read(key or load(config).data / "keys" / "audit.pub")
+    own = load(config).data / "keys" / "audit"
+    public = PublicKey.beside(own) if key is None else PublicKey.read(key)
     found = verified(folder, public, _anchors(anchors, no_anchors, config))
     if as_json:
         print_json({"ok": found.ok, **msgspec.to_builtins(_fields(found))})

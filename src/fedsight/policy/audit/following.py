@@ -115,7 +115,10 @@ class End:
             if last is None or wrong:
                 raise AuditError(f"the last record of the audit trail {self.folder} {wrong}; {DO}")
             self.log, self.seq, self.hash = last.log, last.seq, last.hash
-            self.unsigned = 0 if last.kind == HEAD else 1
+            signed = last.kind == HEAD and self._key.signs_head(
+                last.log, last.seq - 1, last.prev, last.body.get("signature")
+            )
+            self.unsigned = 0 if signed else 1
         elif newest.first != 1:
             raise AuditError(f"the audit trail {self.folder} has no readable end; {DO}")
         self._open(newest, size)
@@ -213,7 +216,7 @@ class End:
         if not later:
             raise self._unfit(f"{segments.name(self.first)} is gone")
         # Several files were retired since: a signed record further on must say so.
-        self.seq, self.hash = later[0].first - 1, first_of(later[0].path)
+        self.seq, self.hash = later[0].first - 1, first_of(later[0])
         self._gap = self.seq, self.hash
         self._open(later[0], 0)
         return True
@@ -274,12 +277,15 @@ class End:
 DO = "verify it (fedsight policy audit verify)"
 
 
-def first_of(path: Path) -> str:
-    """`prev` of a file's first record: the hash of all before it. Raises AuditError, OSError."""
-    with path.open("rb") as file:
+def first_of(segment: Segment) -> str:
+    """`prev` of a file's first record, whose number must be that of its name: the hash of all
+    before it. Raises AuditError, OSError."""
+    with segment.path.open("rb") as file:
         found, wrong = read(file.readline(LINE_BYTES + 1).removesuffix(b"\n"))
     if found is None or wrong:
-        raise AuditError(f"the first record of {path.name} {wrong}; {DO}")
+        raise AuditError(f"the first record of {segment.path.name} {wrong}; {DO}")
+    if found.seq != segment.first:
+        raise AuditError(f"{segment.path.name} begins with record {found.seq}; {DO}")
     return found.prev
 
 
@@ -294,6 +300,4 @@ def _body(line: bytes) -> Mapping[str, Any]:
 
 def _end(path: Path) -> tuple[bytes | None, int]:
     """The last whole line of a file, and where it ends."""
-    content = path.read_bytes()
-    whole, newline, _ = content.rpartition(b"\n")
-    return (whole.rpartition(b"\n")[2] or None), len(whole) + len(newline)
+    return segments.tail(path, path.stat().st_size)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from fedsight.policy import disk
-from fedsight.policy.audit.record import AuditError, retired_text, signed_text
+from fedsight.policy.audit.record import MOST_SEQ, AuditError, retired_text, signed_text
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -44,15 +44,30 @@ class PublicKey:
         except (OSError, ValueError) as error:
             raise AuditError(f"{path} holds no public key of an audit trail: {error}") from error
 
+    @classmethod
+    def beside(cls, path: Path) -> PublicKey:
+        """The public half of the signing key at `path`, by its `.pub` alone where only others may
+        read that. Raises AuditError, also where the two are not of one key."""
+        found = cls.read(_public(path))
+        try:
+            own = _read(path)
+        except OSError:
+            return found
+        if PublicKey(own.public_key()).text != found.text:
+            raise AuditError(f"{path}.pub is not the public half of {path}: somebody changed one")
+        return found
+
     def signs_head(self, log: str, seq: int, hash_: str, signature: object) -> bool:
         """Whether the key's owner signed that record `seq` of a trail has this hash."""
+        if not 0 < seq <= MOST_SEQ:
+            return False
         return self.signed(signed_text(log, seq, hash_), signature)
 
     def signs_retired(self, log: str, body: Mapping[str, Any]) -> tuple[int, str] | None:
         """Up to which record, and with which hash, its owner removed records as `body` says; None
         where nothing of the kind was signed."""
         last, hash_ = body.get("last"), body.get("hash")
-        if type(last) is not int or not isinstance(hash_, str):
+        if type(last) is not int or not 0 < last <= MOST_SEQ or not isinstance(hash_, str):
             return None
         signed = self.signed(retired_text(log, last, hash_), body.get("signature"))
         return (last, hash_) if signed else None
@@ -93,7 +108,10 @@ class SigningKey:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 _make(path)
-            return cls(_read(path))
+            found = cls(_read(path))
+            if not _public(path).exists():  # killed between the two
+                _publish(path, found.key)
+            return found
         except OSError as error:
             raise AuditError(f"cannot open the signing key {path}: {error}") from error
 
@@ -106,8 +124,15 @@ def _make(path: Path) -> None:
         serialization.NoEncryption(),
     )
     if disk.created(path, pem, mode=0o600):
-        public = f"{PublicKey(made.public_key()).text}\n"
-        disk.written(path.with_name(f"{path.name}.pub"), public.encode())
+        _publish(path, made)
+
+
+def _public(path: Path) -> Path:
+    return path.with_name(f"{path.name}.pub")
+
+
+def _publish(path: Path, key: Ed25519PrivateKey) -> None:
+    disk.written(_public(path), f"{PublicKey(key.public_key()).text}\n".encode())
 
 
 def _read(path: Path) -> Ed25519PrivateKey:

@@ -30,6 +30,9 @@ BODY_BYTES = 8 * 2**20
 _FRAME_BYTES = 512
 LINE_BYTES = BODY_BYTES + _FRAME_BYTES
 
+#: What JSON has an exact number for.
+MOST_SEQ = 2**53 - 1
+
 OPENED, HEAD, RETIRED, TORN = "opened", "head", "retired", "torn"
 #: What the trail says of itself, beside what it is told.
 OWN_KINDS = frozenset({OPENED, HEAD, RETIRED, TORN})
@@ -51,7 +54,7 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
     kind: Kind
     log: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
     prev: Digest
-    seq: Annotated[int, Meta(ge=1, le=2**53)]
+    seq: Annotated[int, Meta(ge=1, le=MOST_SEQ)]
     time: Annotated[str, Meta(pattern=r"^[0-9]{1,19}$")]
 
 
@@ -129,6 +132,13 @@ def link(line: bytes) -> Link | None:
     if hashlib.sha256(content).hexdigest() != texts[0]:
         return None
     return Link(texts[0], texts[1], texts[2], texts[3], int(texts[4]), int(texts[5]))
+
+
+def number(line: bytes) -> int | None:
+    """The sequence number that a line says it has; None where it is no record's."""
+    at = line.rfind(b',"hash":"')
+    found = _TAIL.fullmatch(line, at) if at > 0 else None
+    return None if found is None else int(found[5])
 
 
 def read(line: bytes) -> tuple[Record | None, str]:

@@ -208,7 +208,9 @@ class Trail:
                 if not old:
                     return 0
                 last = all_[len(old)].first - 1
-                end = first_of(all_[len(old)].path)
+                end = first_of(all_[len(old)])
+                for one in old:
+                    first_of(one)  # what was renamed is not removed for its name
                 body = {"first": old[0].first, "last": last, "hash": end}
                 signature = self._key.sign(retired_text(self._end.log, last, end))
                 self._record((RETIRED, {**body, "signature": signature}))

@@ -74,7 +74,7 @@ class _Chain:
         self._anchors = [
             one for one in anchors if key.signs_head(one.log, one.seq, one.hash, one.signature)
         ]
-        self._pinned: Mapping[int, str] = {}
+        self._pinned: Mapping[int, set[str]] = {}
         self._log: str | None = None
         self._first = self._records = self._seq = self._signed = self._anchored = 0
         self._hash = NOTHING
@@ -100,7 +100,11 @@ class _Chain:
 
     def _begin(self, first: Record) -> None:
         self._log, self._first = first.log, first.seq
-        self._pinned = {one.seq: one.hash for one in self._anchors if one.log == first.log}
+        # Two hashes of one record: whoever signed the second one had a trail that was cut before.
+        self._pinned = pinned = dict[int, set[str]]()
+        for one in self._anchors:
+            if one.log == first.log:
+                pinned.setdefault(one.seq, set()).add(one.hash)
         self._seq = first.seq - 1
         self._hash = first.prev
         if first.seq != 1 or first.prev != NOTHING:
@@ -117,8 +121,10 @@ class _Chain:
             return expected, f"is not where it belongs: there is record {found.seq}"
         if found.prev != self._hash:
             return max(self._seq, 1), f"was altered: record {found.seq} follows another one"
-        if self._pinned.get(found.seq, found.hash) != found.hash:
+        if not self._pinned.get(found.seq, set()) <= {found.hash}:
             return found.seq, "was altered: its hash was anchored otherwise"
+        if not self._pinned.get(found.seq - 1, set()) <= {found.prev}:
+            return found.seq, "was altered: the record before it was anchored otherwise"
         if found.seq in self._pinned:
             self._anchored = found.seq
         if found.kind == HEAD:

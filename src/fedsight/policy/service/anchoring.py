@@ -54,7 +54,7 @@ class Witnessing:
                 base_url=self.url, timeout=_SECONDS, trust_env=False, verify=self.verify
             ) as http:
                 while True:
-                    page = self._page(http, after)
+                    page = self._page(http, after, end)
                     found += [one.details for one in page.events]
                     if len(page.events) < _ROWS:
                         return anchors(found)
@@ -66,11 +66,11 @@ class Witnessing:
             message = f"the collector at {self.url} did not tell its anchors: {why}"
             raise AnchorsUnknownError(message) from error
 
-    def _page(self, http: httpx.Client, after: int) -> _Page:
+    def _page(self, http: httpx.Client, after: int, end: float) -> _Page:
         asked = {"kind": AUDIT_ANCHOR, "after": str(after), "limit": str(_ROWS)}
-        answer = _bounded(http, asked, {})
+        answer = _bounded(http, asked, {}, end)
         if answer[0] == 401:
-            answer = _bounded(http, asked, {"Authorization": f"Bearer {self._shown()}"})
+            answer = _bounded(http, asked, {"Authorization": f"Bearer {self._shown()}"}, end)
         if answer[0] != 200:
             raise AnchorsUnknownError(f"the collector at {self.url} answered {answer[0]}")
         return msgspec.json.decode(answer[1], type=_Page)
@@ -87,7 +87,7 @@ class Witnessing:
 
 
 def _bounded(
-    http: httpx.Client, asked: dict[str, str], headers: dict[str, str]
+    http: httpx.Client, asked: dict[str, str], headers: dict[str, str], end: float
 ) -> tuple[int, bytes]:
     with http.stream("GET", PATH, params=asked, headers=headers) as answer:
         content = bytearray()
@@ -95,4 +95,6 @@ def _bounded(
             content += part
             if len(content) > _MOST_BYTES:
                 raise AnchorsUnknownError(f"a page is larger than {_MOST_BYTES} bytes")
+            if time.monotonic() > end:
+                raise AnchorsUnknownError("the collector does not end")
         return answer.status_code, bytes(content)

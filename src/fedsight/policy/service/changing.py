@@ -16,12 +16,12 @@ from fedsight.door.endpoint import Nothing
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.errors import FedsightError, UsageError
 from fedsight.policy import resetting
-from fedsight.policy.audit import Anchor, AuditError, PublicKey, verify
+from fedsight.policy.audit import Anchor, AuditError, verify
 from fedsight.policy.request import Party
 from fedsight.policy.service import access, rows
 from fedsight.policy.service.alone import alone
 from fedsight.policy.service.anchoring import AnchorsUnknownError
-from fedsight.policy.service.deciding import KEY, TRAIL
+from fedsight.policy.service.deciding import TRAIL
 from fedsight.policy.service.listing import proven
 from fedsight.policy.service.routes import beside, caller, json
 from fedsight.policy.service.serving import Serving
@@ -90,7 +90,7 @@ def _verified(service: Serving) -> rows.AuditAnswer:
         # A trail that somebody changed is not signed any more: verifying says which record it is.
         with suppress(AuditError):
             service.deciding.trail.sign()
-        key = PublicKey.read(data / f"{KEY}.pub")
+        key = service.deciding.key
         anchors, why = _anchors(service)
         found = _read(lambda: verify(data / TRAIL, key, anchors))
     known: rows.Anchors = "unknown" if why is not None else "checked" if anchors else "none"

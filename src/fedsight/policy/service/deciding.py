@@ -86,6 +86,8 @@ class Deciding:
         self.standings = Standings(options.data / TRUST)
         self._kept_since: int | None = None
         key = SigningKey.open(options.data / KEY)
+        #: What the trail is verified with: not what lies in a file by now.
+        self.key = key.public
         waiting: list[Event] = []
         self._tell = waiting.append
         self.force = InForce(

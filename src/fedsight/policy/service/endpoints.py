@@ -202,7 +202,7 @@ ENDPOINTS = (
         listing.records,
         listed.RecordQuery,
         (listed.RecordList,),
-        errors=(403, 422),
+        errors=(403, 422, 503),
     ),
     Endpoint(
         "POST",

@@ -213,6 +213,12 @@ def anchor_row(anchor: Anchor, time: int) -> EventRow:
     return EventRow(anchor.seq, rfc3339(time), SOURCE, AUDIT_ANCHOR, details)
 
 
+def _checked(row: Row) -> Row:
+    """A row of somebody else's record: its fields are of their types. Raises ValueError."""
+    msgspec.json.decode(msgspec.json.encode(row), type=type(row))
+    return row
+
+
 class Shelf:
     """What the trail told of, newest last: decisions, events with signed heads among them, and the
     keys under which events were logged, each with the event's digest and number."""
@@ -244,17 +250,19 @@ class Shelf:
         """Keep a record, where it is one of these."""
         try:
             if told.kind == DECISION:
-                self.decisions.add(told.seq, decision_row(told.seq, told.body))
+                row = decision_row(told.seq, told.body)
+                self.decisions.add(told.seq, row if told.own else _checked(row))
             elif told.kind == EVENT:
                 self._event(told)
             elif told.kind == HEAD:
                 self.head = self._head(told)
                 self.events.add(told.seq, self.head)
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             return
 
     def _event(self, told: Told) -> None:
-        self.events.add(told.seq, event_row(told.seq, told.body))
+        row = event_row(told.seq, told.body)
+        self.events.add(told.seq, row if told.own else _checked(row))
         key = told.body.get("key")
         if key:
             self.keys[key] = told.body["digest"], told.seq

@@ -14,9 +14,9 @@ from fedsight.door.endpoint import Nothing
 from fedsight.door.refusal import BadFieldError, RefusedError
 from fedsight.door.times import parse_rfc3339, rfc3339
 from fedsight.policy.audit import Anchor, AuditError, PublicKey, segments
-from fedsight.policy.audit.record import read
+from fedsight.policy.audit.exporting import page as page_of
 from fedsight.policy.service import access, listed
-from fedsight.policy.service.deciding import KEY, TRAIL, Deciding
+from fedsight.policy.service.deciding import KEY, READ_SECONDS, TRAIL, Deciding
 from fedsight.policy.service.kept import DecisionRow, page
 from fedsight.policy.service.refusing import because, refusals
 from fedsight.policy.service.routes import beside, caller
@@ -186,23 +186,14 @@ async def records(service: Serving, request: Request, query: listed.RecordQuery)
 
 
 def _records(service: Serving, query: listed.RecordQuery) -> listed.RecordList:
-    """From the file on that holds the first that is asked for. What is wrong in itself is told
-    too: verifying names it."""
-    folder = service.options.data / TRAIL
-    files = segments.segments(folder)
-    held = [one for one in files if one.first <= query.after + 1]
-    begin = files.index(held[-1]) if held else 0
-    found, size, last = list[str](), 0, query.after
-    for segment in files[begin:]:
-        for text in segment.path.read_bytes().splitlines():
-            record, _ = read(text)
-            if record is not None and record.seq <= query.after:
-                continue
-            found.append(text.decode("utf-8", errors="replace"))
-            size, last = size + len(text), last if record is None else record.seq
-            if len(found) == query.limit or size > MOST_BYTES:
-                return listed.RecordList(found, last)
-    return listed.RecordList(found, None)
+    folder, limit = service.options.data / TRAIL, query.limit
+    try:
+        found = page_of(
+            folder, query.after, limit=limit, most_bytes=MOST_BYTES, seconds=READ_SECONDS
+        )
+    except AuditError as error:
+        raise RefusedError(503, "audit", str(error)) from error
+    return listed.RecordList(found.lines, found.next)
 
 
 def _read(asked: Callable[[], PublicKey]) -> PublicKey:
