@@ -49,6 +49,27 @@ def test_an_alert_tells_what_was_seen_and_where(
     browser.sees('.rail a[href="#/alerts"] .count', str(firing))
 
 
+def test_an_alert_that_is_not_there_is_no_other_one(
+    alarmed: CollectorProcess, browser: Browser
+) -> None:
+    browser.open("#/alerts?alert=999999")
+    browser.sees(".alerts-side", "There is no alert 999999, or no longer.")
+    assert not browser.all(".alert-facts")
+    assert [line.partition(" ")[0].rpartition("/")[2] for line in browser.console()] == ["999999"]
+
+
+def test_what_is_looked_at_stays_when_a_newer_alert_comes(
+    alarmed: CollectorProcess, browser: Browser
+) -> None:
+    browser.open("#/alerts")
+    browser.sees(".alert-facts", RUN)
+    with alarmed.client() as client:
+        ship_all(client, Federation("r-newer", 20, 10, time.time_ns()), 3)
+    browser.sees(".alert-list li:first-child", "r-newer")
+    browser.sees(".alert-facts", RUN)
+    browser.sees('.alert[aria-current="true"]', RUN)
+
+
 def test_without_a_login_an_alert_is_only_read(alarmed: CollectorProcess, browser: Browser) -> None:
     browser.open("#/alerts")
     browser.sees(".alert", "few_samples")

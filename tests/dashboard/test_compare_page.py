@@ -106,6 +106,16 @@ def test_pointing_reads_the_figures_of_all_runs(page: Browser) -> None:
     page.until(lambda: len(page.all(".read-out .swatch")) == 4, "two figures in both panels")
 
 
+def test_what_is_zoomed_can_be_seen_whole_again(page: Browser) -> None:
+    page.open("#/compare?runs=r-0,r-1,r-1")
+    page.until(lambda: len(page.all(".compare-curves .uplot")) == 2, "two plots")
+    assert len(page.all(".legend li")) == 2
+    page.drag(".compare-curves .panel:first-child .u-over", 0.3, 0.6)
+    page.sees(".compare-controls", "Whole range")
+    page.find(".compare-controls > .button").click()
+    page.until(lambda: "Whole range" not in page.text(".compare-controls"), "all rounds")
+
+
 def test_a_brush_filters_and_a_click_on_a_line_takes_a_run_in(page: Browser) -> None:
     page.open("#/compare?runs=r-0")
     page.sees(".compare-page", "3 mnist runs")

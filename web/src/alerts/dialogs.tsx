@@ -4,8 +4,9 @@ import { NO_LOGIN } from '../fl/actions';
 import { Ask, Command } from '../fl/ask';
 import { session } from '../fl/server';
 import { Choice } from '../parts';
-import type { Alert, Matcher } from './contract';
+import type { Alert } from './contract';
 import type { AlertStore } from './store';
+import { matchersOf } from './words';
 
 const NAME_KEY = 'fedsight-name';
 const HOURS = [
@@ -29,8 +30,8 @@ export const Login = ({ onClose }: { onClose: () => void }) => (
   </Ask>
 );
 
-/** Who answers, remembered, and what they say. */
-function useWords() {
+/** Who answers, remembered, and what they say; Enter in either field is `go`. */
+function useWords(go: () => void) {
   const by = useSignal(localStorage.getItem(NAME_KEY) ?? '');
   const comment = useSignal('');
   const field = (label: string, value: typeof by, most: number) => (
@@ -41,6 +42,7 @@ function useWords() {
         maxLength={most}
         value={value.value}
         onInput={event => (value.value = event.currentTarget.value)}
+        onKeyDown={event => event.key === 'Enter' && go()}
       />
     </label>
   );
@@ -59,11 +61,11 @@ function useWords() {
 }
 
 export function AcknowledgeDialog({ store, alert, onClose }: DialogProps) {
-  const { fields, said } = useWords();
   const go = () => {
     onClose();
     void store.acknowledge(alert, ...said());
   };
+  const { fields, said } = useWords(go);
   return (
     <Ask title="Acknowledge" onClose={onClose} go={['Acknowledge', go]}>
       <p class="muted">{alert.message}. Others see who has it.</p>
@@ -72,19 +74,14 @@ export function AcknowledgeDialog({ store, alert, onClose }: DialogProps) {
   );
 }
 
-const matchersOf = ({ type, run, node }: Alert): Matcher[] =>
-  Object.entries({ type, run, node }).flatMap(([label, value]) =>
-    value === null ? [] : [{ label, op: '=' as const, value }],
-  );
-
 export function SilenceDialog({ store, alert, onClose }: DialogProps) {
-  const { fields, said } = useWords();
   const hours = useSignal<(typeof HOURS)[number][0]>('1');
   const matchers = matchersOf(alert);
   const go = () => {
     onClose();
     void store.silence(matchers, Number(hours.value), ...said());
   };
+  const { fields, said } = useWords(go);
   return (
     <Ask title="Silence" onClose={onClose} go={['Silence', go]}>
       <p class="muted">Nobody is sent a message about alerts with</p>

@@ -2,10 +2,10 @@
 import '../chart/shared';
 import '../fl/shared';
 import { useSignal } from '@preact/signals';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { serverNow } from '../data/collector';
 import { session, useServer } from '../fl/server';
-import { plural } from '../format';
+import { count, plural } from '../format';
 import { Choice, Glyph, Panel } from '../parts';
 import { wholeNumber } from '../route';
 import { Problem, Skeleton } from '../states';
@@ -74,10 +74,14 @@ function Silences({ store, onEnd }: { store: AlertStore; onEnd: (end: () => void
         {standing.map(silence => (
           <li key={silence.id} class="row">
             <span class="mono ellipsis grow">{covers(silence)}</span>
-            <span class="faint">
-              {silence.by}, until {silence.ends.slice(0, 16).replace('T', ' ')} UTC
+            <span class="faint" title={silence.comment}>
+              {silence.by || 'somebody'}, until {silence.ends.slice(0, 16).replace('T', ' ')} UTC
             </span>
-            <button class="button" onClick={() => onEnd(() => void store.unsilence(silence))}>
+            <button
+              class="button"
+              aria-label={`End the silence of ${covers(silence)}`}
+              onClick={() => onEnd(() => void store.unsilence(silence))}
+            >
               End
             </button>
           </li>
@@ -99,7 +103,44 @@ function Said({ store }: { store: AlertStore }) {
   return (
     <p class={`banner ${said.bad ? '' : 'mild'}`} role="status">
       <Glyph name={said.bad ? 'cross' : 'check'} tone={said.bad ? 'bad' : 'ok'} />
-      <span>{said.text}</span>
+      <span class="grow">{said.text}</span>
+      <button class="button ghost" aria-label="Dismiss" onClick={() => (store.said.value = null)}>
+        <Glyph name="cross" />
+      </button>
+    </p>
+  );
+}
+
+/** What stands here is what was last read: it may be over. */
+function Stale({ store }: { store: AlertStore }) {
+  const error = store.error.value;
+  if (!error) return null;
+  return (
+    <p class="banner" role="alert">
+      <Glyph name="cross" tone="bad" />
+      <span class="grow">These alerts may be over: they could not be read again. {error.message}</span>
+      <button class="button" onClick={() => store.retry()}>
+        Try again
+      </button>
+    </p>
+  );
+}
+
+/** That a list is longer than what is shown of it. */
+function Rest({ store, shown, total }: { store: AlertStore; shown: number; total: number }) {
+  if (total <= shown) return null;
+  return (
+    <p class="body row muted">
+      <span class="grow">
+        The newest {count(shown)} of {count(total)} are shown.
+      </span>
+      {store.canListMore ? (
+        <button class="button" onClick={() => store.more()}>
+          Show more
+        </button>
+      ) : (
+        <span>The others: fedsight alerts list</span>
+      )}
     </p>
   );
 }
@@ -121,7 +162,10 @@ export function AlertsPage() {
   document.title = 'Alerts · fedsight';
   const store = useMemo(() => new AlertStore(), []);
   const open = useSignal<Question | null>(null);
+  const held = useRef<number | null>(null);
+  const id = wholeNumber(query('alert'));
   useEffect(() => () => store.close(), [store]);
+  useEffect(() => store.want(id), [store, id]);
   useServer();
   const pages = store.pages.value;
   if (!pages) {
@@ -140,13 +184,16 @@ export function AlertsPage() {
   const asked = query('show');
   const show: Show = asked === 'resolved' || asked === 'all' ? asked : 'open';
   const counts = [
-    ['open', `Open ${pages.firing.total + pages.pending.total}`],
+    ['open', `Open ${count(pages.firing.total + pages.pending.total)}`],
     ['resolved', 'Resolved'],
     ['all', 'All'],
   ] as const;
   const alerts = shown(store, show);
-  const id = wholeNumber(query('alert'));
-  const current = store.all.value.find(alert => alert.id === id) ?? alerts[0];
+  // What is looked at stays, though a newer one comes to stand above it.
+  const current = id === null ? (alerts.find(alert => alert.id === held.current) ?? alerts[0]) : store.find(id);
+  held.current = current?.id ?? null;
+  const totals = [pages.firing.total, pages.pending.total, pages.resolved.total];
+  const total = { open: totals[0]! + totals[1]!, resolved: totals[2]!, all: totals[0]! + totals[1]! + totals[2]! }[show];
   const may = (then: () => void) => {
     if (session.value?.may_write) then();
     else open.value = { kind: 'login' };
@@ -155,6 +202,7 @@ export function AlertsPage() {
     may(() => (open.value = { kind, alert: current! }));
   return (
     <div class="alerts-page">
+      <Stale store={store} />
       <Said store={store} />
       <Panel
         title="Alerts"
@@ -172,8 +220,14 @@ export function AlertsPage() {
         ) : (
           <p class="body muted">{EMPTY[show]}</p>
         )}
+        <Rest store={store} shown={alerts.length} total={total} />
       </Panel>
       <div class="alerts-side">
+        {current === null && (
+          <p class="banner mild" role="status">
+            <Glyph name="triangle" tone="warn" /> There is no alert {id}, or no longer.
+          </p>
+        )}
         {current && (
           <Detail
             key={current.id}

@@ -42,7 +42,7 @@ export function axesOf(runs: readonly Run[]): Axis[] {
     })
     .sort((a, b) => share(b) - share(a))
     .slice(0, MOST_SETTINGS);
-  const shown = new Set(['accuracy', 'loss', 'seconds a round', 'payload']);
+  const shown = new Set(['accuracy', 'loss', 'wall time a round', 'payload']);
   const outcomes = OUTCOMES.filter(({ name }) => shown.has(name))
     .reverse()
     .flatMap(({ name, unit, of, format }) => {
@@ -50,6 +50,15 @@ export function axesOf(runs: readonly Run[]): Axis[] {
       return axis(`outcome ${name}`, title, runs.map(of), name === 'loss' ? three : format) ?? [];
     });
   return [...settings, ...outcomes];
+}
+
+/** As many axes as there is room for: half of them outcomes, the last of all; with none left out, all. */
+export function fitting(axes: readonly Axis[], most: number): Axis[] {
+  if (axes.length <= most) return [...axes];
+  const outcomes = axes.filter(({ key }) => key.startsWith('outcome '));
+  const settings = axes.filter(axis => !outcomes.includes(axis));
+  const held = Math.min(outcomes.length, Math.max(Math.ceil(most / 2), most - settings.length));
+  return [...settings.slice(0, most - held), ...outcomes.slice(outcomes.length - held)];
 }
 
 const share = ({ values }: Axis): number => values.filter(value => value !== null).length;

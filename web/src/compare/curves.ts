@@ -65,6 +65,15 @@ export function aligned(runs: readonly Points[]): Aligned {
   return { x, lines };
 }
 
+/** Points that no line reaches: the nearest places of their own run on both sides are holes, or none. */
+export function alone(line: readonly (number | null | undefined)[]): number[] {
+  const own = line.flatMap((value, at) => (value === undefined ? [] : [at]));
+  return own.filter((at, place) => {
+    const beside = [own[place - 1], own[place + 1]].map(other => (other === undefined ? null : line[other]));
+    return line[at] !== null && beside.every(value => value === null);
+  });
+}
+
 export const smoothed = (points: Points, weight: number): Points =>
   weight ? { x: points.x, y: smooth(points.y, weight) } : points;
 

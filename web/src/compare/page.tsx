@@ -1,25 +1,29 @@
 // Runs side by side: their curves, what they were told and came to, and where they stand among all.
 import '../chart/shared';
 import { useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
+import type { ApiError } from '../data/api';
 import { digits } from '../chart/ticks';
 import type { Run } from '../data/contract';
 import { byteScale, fixed, percent, plural, three, timeScale } from '../format';
+import { lazy } from '../lazy';
 import { Choice, Glyph, Panel } from '../parts';
 import type { Range } from '../route';
 import type { RoundFigure, RoundTable } from '../run/rounds';
 import { runName } from '../runs/filter';
-import { runs as allRuns, total } from '../runs/store';
+import { retryRuns, runs as allRuns, runsError, total } from '../runs/store';
 import { usePageKeys } from '../shell/keys';
 import { Problem, Skeleton } from '../states';
 import { phone, query, runHref, setQuery } from '../view';
-import { chosen, markOf, toggle } from './chosen';
+import { chosen, markOf, MOST, toggle } from './chosen';
 import { aligned, pointsOf, smoothed, valueBefore, X_AXES, type XAxis } from './curves';
-import { Parallel } from './parallel';
 import { hoverPlace, Plot, type Mark } from './plot';
 import { CompareStore } from './store';
 import { Swatch } from './swatch';
 import { SettingsTable } from './table';
+
+const Parallel = lazy(() => import('./parallel').then(part => part.Parallel));
 
 const HEIGHT = 190;
 const SMOOTHING = [
@@ -42,6 +46,8 @@ interface FigureProps {
   unit: string;
   figure: RoundFigure;
   compared: readonly Compared[];
+  /** Whether rounds of some runs are still to come. */
+  reading: boolean;
   axis: XAxis;
   weight: number;
   zoom: Range | null;
@@ -52,11 +58,22 @@ interface FigureProps {
 }
 
 /** The unit in which an axis reads best, and its ticks. */
-function axisWords(axis: XAxis, last: number): { unit: string; tick: (value: number) => string } {
-  if (axis === 'round') return { unit: 'by round', tick: value => (Number.isInteger(value) ? String(value) : '') };
+interface AxisWords {
+  unit: string;
+  tick: (value: number) => string;
+  /** Where the pointer is. */
+  at: (place: number) => string;
+}
+
+function axisWords(axis: XAxis, last: number): AxisWords {
+  if (axis === 'round') {
+    const tick = (value: number) => (Number.isInteger(value) ? String(value) : '');
+    return { unit: 'by round', tick, at: place => `round ${Math.floor(place)}` };
+  }
   const { unit, per } = axis === 'time' ? timeScale(last) : byteScale(last);
   const what = axis === 'time' ? 'by wall time' : 'by bytes sent';
-  return { unit: `${what}, ${unit}`, tick: value => String(+(value / per).toPrecision(3)) };
+  const tick = (value: number) => String(+(value / per).toPrecision(3));
+  return { unit: `${what}, ${unit}`, tick, at: place => `${three(place / per)} ${unit}` };
 }
 
 function CurvesPanel(props: FigureProps) {
@@ -79,6 +96,7 @@ function CurvesPanel(props: FigureProps) {
       right={
         place !== null && (
           <span class="row wide-only read-out">
+            {raw.x.length > 0 && <span class="faint">{words.at(place)}</span>}
             {points.map((each, at) => {
               const value = valueBefore(each, place);
               return value === null ? null : (
@@ -106,7 +124,9 @@ function CurvesPanel(props: FigureProps) {
           onZoom={props.onZoom}
         />
       ) : (
-        <p class="body muted">No round of these runs has this figure on this axis yet.</p>
+        <p class="body muted">
+          {props.reading ? 'The rounds are being read.' : 'No round of these runs has this figure on this axis yet.'}
+        </p>
       )}
     </Panel>
   );
@@ -117,7 +137,7 @@ const Legend = ({ runs, marks }: { runs: readonly Run[]; marks: readonly Mark[] 
     {runs.map((run, at) => (
       <li key={run.id} class="row tight">
         <Swatch mark={marks[at]!} />
-        <a class="mono" href={runHref(run.id)}>
+        <a class="mono ellipsis" href={runHref(run.id)} title={run.id}>
           {run.id}
         </a>
         <span class="muted ellipsis">{runName(run)}</span>
@@ -130,17 +150,32 @@ const Legend = ({ runs, marks }: { runs: readonly Run[]; marks: readonly Mark[] 
   </ul>
 );
 
-const Controls = ({ axis, weight }: { axis: XAxis; weight: string }) => (
+interface ControlsProps {
+  axis: XAxis;
+  weight: string;
+  zoom: { value: Range | null };
+}
+
+const Controls = ({ axis, weight, zoom }: ControlsProps) => (
   <div class="row compare-controls">
-    <span class="faint">By</span>
-    <Choice label="x axis" value={axis} options={X_AXES} onChange={key => setQuery({ x: key === 'round' ? null : key })} />
-    <span class="faint">Smooth</span>
-    <Choice
-      label="Smoothing"
-      value={oneOf(SMOOTHING, weight)}
-      options={SMOOTHING}
-      onChange={key => setQuery({ smooth: key === '0' ? null : key })}
-    />
+    {zoom.value && (
+      <button class="button" onClick={() => (zoom.value = null)}>
+        Whole range
+      </button>
+    )}
+    <span class="row">
+      <span class="faint">By</span>
+      <Choice label="x axis" value={axis} options={X_AXES} onChange={key => setQuery({ x: key === 'round' ? null : key })} />
+    </span>
+    <span class="row">
+      <span class="faint">Smooth</span>
+      <Choice
+        label="Smoothing"
+        value={oneOf(SMOOTHING, weight)}
+        options={SMOOTHING}
+        onChange={key => setQuery({ smooth: key === '0' ? null : key })}
+      />
+    </span>
   </div>
 );
 
@@ -159,7 +194,8 @@ function Curves({ runs, marks, store }: { runs: readonly Run[]; marks: readonly 
       }),
     [tables, key],
   );
-  const shared = { compared, axis, weight: Number(weight), zoom: zoom.value, onZoom: (range: Range | null) => (zoom.value = range) };
+  const reading = compared.length < runs.length;
+  const shared = { compared, reading, axis, weight: Number(weight), zoom: zoom.value, onZoom: (range: Range | null) => (zoom.value = range) };
   const share = (value: number) => fixed(0)(100 * value);
   const plain = (value: number, step: number) => fixed(digits(step))(value);
   return (
@@ -167,7 +203,7 @@ function Curves({ runs, marks, store }: { runs: readonly Run[]; marks: readonly 
       <div class="row compare-head">
         <Legend runs={runs} marks={marks} />
         <span class="grow" />
-        <Controls axis={axis} weight={weight} />
+        <Controls axis={axis} weight={weight} zoom={zoom} />
       </div>
       <div class="compare-curves">
         <CurvesPanel {...shared} title="Accuracy" unit="%" figure="accuracy" high={1} format={percent} tick={share} />
@@ -180,17 +216,49 @@ function Curves({ runs, marks, store }: { runs: readonly Run[]; marks: readonly 
 const Pick = () => (
   <p class="banner mild">
     <Glyph name="diamond" tone="accent" />
-    <span>
-      Pick runs to compare: in the <a href="#/runs">list of runs</a> with <kbd>x</kbd>, then <kbd>c</kbd>; or click
-      their lines below.
-    </span>
+    {allRuns.value.length ? (
+      <span>
+        Pick runs to compare: in the <a href="#/runs">list of runs</a> with <kbd>x</kbd>, then <kbd>c</kbd>; or click
+        their lines below.
+      </span>
+    ) : (
+      <span>
+        There are no runs to compare yet. The <a href="#/runs">list of runs</a> says how to make one.
+      </span>
+    )}
   </p>
+);
+
+const Note = ({ children }: { children: ComponentChildren }) => (
+  <p class="banner mild" role="status">
+    <Glyph name="triangle" tone="warn" /> <span>{children}</span>
+  </p>
+);
+
+interface UnreadProps {
+  what: string;
+  error: ApiError;
+  retry: () => void;
+}
+
+const Unread = ({ what, error, retry }: UnreadProps) => (
+  <Problem
+    title={`The ${what} could not be read`}
+    error={error}
+    action={
+      <button class="button" onClick={retry}>
+        Try again
+      </button>
+    }
+  >
+    Nothing is lost: the collector holds them.
+  </Problem>
 );
 
 /** The picked runs that are known, with the marks of their places in the order of picking. */
 function picked(): { runs: Run[]; marks: Mark[]; missing: string[] } {
   const known = new Map(allRuns.value.map(run => [run.id, run]));
-  const ids = chosen();
+  const ids = [...new Set(chosen())];
   const there = ids.flatMap((id, at) => (known.has(id) ? [[known.get(id)!, markOf(at)] as const] : []));
   return {
     runs: there.map(([run]) => run),
@@ -207,7 +275,9 @@ export function ComparePage() {
   const key = runs.map(run => run.id).join();
   useEffect(() => store.want(runs.map(run => run.id)), [store, key]);
   usePageKeys({ Escape: () => history.back() });
-  const ready = total.value !== null && total.value <= allRuns.value.length && runs.every(run => store.tables.value.has(run.id));
+  const complete = total.value !== null && total.value <= allRuns.value.length;
+  const drawn = useSignal(false);
+  const ready = complete && drawn.value && runs.every(run => store.tables.value.has(run.id));
   useEffect(() => {
     if (ready) requestAnimationFrame(() => performance.mark('compare-usable'));
   }, [ready]);
@@ -216,34 +286,19 @@ export function ComparePage() {
     () => allRuns.value.filter(run => !tasks.size || tasks.has(run.task)),
     [allRuns.value, [...tasks].join()],
   );
-  if (total.value === null) return <Skeleton rows={8} />;
-  if (store.error.value) {
-    return (
-      <Problem
-        title="The rounds could not be read"
-        error={store.error.value}
-        action={
-          <button class="button" onClick={() => store.retry()}>
-            Try again
-          </button>
-        }
-      >
-        Nothing is lost: the collector holds them.
-      </Problem>
-    );
-  }
+  if (total.value === null && !runsError.value) return <Skeleton rows={8} />;
+  if (total.value === null) return <Unread what="runs" error={runsError.value!} retry={retryRuns} />;
+  if (store.error.value) return <Unread what="rounds" error={store.error.value} retry={() => store.retry()} />;
   const byId = new Map(runs.map((run, at) => [run.id, marks[at]!]));
   const about = tasks.size === 1 ? `${plural(pool.length, `${[...tasks][0] ?? ''} run`)}` : plural(pool.length, 'run');
   return (
     <div class="compare-page">
-      {missing.length > 0 && (
-        <p class="banner mild" role="status">
-          <Glyph name="triangle" tone="warn" /> There is no run {missing.join(', ')}.
-        </p>
-      )}
-      {runs.length ? <Curves runs={runs} marks={marks} store={store} /> : <Pick />}
+      {complete && missing.length > 0 && <Note>There is no run {missing.join(', ')}.</Note>}
+      {runs.length === MOST && <Note>These are {MOST} runs, as many as are compared at once. Take one out to pick another.</Note>}
+      {runs.length > 0 && <Curves runs={runs} marks={marks} store={store} />}
+      {!runs.length && (complete || !missing.length) && <Pick />}
       {runs.length > 0 && <SettingsTable runs={runs} marks={marks} />}
-      <Parallel runs={pool} marks={byId} onToggle={toggle} about={about} />
+      {allRuns.value.length > 0 && <Parallel runs={pool} marks={byId} onToggle={toggle} onDrawn={() => (drawn.value = true)} about={about} />}
     </div>
   );
 }

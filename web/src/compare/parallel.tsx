@@ -1,5 +1,6 @@
 // Parallel coordinates over all runs of the tasks at hand. Dragging along an axis keeps the runs
 // within; a click on a line takes its run into the comparison, or out of it.
+import '../chart/shared';
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Run } from '../data/contract';
@@ -8,7 +9,7 @@ import { Panel } from '../parts';
 import { runName } from '../runs/filter';
 import { hideTip, showTip } from '../tip';
 import { shade } from '../view';
-import { axesOf, placeOn, within, type Axis, type Brush } from './axes';
+import { axesOf, fitting, placeOn, within, type Axis, type Brush } from './axes';
 import { axisX, axisY, draw, placeAt } from './parallel-draw';
 import type { Mark } from './plot';
 
@@ -16,12 +17,16 @@ const HEIGHT = 230;
 const GRIP = 14;
 const NEAR = 7;
 const LEAST_BRUSH = 0.02;
+/** Pixels from axis to axis, so that names can be read and lines be clicked. */
+const LEAST_GAP = 76;
 
 interface ParallelProps {
   runs: readonly Run[];
   /** Marks of the runs that are compared, by id. */
   marks: ReadonlyMap<string, Mark>;
   onToggle: (id: string) => void;
+  /** All runs stand in the picture. */
+  onDrawn: () => void;
   about: string;
 }
 
@@ -45,14 +50,16 @@ function nearest(axes: readonly Axis[], passes: readonly boolean[], x: number, y
   return found;
 }
 
-export function Parallel({ runs, marks, onToggle, about }: ParallelProps) {
+export function Parallel({ runs, marks, onToggle, onDrawn, about }: ParallelProps) {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useSignal(0);
   const brushes = useSignal<ReadonlyMap<string, Brush>>(new Map());
   const hovered = useSignal<number | null>(null);
   const drag = useRef<{ axis: Axis; from: number } | null>(null);
-  const axes = useMemo(() => axesOf(runs), [runs]);
+  const all = useMemo(() => axesOf(runs), [runs]);
+  const most = Math.max(3, Math.floor(width.value / LEAST_GAP));
+  const axes = useMemo(() => fitting(all, most), [all, most]);
   const passes = useMemo(() => within(axes, brushes.value, runs.length), [axes, brushes.value, runs]);
   const chosen = useMemo(
     () => new Map(runs.flatMap((run, at) => (marks.has(run.id) ? [[at, marks.get(run.id)!] as const] : []))),
@@ -69,6 +76,7 @@ export function Parallel({ runs, marks, onToggle, about }: ParallelProps) {
     if (!canvas.current || !width.value) return;
     const picture = { axes, brushes: brushes.value, passes, marks: chosen, hovered: hovered.value };
     draw(canvas.current, width.value, HEIGHT, picture);
+    onDrawn();
   }, [axes, passes, chosen, width.value, hovered.value, shade.value]);
 
   const place = (event: PointerEvent) => {
@@ -88,7 +96,9 @@ export function Parallel({ runs, marks, onToggle, about }: ParallelProps) {
     const [x, y] = place(event);
     const axis = axisNear(x);
     if (!axis) {
-      if (hovered.value !== null) onToggle(runs[hovered.value]!.id);
+      // A finger has not pointed at anything before it touches.
+      const run = nearest(axes, passes, x, y, width.value);
+      if (run !== null) onToggle(runs[run]!.id);
       return;
     }
     canvas.current!.setPointerCapture(event.pointerId);
@@ -135,6 +145,7 @@ export function Parallel({ runs, marks, onToggle, about }: ParallelProps) {
             onPointerDown={down}
             onPointerMove={move}
             onPointerUp={() => (drag.current = null)}
+            onPointerCancel={() => (drag.current = null)}
             onPointerLeave={leave}
           />
         </div>

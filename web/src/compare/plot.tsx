@@ -7,7 +7,7 @@ import { FONT, faded } from '../chart/paint';
 import { niceStep } from '../chart/ticks';
 import type { Range } from '../route';
 import { shade, token } from '../view';
-import type { Aligned } from './curves';
+import { alone, type Aligned } from './curves';
 
 /** The place on the axis that the pointer is at, in any plot. */
 export const hoverPlace = signal<number | null>(null);
@@ -38,12 +38,18 @@ type Latest = { current: PlotProps };
 const DRAG_PIXELS = 6;
 
 function line({ colour, dashed }: Mark, alpha: number, width: number): uPlot.Series {
+  const stroke = faded(token(colour), alpha);
   return {
-    stroke: faded(token(colour), alpha),
+    stroke,
     width,
     dash: dashed ? [6, 4] : undefined,
     spanGaps: false,
-    points: { show: false },
+    points: {
+      show: true,
+      size: 4,
+      fill: stroke,
+      filter: (plot, series) => alone(plot.data[series] as Aligned['lines'][number]),
+    },
   };
 }
 
@@ -85,7 +91,7 @@ function axes(latest: Latest): uPlot.Axis[] {
     },
     {
       ...plain,
-      size: 36,
+      size: (_plot, values) => Math.max(36, 11 + 6.5 * Math.max(0, ...(values ?? []).map(text => text.length))),
       gap: 4,
       grid: { stroke: token('line'), width: 1 },
       splits: (_plot, _axis, low, high) => splits(low, high),

@@ -35,9 +35,10 @@ function OutcomeRow({ outcome, runs }: { outcome: Outcome; runs: readonly Run[] 
       {values.map((value, at) => {
         const change = at && value !== null && first != null ? value - first : null;
         return (
-          <td key={at} class={`right ${at === best ? 'best' : ''}`}>
+          <td key={at} class={`right ${best.includes(at) ? 'best' : ''}`}>
             <Figure value={value} format={outcome.format} why={outcome.why} />
             {change !== null && change !== 0 && <small> {outcome.change(change)}</small>}
+            {best.includes(at) && <span class="unseen"> (best)</span>}
           </td>
         );
       })}
@@ -70,7 +71,7 @@ export function SettingsTable({ runs, marks }: { runs: readonly Run[]; marks: re
               {runs.map((run, at) => (
                 <th key={run.id} class="right">
                   <Swatch mark={marks[at]!} />{' '}
-                  <a class="mono" href={runHref(run.id)}>
+                  <a class="mono ellipsis" href={runHref(run.id)} title={run.id}>
                     {run.id}
                   </a>
                 </th>
