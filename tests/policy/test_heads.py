@@ -52,8 +52,9 @@ def test_nobody_waits_for_a_head_and_it_is_signed_and_witnessed(
     assert found.anchored == found.last
 
 
+@pytest.mark.parametrize("fault", [AuditError, RuntimeError])
 def test_where_a_head_does_not_reach_the_disk_nothing_is_allowed_until_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
 ) -> None:
     key, told = SigningKey.open(tmp_path / "key"), list[Any]()
     with Trail(tmp_path / "trail", key, head_records=2) as trail:
@@ -61,7 +62,7 @@ def test_where_a_head_does_not_reach_the_disk_nothing_is_allowed_until_one_does(
         with Heads(trail) as heads, monkeypatch.context() as broken:
 
             def fails(self: Trail, file: int) -> None:
-                raise AuditError("cannot write the audit trail: no space")
+                raise fault("cannot write the audit trail: no space")
 
             broken.setattr(Trail, "_sync", fails)
             overseer = Overseer(lambda: engine, trail, told.append, heads=heads)

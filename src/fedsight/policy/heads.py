@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 
-from fedsight.errors import FedsightError
 from fedsight.policy.audit import AuditError, Trail
 
 #: So often it is looked whether it is time, also where nobody records anything.
@@ -55,5 +54,5 @@ class Heads:
             try:
                 self._trail.sign(due=self._fault is None)
                 self._fault = None
-            except FedsightError as error:  # the witness's, too
+            except Exception as error:  # whatever it is, nobody may record on without heads
                 self._fault = error if isinstance(error, AuditError) else AuditError(str(error))
