@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import resources
@@ -49,12 +50,13 @@ def texts(folder: Path) -> dict[str, str]:
 def signature(folder: Path) -> object:
     """What tells whether a set's file has changed; None where there is no folder."""
     try:
-        return {
-            entry.name: (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            for entry in folder.iterdir()
-            if belongs(entry.name) or entry.name == PENDING
-            for stat in (entry.stat(),)
-        }
+        with os.scandir(folder) as entries:
+            return {
+                entry.name: (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                for entry in entries
+                if belongs(entry.name) or entry.name == PENDING
+                for stat in (entry.stat(),)
+            }
     except OSError:
         return None
 
