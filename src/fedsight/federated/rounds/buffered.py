@@ -37,13 +37,15 @@ SHARE = 10
 
 @dataclass(frozen=True)
 class _Asked:
-    """A node that trains, and the model that it was given."""
+    """A node that trains, and the model that it was given; `away` is how long nobody could answer
+    until then."""
 
     node_id: int
     name: str
     round: int
     model: Vector
     since: float
+    away: float
 
 
 class BufferedEngine(Engine):
@@ -95,11 +97,12 @@ class BufferedEngine(Engine):
 
     def _ask(self, messages: list[Message], round: int, model: Vector) -> None:
         ids = list(self.grid.push_messages(messages)) if messages else []
+        away = self.exchanges.away_seconds
         for message, message_id in zip(messages, ids, strict=True):
             node_id = message.metadata.dst_node_id
             if message_id:
                 self._training[message_id] = _Asked(
-                    node_id, self._name(node_id), round, model, time.monotonic()
+                    node_id, self._name(node_id), round, model, time.monotonic(), away
                 )
 
     def _buffer(self, current: int, now: Vector) -> Iterator[Message]:
@@ -107,10 +110,10 @@ class BufferedEngine(Engine):
         wanted = self.rule.buffer or max(1, len(self._training) // SHARE)
         waits = self.rule.timeout_seconds
         opened = called = time.monotonic()
-        deadline = None if waits is None else opened + waits
+        ends, before = None if waits is None else opened + waits, self.exchanges.away_seconds
         names = {message_id: one.name for message_id, one in self._training.items()}
         message = f"{len(names)} nodes, for {wanted} answers"
-        self.progress.begin("training", message, waiting=names, deadline=deadline)
+        self.progress.begin("training", message, waiting=names, deadline=ends)
         said_after = opened + SAID_AFTER_SECONDS
         usable = 0
         while self._training and usable < wanted:
@@ -125,7 +128,8 @@ class BufferedEngine(Engine):
                 checked = self._checked(reply)
                 usable += not checked.has_error()
                 yield self._moved(checked, asked, current, now)
-            if deadline is not None and time.monotonic() >= deadline:
+            away = self.exchanges.away_seconds - before
+            if ends is not None and time.monotonic() >= ends + away:
                 break
             if time.monotonic() - called >= ROLL_CALL_SECONDS:
                 called = time.monotonic()
@@ -145,7 +149,8 @@ class BufferedEngine(Engine):
         silent, now = self.roll.silent(), time.monotonic()
         most = self.rule.timeout_seconds or math.inf
         for message_id, asked in list(self._training.items()):
-            if asked.node_id in silent or now - asked.since > most:
+            away = self.exchanges.away_seconds - asked.away
+            if asked.node_id in silent or now - asked.since - away > most:
                 del self._training[message_id]
                 self._given_up[asked.node_id] = "silent" if asked.node_id in silent else "deadline"
                 names.pop(message_id, None)

@@ -138,7 +138,7 @@ class Exchanges:
         opened = time.monotonic()
         waits = closing.deadline_seconds
         ends = None if waits is None else opened + waits
-        before = self._away_seconds()
+        before = self.away_seconds
         held = Reordered()
         usual = self._progress.usual(activity) or 0.0
         said_after = opened + max(SAID_AFTER_SECONDS, SAID_AFTER_TIMES * usual)
@@ -156,8 +156,7 @@ class Exchanges:
                 self._close(going, "quorum", f"the round was closed by {going.usable} answers")
                 break
             now = time.monotonic()
-            # Nobody could answer while the way to the nodes was gone.
-            deadline = None if ends is None else ends + self._away_seconds() - before
+            deadline = None if ends is None else ends + self.away_seconds - before
             if deadline is not None and now >= deadline:
                 self._close(going, "deadline", f"did not answer within {waits:g} s")
                 break
@@ -176,7 +175,9 @@ class Exchanges:
         self._leave(going)
         yield from held.rest()
 
-    def _away_seconds(self) -> float:
+    @property
+    def away_seconds(self) -> float:
+        """How long, in all, nobody could answer as the way to the nodes was gone."""
         return 0.0 if self._absent is None else self._absent.away_seconds
 
     def hear(self) -> None:
