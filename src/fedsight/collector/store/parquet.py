@@ -31,6 +31,8 @@ REPEATED = 6
 #: Which encodings suit depends on the values: real numbers with few decimals pack best as they
 #: are, numbers that were float32 byte by byte, and few distinct values as a dictionary.
 STYLES = (("V2", REPEATED), ("V2", None), ("V1", REPEATED))
+#: What is written quickest, whatever the values are: for files that are soon merged into others.
+QUICKEST = STYLES[1]
 ORDER = "ORDER BY series, time, round"
 
 
@@ -57,7 +59,7 @@ def write_samples(
     engine.register("rows", samples._asdict())
     try:
         query = "SELECT series, time, round, value FROM rows"
-        segment = write(engine, folder, query, 0, origin)
+        segment = write(engine, folder, query, 0, origin, quick=True)
         return segment._replace(spans=told(spans))
     finally:
         engine.unregister("rows")
@@ -98,16 +100,23 @@ def rolled_query(file: Path, step: int, *, of_rolled: bool) -> str:
 
 
 def write(
-    engine: DuckDBPyConnection, folder: Path, query: str, step: int, origin: Origin
+    engine: DuckDBPyConnection,
+    folder: Path,
+    query: str,
+    step: int,
+    origin: Origin,
+    *,
+    quick: bool = False,
 ) -> Segment:
     """Write what a query finds into a new file, durably, and describe it.
 
+    `quick`: the file is soon merged into others, so that its writing matters more than its size.
     Raises OSError or duckdb.Error; nothing is left then.
     """
     kind = STEPS.get(step, "raw")
     span = f"{origin.first_batch}-{origin.last_batch}"
     file = folder / f"{kind}-{span}-{secrets.token_hex(4)}.parquet"
-    write_file(engine, query, file, level=origin.level, step=step)
+    write_file(engine, query, file, level=origin.level, step=step, quick=quick)
     try:
         return describe(engine, file, step, origin)
     except BaseException:
@@ -116,12 +125,23 @@ def write(
 
 
 def write_file(
-    engine: DuckDBPyConnection, query: str, file: Path, *, level: int = 1, step: int = 0
+    engine: DuckDBPyConnection,
+    query: str,
+    file: Path,
+    *,
+    level: int = 1,
+    step: int = 0,
+    quick: bool = False,
 ) -> None:
     """Write what a query finds: the file is whole and on disk when this returns, or not there."""
     unfinished = file.with_name(file.name + UNFINISHED)
     try:
-        _copy(engine, query, unfinished, level, step)
+        rows = GROUP_ROWS[min(level, 1)]
+        if step or quick:
+            style = _style(rows, *(QUICKEST if quick else STYLES[0]))
+        else:
+            style = _fitting(engine, query, unfinished, rows)
+        _copy(engine, query, unfinished, style)
         sync(unfinished)
         unfinished.rename(file)
         sync(file.parent)
@@ -132,10 +152,7 @@ def write_file(
         raise
 
 
-def _copy(engine: DuckDBPyConnection, query: str, file: Path, level: int, step: int) -> None:
-    """Try the styles on a part, then write all in the one that came out smallest."""
-    rows = GROUP_ROWS[min(level, 1)]
-    style = _style(rows, *STYLES[0]) if step else _fitting(engine, query, file, rows)
+def _copy(engine: DuckDBPyConnection, query: str, file: Path, style: str) -> None:
     engine.execute(
         f"COPY ({query}) TO {quoted(str(file))} (FORMAT parquet, {style},"
         " KV_METADATA {fedsight: 'samples'})"
@@ -143,6 +160,7 @@ def _copy(engine: DuckDBPyConnection, query: str, file: Path, level: int, step: 
 
 
 def _fitting(engine: DuckDBPyConnection, query: str, file: Path, rows: int) -> str:
+    """Try the styles on a part: that in which it comes out smallest."""
     part = f"{query.removesuffix(ORDER)} LIMIT {TRIED}"
     sizes = {}
     for version, repeated in STYLES:
