@@ -22,7 +22,7 @@ from fedsight.policy.slices import Kinds, Slice, Slices
 from fedsight.policy.text import tokens
 
 #: So many parsed entities of parties are kept, and no more than come of so many bytes.
-MOST_KEPT, MOST_KEPT_BYTES = 20_000, 32 * 2**20
+MOST_KEPT, MOST_KEPT_BYTES = 20_000, 16 * 2**20
 #: So many clients share one handle in a batch: the parsing is shared, and a change costs one.
 _CHUNK = 100
 
