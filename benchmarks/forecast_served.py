@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.forecast_nodes import METRIC, SHAPE, Node
+from fedsight.errors import SeriesError
 from fedsight.forecast.model import Forecaster
 from fedsight.forecast.scale import Array
 from fedsight.forecast.service.loading import OWN, loaded
@@ -57,7 +58,11 @@ def _of_node(memory: Memory, version: Loaded, node: Node) -> Array:
         known = _known(node, at)
         if number % LOOK_ROWS == 0:
             list(memory.score(known, int(known.times[-1]), Scored()))
-        scale = memory.scale(known, version)
+        try:
+            scale = memory.scale(known, version)
+        except SeriesError:  # one value throughout: nothing is told of it, and that value counts
+            told.append(np.full((SHAPE.horizon, len(SHAPE.quantiles)), node.series[at]))
+            continue
         (ahead,) = version.foretell([known], [scale])
         share = memory.share(known, version, scale)
         told.append(memory.told(known, ahead, version.version, scale, share)[:, 0])

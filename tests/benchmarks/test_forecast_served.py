@@ -55,3 +55,13 @@ def test_a_node_without_one_is_foreseen_from_its_window_alone(node: Node) -> Non
     moved = replace(node, data=replace(node.data, values=far))
     (again,) = served([moved], shared, [shared])
     assert np.array_equal(again, same)
+
+
+def test_of_a_window_of_one_value_that_value_counts(node: Node) -> None:
+    still = node.data.values.copy()
+    still[node.at[0] - 400 : node.at[0] + 5] = 7.0
+    moved = replace(node, data=replace(node.data, values=still))
+    shared = model(0)
+    (told,) = served([moved], shared, [shared])
+    assert (told[:5] == 7.0).all()
+    assert (told[5:] != 7.0).any()
