@@ -157,8 +157,8 @@ def alone(
     turns: int = ALONE_TURNS,
 ) -> Forecaster:
     """What a node, or whoever has all data, comes to by itself from a model that has learned
-    nothing: the best of all turns."""
-    return _best(begun, training, validation, rng, TURN, turns)
+    nothing: the best of all turns, one at the least."""
+    return _best(begun, training, validation, rng, TURN, turns, math.inf)
 
 
 def own_model(
@@ -201,8 +201,10 @@ def _best(
     rng: torch.Generator,
     schedule: Schedule,
     turns: int,
+    loss: float | None = None,
 ) -> Forecaster:
-    best, least = model, evaluate(model, validation)
+    """The best of all turns, or `model`, whose loss is `loss`; None: what it is."""
+    best, least = model, evaluate(model, validation) if loss is None else loss
     tuned = copy.deepcopy(model)
     for _ in range(turns):
         train(tuned, training, rng, schedule)
