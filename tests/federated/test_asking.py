@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from fedsight.cli.ruling import Ruling
@@ -50,7 +51,7 @@ def test_a_run_is_governed_by_a_service_which_records_it(tmp_path: Path) -> None
     assert counts == {"startRun": 1, "nextRound": 2, "train": 6, "shareModel": 6}
     assert {one.run for one in kept} == {"r-1"}
     shared = next(one for one in kept if one.action == "shareModel")
-    assert shared.request["resource"]["attributes"]["size_bytes"] > 1000
+    assert msgspec.json.decode(shared.request)["resource"]["attributes"]["size_bytes"] > 1000
     assert not (tmp_path / "audit").exists()
 
 
