@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from fedsight.policy import Engine, Party, Ref, Request
+from fedsight.policy import Decision, Engine, Party, Ref, Request
 from fedsight.policy.audit import AuditError, SigningKey, Trail, verify
 from fedsight.policy.audit.exporting import records
 from fedsight.policy.files import default
@@ -145,3 +146,33 @@ def test_decisions_are_chained(trail: Trail, tmp_path: Path) -> None:
     overseer = Overseer(lambda: engine, trail)
     overseer.decide_all([asks(), asks("fly"), shares(None), asks(party=client(trust="\ud800"))])
     assert verify(trail.folder, SigningKey.open(tmp_path / "key").public).ok
+
+
+def test_a_replay_of_much_is_bounded_in_memory_and_in_what_it_tells(
+    trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, judged = Engine(default()), list[int]()
+    monkeypatch.setattr("fedsight.policy.replay._BYTES_AT_ONCE", 100_000)
+    monkeypatch.setattr("fedsight.policy.replay._MOST_CLIENTS", 3)
+    large = [f"{at:03}{'x' * 200}" for at in range(100)]
+    parties = [client(f"c-{n}", trust=0.5, capabilities=large) for n in range(20)]
+    Overseer(lambda: engine, trail).decide_all([asks(party=one) for one in parties])
+    decide_all = Engine.decide_all
+
+    def counted(self: Engine, requests: Sequence[Request]) -> list[Decision]:
+        judged.append(len(requests))
+        return decide_all(self, requests)
+
+    monkeypatch.setattr(Engine, "decide_all", counted)
+    found = replay(changed({"min_trust": "0.7"}), trail.folder, processes=1)
+    assert sum(judged) == found.refused == 20
+    assert max(judged) <= 6
+    assert found.refused_by_client == {"c-0": 1, "c-1": 1, "c-2": 1, "other clients": 17}
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [{}, {"principal": "x"}, {"principal": {"type": "Client"}}, {"principal": {}, "time": 1}],
+)
+def test_a_record_that_is_no_request_is_refused(kept: dict[str, Any]) -> None:
+    assert not Engine(default()).decide(rebuilt(kept)).allowed

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,25 @@ from msgspec import Struct
 
 from fedsight.errors import FedsightError
 from fedsight.policy.audit import AuditError, canonical, segments
+from fedsight.policy.audit.record import LINE_BYTES
 from fedsight.policy.engine import Engine
 from fedsight.policy.overseer import DECISION
-from fedsight.policy.request import Party, Ref, Request
+from fedsight.policy.request import MOST_NAME, Party, Ref, Request
 from fedsight.policy.ruleset import RuleSet, ruleset
 from fedsight.starting import command
 
 #: What refuses where no rule does.
 NO_RULE, ERROR = "no rule permits it", "an error"
-OTHER = "other reasons"
-#: So many requests are judged at once.
-_AT_ONCE = 5000
+OTHER, OTHERS = "other reasons", "other clients"
+#: So many requests are judged at once, or as many as are so large.
+_AT_ONCE, _BYTES_AT_ONCE = 5000, 16 * 2**20
 #: From so many bytes of trail on a second process is worth its start.
 _WORTH_BYTES = 4 * 2**20
 #: Of each direction.
 _MOST_EXAMPLES = 20
 _MOST_REASONS, _MOST_LETTERS = 20, 300
+#: So many clients are told one by one.
+_MOST_CLIENTS = 5000
 _TABLES = (
     "refused_by_rule",
     "allowed_by_rule",
@@ -179,12 +183,13 @@ def _parts(files: Sequence[tuple[str, int]], count: int) -> list[list[tuple[str,
 def _part(job: _Job, tell: Tell = lambda _: None) -> Replayed:
     engine = Engine(ruleset(job.files))
     found = Replayed()
-    waiting: list[tuple[_Line, _Body, Request]] = []
+    waiting, size = list[tuple[_Line, _Body, Request]](), 0
     for one in _recorded(job.trail, job.since, job.until, tell):
         waiting.append(one)
-        if len(waiting) >= _AT_ONCE:
+        size += len(one[0].body)
+        if len(waiting) >= _AT_ONCE or size > _BYTES_AT_ONCE:
             _judge(engine, waiting, found)
-            waiting = []
+            waiting, size = [], 0
     _judge(engine, waiting, found)
     return found
 
@@ -197,8 +202,10 @@ def _recorded(
     for path, size in files:
         with open(path, "rb") as file:
             left = size
-            for number, text in enumerate(file, 1):
+            for number, text in enumerate(iter(partial(file.readline, LINE_BYTES + 1), b""), 1):
                 left -= len(text)
+                if len(text) > LINE_BYTES and not text.endswith(b"\n"):
+                    raise AuditError(f"{Path(path).name}:{number} is no record; verify")
                 if left < 0 or not text.endswith(b"\n"):
                     break  # it was written since, or cut off as it was: no decision rests on it
                 read += len(text)
@@ -224,18 +231,19 @@ def rebuilt(kept: Mapping[str, Any]) -> Request:
     """The request that a record keeps. What is no request becomes one that is refused."""
     principal, resource = kept.get("principal"), kept.get("resource")
     time = canonical.restored(kept.get("time"))
-    return Request(
-        _party(principal) or Party("", ""),
-        str(kept.get("action")),
-        time if isinstance(time, int) else -1,
-        None if resource is None else _party(resource) or Party("", ""),
-        _values(kept.get("context") or {}),
-    )
+    try:
+        return Request(
+            _party(principal),
+            str(kept.get("action")),
+            time if isinstance(time, int) else -1,
+            None if resource is None else _party(resource),
+            _values(kept.get("context") or {}),
+        )
+    except (KeyError, TypeError, AttributeError):
+        return Request(Party("", ""), "", -1)
 
 
-def _party(kept: Any) -> Party | None:
-    if not isinstance(kept, dict):
-        return None
+def _party(kept: Any) -> Party:
     groups = tuple(Ref(one["type"], one["id"]) for one in kept.get("groups") or ())
     return Party(kept["type"], kept["id"], _values(kept.get("attributes") or {}), groups)
 
@@ -268,7 +276,7 @@ def _judge(
         now = answers[key]
         if now.errors:
             found.unjudged += 1
-            _reason(found.why_unjudged, now.errors[0])
+            _add(found.why_unjudged, now.errors[0][:_MOST_LETTERS], _MOST_REASONS, OTHER)
         if now.allowed is not said.allowed:
             rules = now.refused_by or ((ERROR,) if now.errors else (NO_RULE,))
             reasons = tuple(said.rules) if now.allowed else rules
@@ -285,26 +293,25 @@ def _count(
 ) -> None:
     by_rule = found.allowed_by_rule if allowed else found.refused_by_rule
     by_client = found.allowed_by_client if allowed else found.refused_by_client
-    client = request.principal.id
+    client, action = request.principal.id[:MOST_NAME], request.action[:MOST_NAME]
     for rule in rules:
         by_rule[rule] = by_rule.get(rule, 0) + 1
-    by_client[client] = by_client.get(client, 0) + 1
+    _add(by_client, client, _MOST_CLIENTS, OTHERS)
     if allowed:
         found.allowed += 1
     else:
         found.refused += 1
     if sum(one.allowed is allowed for one in found.examples) < _MOST_EXAMPLES:
         time = int(line.time)
-        one = Difference(line.seq, time, client, request.action, allowed, rules, before)
+        one = Difference(line.seq, time, client, action, allowed, rules, before)
         found.examples.append(one)
 
 
-def _reason(reasons: dict[str, int], error: str) -> None:
-    """Count a reason; beyond so many they are counted together."""
-    said = error[:_MOST_LETTERS]
-    if said not in reasons and len(reasons) >= _MOST_REASONS:
-        said = OTHER
-    reasons[said] = reasons.get(said, 0) + 1
+def _add(counts: dict[str, int], name: str, most: int, others: str) -> None:
+    """Count one more of a name; beyond so many names they are counted together."""
+    if name not in counts and len(counts) >= most:
+        name = others
+    counts[name] = counts.get(name, 0) + 1
 
 
 def _joined(parts: Sequence[Replayed]) -> Replayed:
