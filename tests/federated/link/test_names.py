@@ -85,11 +85,17 @@ def views(grid: LinkGrid) -> dict[str, NodeView]:
     return {view.name: view for view in grid.nodes()}
 
 
+def introduced(grid: LinkGrid) -> dict[str, NodeView]:
+    """Nodes by name, once all that are there have said who they are."""
+    until(lambda: all(view.kind == "warm" for view in grid.nodes()))
+    return views(grid)
+
+
 def test_who_says_the_name_of_an_absent_member_is_refused_by_its_own(ground: Ground) -> None:
     ground.key("a")
     said = Said()
     with liar(ground, ground.key("b"), "a"), LinkGrid(ground.place, {}) as grid:
-        found = views(grid)
+        found = introduced(grid)
         (judged,) = Muster(grid, 10.0, said).nodes()
     assert list(found) == ["b"]
     assert (found["b"].online, found["b"].verified) == (False, True)
@@ -101,7 +107,7 @@ def test_who_says_the_name_of_an_absent_member_is_refused_by_its_own(ground: Gro
 
 def test_who_says_another_name_that_is_nobody_s_is_called_as_its_key(ground: Ground) -> None:
     with liar(ground, ground.key("b"), "hospital"), LinkGrid(ground.place, {}) as grid:
-        (view,) = grid.nodes()
+        (view,) = introduced(grid).values()
     assert (view.name, view.online, view.verified, view.refused) == ("b", True, True, None)
 
 
@@ -111,7 +117,7 @@ def test_a_key_without_a_name_has_that_of_its_key_and_no_other(ground: Ground) -
         request = RegisterNodeRequest(public_key=key.public)  # as Flower's own command does
         caller.once("/v1/control/register-node", request, RegisterNodeResponse)
     with liar(ground, key, "hospital-a"), LinkGrid(ground.place, {}) as grid:
-        (view,) = grid.nodes()
+        (view,) = introduced(grid).values()
     assert (view.name, view.online) == (f"key-{key.fingerprint}", True)
 
 
@@ -123,7 +129,7 @@ def test_one_that_is_refused_comes_in_once_it_takes_back_what_it_said(
     key = ground.key("b")
     with LinkGrid(ground.place, {}) as grid:
         with liar(ground, key, "a"):
-            assert not views(grid)["b"].online
+            assert not introduced(grid)["b"].online
         with liar(ground, key, "b"):
             until(lambda: views(grid)["b"].online)
 
@@ -194,7 +200,7 @@ def test_without_node_authentication_names_are_what_nodes_say(
         closing(Wire(superlink.address, None)) as wire,
         Membership(place) as members,
     ):
-        found = grid.nodes()
+        found = list(introduced(grid).values())
         FleetClient(wire, identity.fresh(), name="c").join()
         listed = [(one.name, one.verified) for one in members.members()]
     assert sorted(view.name.split("~")[0] for view in found) == ["a", "a"]
@@ -205,7 +211,7 @@ def test_without_node_authentication_names_are_what_nodes_say(
 
 def test_what_answers_there_later_does_not_make_claims_count(ground: Ground) -> None:
     with liar(ground, ground.key("b"), "a"), LinkGrid(ground.place, {}) as grid:
-        assert list(views(grid)) == ["b"]
+        assert list(introduced(grid)) == ["b"]
         grid._turns.reports = lambda: None  # type: ignore[method-assign]
         (view,) = grid.nodes()
     assert (view.name, view.verified) == ("b", True)
