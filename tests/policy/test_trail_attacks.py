@@ -21,6 +21,8 @@ from fedsight.policy.audit import (
 from fedsight.policy.audit.exporting import export, page
 from fedsight.policy.audit.record import LINE_BYTES, chained, made
 from fedsight.policy.audit.turns import Turns, still
+from fedsight.policy.files import default
+from fedsight.policy.replay import replay
 
 FIRST = "000000000001.jsonl"
 
@@ -131,6 +133,8 @@ def test_a_line_without_an_end_is_read_in_pieces(tmp_path: Path, key: SigningKey
     assert "is no record" in (found.what or "")
     with pytest.raises(AuditError, match="are no record"):
         Trail(folder, key)
+    with pytest.raises(AuditError, match="is no record"):
+        replay(default(), folder)
 
 
 def test_a_file_that_was_renamed_is_not_removed_for_its_name(
