@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fedsight.cli import models
+from fedsight.errors import FedsightError
 from fedsight.federated.deciding import ByService
 from fedsight.federated.promotion import Promotions
 from fedsight.federated.versions import ModelStore
@@ -118,3 +120,14 @@ def test_a_service_that_is_named_decides_instead_and_records_it(
     assert (asks[0]["run"], asks[0]["round"]) == ("r-1", 2)
     assert not (tmp_path / "audit").exists()
     assert "could not be asked" in (promotions.refusal(found, "anna") or "")
+
+
+def test_the_command_asks_the_set_that_is_named(
+    tmp_path: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    govern(tmp_path / "elsewhere", 1)
+    monkeypatch.setenv("FEDSIGHT_DATA", str(tmp_path))
+    with pytest.raises(FedsightError, match="refused by policy: larger than production takes"):
+        models.promote("r-1/2", str(tmp_path / "elsewhere" / "policy"))
+    models.promote("r-1/2")  # the data directory itself is not governed
+    assert TagBook(store).read().production == "r-1/2"
