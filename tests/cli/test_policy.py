@@ -120,8 +120,9 @@ def test_a_run_is_governed_recorded_and_anchored_at_the_collector(tmp_path: Path
     assert "anchored up to 15" in right.stdout
     assert fedsight(data, "run", *TINY, "--exit", "--observe").returncode == 2
     wrong = fedsight(data, "run", *TINY, "--exit", "--policy", str(tmp_path / "nowhere"))
-    assert wrong.returncode == 1
-    assert "cannot be read" in wrong.stderr
+    assert wrong.returncode == 2
+    assert "there is no policy set in" in wrong.stderr
+    assert "fedsight policy init" in wrong.stderr
 
 
 def test_trust_is_listed_shown_and_reset_with_a_reason(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fedsight.cli.policy_options import (
     SetFolder,
     either,
     moment,
+    new_folder,
     print_json,
     print_table,
     set_folder,
@@ -72,7 +73,7 @@ def init(
     from fedsight.policy import files
     from fedsight.policy.versions import Versions
 
-    where = set_folder(folder, config)
+    where = set_folder(folder, config) if upgrade else new_folder(folder, config)
     if upgrade:
         _upgrade(where, author or getpass.getuser())
         return
@@ -123,9 +124,13 @@ def validate(
         told = {"ok": True, "version": found.version, "rules": len(found.rules)}
         print_json({**told, "warnings": list(found.warnings)})
         return
+    _warn(found)
+    print(f"{where} is right: version {found.version}, {len(found.rules)} rules")
+
+
+def _warn(found: RuleSet) -> None:
     for warning in found.warnings:
         print(f"fedsight: {warning}", file=sys.stderr)
-    print(f"{where} is right: version {found.version}, {len(found.rules)} rules")
 
 
 @app.command("test", epilog="Example: fedsight policy test candidate")
@@ -152,7 +157,7 @@ def run_tests(
     if failed:
         raise FedsightError(f"{len(failed)} of {len(tested)} policy tests failed: {failed[0].name}")
     if not as_json:
-        print(f"{len(tested)} policy tests passed")
+        print(f"{len(tested)} policy tests passed" if tested else "the set has no tests")
 
 
 @app.command(epilog="Example: fedsight policy show client.trust-too-low")
@@ -178,6 +183,7 @@ def show(
             for one in found.rules
         )
         print_table(("rule", "effect", "actions", "reason"), rows)
+        _warn(found)
         print(f"version {found.version}")
 
 
@@ -241,6 +247,10 @@ def _print_replayed(found: Replayed, version: str) -> None:
     for title, counts in tables.items():
         for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:20]:
             print(f"{title:<32}{count:>9,}  {printable(name)}")
+    if found.unjudged:
+        print(f"{found.unjudged:,} it cannot judge, and so would refuse:")
+    for why, count in sorted(found.why_unjudged.items(), key=lambda pair: -pair[1])[:20]:
+        print(f"{'not judged':<32}{count:>9,}  {printable(why)}")
 
 
 @app.command(epilog="Example: fedsight policy versions --diff 3")

@@ -13,7 +13,7 @@ from fedsight.cli.options import Config
 from fedsight.cli.policy_options import AsJson, moment, print_json
 from fedsight.cli.stored import stored
 from fedsight.config import load
-from fedsight.errors import FedsightError, StoreError
+from fedsight.errors import FedsightError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from fedsight.policy.audit import Anchor, Verdict
@@ -34,8 +34,11 @@ def root() -> None:
 
 
 def trail_folder(given: Path | None, config: Path | None) -> Path:
-    """The folder of the audit trail."""
-    return load(config).data / "audit" if given is None else given
+    """The folder of the audit trail. Raises UsageError where there is none."""
+    folder = load(config).data / "audit" if given is None else given
+    if not folder.is_dir():
+        raise UsageError(f"there is no audit trail in {folder}: nothing was decided there yet")
+    return folder
 
 
 @app.command(epilog="Example: fedsight policy audit verify --anchors anchors.jsonl")

@@ -21,6 +21,8 @@ from fedsight.config import load
 from fedsight.errors import UsageError
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+#: The width of a table that no terminal limits, and of a name in one that a terminal does.
+WIDE, LONGEST = 200, 40
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -42,9 +44,27 @@ def either(folder: Path | None, rules: Path | None) -> Path | None:
     return folder or rules
 
 
+def new_folder(given: Path | None, config: Path | None) -> Path:
+    """The folder of the policy set, whether it is there or not."""
+    if given is not None:
+        return given
+    settings = load(config)
+    return settings.policy.rules or settings.data / "policy"
+
+
 def set_folder(given: Path | None, config: Path | None) -> Path:
-    """The folder of the policy set."""
-    return load(config).data / "policy" if given is None else given
+    """The folder of the policy set. Raises UsageError where there is none."""
+    return there(new_folder(given, config), given is None)
+
+
+def there(folder: Path, usual: bool = False) -> Path:
+    """A folder that is to have a policy set. Raises UsageError where it is not there."""
+    if not folder.is_dir():
+        named = "" if usual else f" {folder}"
+        raise UsageError(
+            f"there is no policy set in {folder}; `fedsight policy init{named}` writes one"
+        )
+    return folder
 
 
 def moment(written: str | None) -> int | None:
@@ -71,7 +91,11 @@ def print_json(found: object) -> None:
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print texts that others wrote, as they are: none of them colours or steers the terminal."""
-    table = Table(*heads, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    Console().print(table)
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+    told = [[printable(cell) for cell in row] for row in rows]
+    # Names are looked for and copied: they are not cut short.
+    longest = max((len(row[0]) for row in told), default=0)
+    table.columns[0].overflow, table.columns[0].min_width = "fold", min(longest, LONGEST)
+    for row in told:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)

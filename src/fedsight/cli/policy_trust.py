@@ -73,7 +73,7 @@ def _row(one: Change) -> tuple[str, ...]:
 
     where = one.run or "", "" if one.round is None else str(one.round)
     scores = f"{one.before:.3f}", f"{one.after:.3f}"
-    return rfc3339(one.time), one.cause, *scores, *where, one.note
+    return f"{rfc3339(one.time)[:19]}Z", one.cause, *scores, *where, one.note
 
 
 @app.command(epilog="Example: fedsight policy trust reset hospital-a --reason 'a sensor replaced'")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from fedsight.cli.policy_options import there
 from fedsight.config import Settings
 from fedsight.config.trust import Trust
 from fedsight.door.hosts import is_loopback
@@ -71,11 +72,13 @@ class Ruling:
         return f"--policy {shlex.quote(where)}{' --observe' if self.observe else ''}"
 
     def warnings(self) -> tuple[str, ...]:
-        """What must not go unseen. Raises PolicyError where a folder's set is wrong."""
+        """What must not go unseen. Raises PolicyError where a folder's set is wrong, UsageError
+        where there is no such folder."""
         if self.remote:
             return ()
         from fedsight.policy import files
 
+        there(Path(self.where))
         observed = ("the policy is only observed: nobody is refused",) if self.observe else ()
         return (*files.read(Path(self.where)).warnings, *observed)
 
@@ -108,6 +111,7 @@ class Ruling:
         from fedsight.federated.node.governed import GovernedMod, OwnRules
 
         if not self.remote:
+            there(Path(self.where))
             folder = settings.data / "nodes" / f"{name}.policy"
             own = OwnRules(Path(self.where), folder, self.observe)
             return _held(own, GovernedMod(own, superlink=superlink), own.open)
