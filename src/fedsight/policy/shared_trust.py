@@ -273,7 +273,10 @@ class SharedTrust:
             with transaction(self._reading, reading=True):
                 first, last = self._reading.execute(_ENDS).fetchone()
                 (seen,) = self._reading.execute(_SEEN).fetchone()
-                rows = self._reading.execute(_SINCE, (self._begin(first, last),)).fetchall()
+                begin = self._begin(first, last)
+                rows = self._reading.execute(_SINCE, (begin,)).fetchall()
+        if begin == 0:
+            self._known = {}
         self._take(rows, first)
         self._last, self._seen = last, seen
 
@@ -281,10 +284,7 @@ class SharedTrust:
         """After which number there is something new. Where something changed that has no new one,
         somebody edited the file by hand: then all of it is read."""
         went = last == self._last and first > self._first
-        if last > self._last or went:
-            return self._last
-        self._known = {}
-        return 0
+        return self._last if last > self._last or went else 0
 
     @property
     def _first(self) -> int:

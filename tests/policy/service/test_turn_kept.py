@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from fedsight.policy.audit import PublicKey, verify
+from fedsight.policy.audit import PublicKey, SigningKey, Trail, verify
+from fedsight.policy.service.deciding import KEY
 from tests.policy.service.served import GOOD, Served
 
 CHECK = "/check/client_eligibility"
@@ -59,7 +60,7 @@ def waits(served: Served, seconds: float) -> None:
 
 def part(http: Any) -> dict[str, Any]:
     health = http.get("/health").json()
-    found: dict[str, Any] = health.get("components", health.get("parts"))["audit"]
+    found: dict[str, Any] = health["components"]["audit"]
     return found
 
 
@@ -147,6 +148,37 @@ def test_heads_are_signed_beside_the_decisions(tmp_path: Path) -> None:
             until(lambda: http.get("/api/v1/audit").json()["head"] is not None)
     finally:
         served.close()
+
+
+def test_what_takes_long_is_done_beside_the_loop(tmp_path: Path) -> None:
+    """A file that is full, and much that others wrote: the loop does neither itself."""
+    served = Served(tmp_path / "data", look_seconds=3600.0)
+    trail = served.service.deciding.trail
+    trail._segment_bytes = 3000
+    threads = list[str]()
+    begin, follow = trail._begin, trail._follow
+
+    def begins(first: int) -> None:
+        threads.append(threading.current_thread().name)
+        begin(first)
+
+    def follows(turns: Any, seconds: float | None) -> None:
+        threads.append(threading.current_thread().name)
+        follow(turns, seconds)
+
+    trail._begin, trail._follow = begins, follows  # type: ignore[method-assign]
+    try:
+        with served.client() as http:
+            for _ in range(9):
+                assert http.post(CHECK, json=dict(GOOD)).json()["allowed"]
+            with Trail(served.data / "audit", SigningKey.open(served.data / KEY)) as other:
+                other.append_all([("event", {"n": "x" * 1000})] * 100)
+            assert http.post(CHECK, json=dict(GOOD)).json()["allowed"]
+    finally:
+        served.close()
+    assert len(threads) > 2
+    assert all(one.startswith("trail") for one in threads)
+    assert verify(served.data / "audit", PublicKey.read(served.data / f"{KEY}.pub")).ok
 
 
 def test_a_signal_that_ends_the_one_who_has_its_turn_frees_it(served: Served) -> None:

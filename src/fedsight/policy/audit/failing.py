@@ -24,6 +24,11 @@ def unreadable(folder: Path, error: OSError) -> AuditError:
     return _error("go on with", folder, error)
 
 
+def unready(folder: Path, why: str) -> TurnError:
+    """It cannot be gone on with without waiting, or without waiting longer."""
+    return TurnError(f"cannot go on with the audit trail {folder}: {why}")
+
+
 def removed(folder: Path) -> AuditError:
     """What is written here is not what others find in the folder."""
     return AuditError(f"files of the audit trail {folder} were removed; {DO}")

@@ -70,6 +70,15 @@ class Anchor(Struct, frozen=True):
     signature: str
 
 
+class Written(NamedTuple):
+    """A head that was written and is not seen on disk yet: of which record, and a handle of its
+    file."""
+
+    seq: int
+    hash: str
+    file: int
+
+
 def made(
     log: str, seq: int, prev: str, time: int, kind: str, body: Mapping[str, Any]
 ) -> tuple[str, bytes]:

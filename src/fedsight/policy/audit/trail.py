@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fedsight.policy import disk
 from fedsight.policy.audit import canonical, failing, segments
@@ -26,7 +26,7 @@ from fedsight.policy.audit.record import (
     TORN,
     Anchor,
     AuditError,
-    TurnError,
+    Written,
     lines,
     retired_text,
     signed_text,
@@ -42,15 +42,6 @@ HEAD_RECORDS, HEAD_SECONDS = 100, 60.0
 SEGMENT_BYTES = 8 * 2**20
 #: Whoever is farther behind than this reads on before others have to wait for it.
 _NEAR_BYTES = 64 * 2**10
-
-
-class _Head(NamedTuple):
-    """A head that was written and is not seen on disk yet: of which record, and a handle of its
-    file."""
-
-    seq: int
-    hash: str
-    file: int
 
 
 class Trail:
@@ -133,15 +124,15 @@ class Trail:
     ) -> int:
         """Record several things at once, all or none; the last one's sequence number.
 
-        With `at_once` nothing is waited for, neither a turn nor a head that it is time to sign: who
-        asks so sees to it that somebody signs where it is `due`. Raises AuditError where they could
-        not be written.
+        With `at_once` nothing is waited for, neither a turn nor a disk nor a head that it is time
+        to sign: TurnError where that has to be, and who asks so sees to it that somebody signs
+        where it is `due`. Raises AuditError where they could not be written.
         """
         said = [(kind, canonical.plain(body)) for kind, body in records]
         texts = [canonical.dumps(body) for _, body in said]
         self._enter(0.0 if at_once else None)
         try:
-            last = self._write(said, texts)
+            last = self._write(said, texts, at_once=at_once)
             head = self._sign() if not at_once and self.due else None
         finally:
             self._leave()
@@ -254,7 +245,7 @@ class Trail:
         if most <= 0 or not self._mutex.acquire(timeout=most):
             held = self.held
             why = "this process is writing it" if held is None else str(held)
-            raise TurnError(f"cannot go on with the audit trail {self.folder}: {why}")
+            raise failing.unready(self.folder, why)
 
     def _enter(self, seconds: float | None) -> None:
         """Begin a turn, or go deeper in one."""
@@ -266,7 +257,7 @@ class Trail:
             if self._depth == 0:
                 turns.take(seconds)
                 try:
-                    self._caught_up(turns)
+                    self._caught_up(turns, seconds)
                     if self._watched.changed():
                         self._look_whether_there()
                 except BaseException:
@@ -286,13 +277,15 @@ class Trail:
             self._turns.give()
         self._mutex.release()
 
-    def _caught_up(self, turns: Turns) -> None:
+    def _caught_up(self, turns: Turns, seconds: float | None) -> None:
         files = turns.files()
         behind = self._behind(files)
+        if behind > _NEAR_BYTES and seconds == 0:
+            raise failing.unready(self.folder, "others wrote much since")
         if behind > _NEAR_BYTES:
             turns.give()
-            self._follow(turns, None)
-            turns.take()
+            self._follow(turns, seconds)
+            turns.take(seconds)
             files = turns.files()
         if behind:
             self._end.follow()
@@ -336,15 +329,15 @@ class Trail:
             digest = hashlib.sha256(torn).hexdigest()
             self._record((TORN, {"bytes": len(torn), "sha256": digest}))
 
-    def _sign(self) -> _Head | None:
+    def _sign(self) -> Written | None:
         """Write a head; what is returned is for `_see`, once nobody has to wait for it."""
         if not self._end.unsigned:
             return None
         signature = self._signature(self.seq, self.hash)
         self._record((HEAD, {"hash": self.hash, "seq": self.seq, "signature": signature}))
-        return _Head(self.seq, self.hash, os.dup(self._end.file))
+        return Written(self.seq, self.hash, os.dup(self._end.file))
 
-    def _see(self, head: _Head) -> Anchor:
+    def _see(self, head: Written) -> Anchor:
         """See a head on disk, then let the witness know."""
         self._sync(head.file)
         anchor = Anchor(self._end.log, head.seq, head.hash, self._signature(head.seq, head.hash))
@@ -375,13 +368,15 @@ class Trail:
     def _record(self, one: Said) -> None:
         self._write([one], [canonical.dumps(one[1])])
 
-    def _write(self, said: list[Said], texts: list[bytes]) -> int:
+    def _write(self, said: list[Said], texts: list[bytes], *, at_once: bool = False) -> int:
         """Write records with these bodies, whose canonical bytes are `texts`."""
         end, now = self._end, self._now()
         made = lines(end.log, end.seq, end.hash, now, [kind for kind, _ in said], texts)
         content = b"".join(line for _, line in made)
         try:
             if end.size and end.size + len(content) > self._segment_bytes:
+                if at_once:
+                    raise failing.unready(self.folder, "a file of it is full")
                 os.fsync(end.file)
                 self._begin(end.seq + 1)
             end.add(content, durable=self._durable)

@@ -35,6 +35,8 @@ class Standings:
 
     def book(self) -> SharedTrust:
         """The book. Raises FedsightError where it cannot be opened."""
+        if (book := self._book) is not None:  # without waiting for who opens or closes it
+            return book
         with self._lock:
             if self._book is None:
                 try:
