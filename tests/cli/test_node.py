@@ -42,13 +42,18 @@ def test_a_node_is_let_in_listed_and_shut_out(guarded: str, tmp_path: Path) -> N
     at = ("--superlink", guarded)
     added = fedsight(data, "node", "register", f"{key}.pub", "--name", "hospital-a", *at)
     assert added.returncode == 0, added.stderr
+    assert added.stdout.endswith(", called hospital-a\n")
     twice = fedsight(data, "node", "register", f"{key}.pub", *at)
     assert twice.returncode == 1
     assert "was registered" in twice.stderr
-    with started(data, "node", *at, "--name", "a", "--key", str(key)) as node:
-        deadline = time.monotonic() + 60
+    with started(data, "node", *at, "--key", str(key)) as node:
+        deadline = time.monotonic() + 120
         while [one["status"] for one in listed(data, guarded)] != ["online"]:
             assert time.monotonic() < deadline
+        (there,) = listed(data, guarded)
+        assert (there["name"], there["verified"]) == ("hospital-a", True)
+        shown = fedsight(data, "node", "list", *at).stdout
+        assert shown.endswith(" hospital-a\n")
         gone = fedsight(data, "node", "revoke", "hospital-a", *at)
         assert gone.returncode == 0, gone.stderr
         _, said = node.communicate(timeout=30)
@@ -65,19 +70,38 @@ def test_a_node_ends_gently_and_its_name_is_taken_meanwhile(tmp_path: Path) -> N
     data = tmp_path / "data"
     try:
         with started(data, "node", "--superlink", superlink, "--name", "a") as node:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while [one["status"] for one in listed(data, superlink)] != ["online"]:
                 assert time.monotonic() < deadline
             second = fedsight(data, "node", "--superlink", superlink, "--name", "a")
             node.send_signal(signal.SIGINT)
             node.communicate(timeout=30)
         (left,) = listed(data, superlink)
+        shown = fedsight(data, "node", "list", "--superlink", superlink).stdout
     finally:
         link.stop()
     assert second.returncode == 1
     assert "a node called a runs on the data directory" in second.stderr
     assert node.returncode == 0
     assert left["status"] == "offline"
+    assert (left["name"], left["verified"]) == ("a", False)
+    assert shown.endswith(" a (unverified)\n")
+
+
+def test_a_node_that_says_the_name_of_another_key_ends_and_says_why(
+    guarded: str, tmp_path: Path
+) -> None:
+    data, at = tmp_path / "data", ("--superlink", guarded)
+    for name in ("a", "b"):
+        fedsight(data, "keys", "new", str(tmp_path / name))
+        assert (
+            fedsight(data, "node", "register", str(tmp_path / f"{name}.pub"), *at).returncode == 0
+        )
+    done = fedsight(data, "node", *at, "--name", "a", "--key", str(tmp_path / "b"))
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert "a is the name of another key; this one's is b" in said
+    assert "start this node with --name" in said
 
 
 def test_a_node_waits_for_a_superlink_and_says_so_once(tmp_path: Path) -> None:

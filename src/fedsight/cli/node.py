@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedsight.cli.keys import DEFAULT_NAME
 from fedsight.cli.options import Config, log_to_stderr
 from fedsight.cli.ruling import Observe, ruled
 from fedsight.config import LOOPBACK, PORTS, load
@@ -88,7 +89,10 @@ def node(
     context: typer.Context,
     superlink: Place = None,
     name: Annotated[
-        str | None, typer.Option(help="What the node is called.", show_default="the host's name")
+        str | None,
+        typer.Option(
+            help="What the node is called.", show_default="as the file of --key, or the host"
+        ),
     ] = None,
     partition: Annotated[
         int | None, typer.Option(help="Which part of the data it has, from 0.")
@@ -123,7 +127,7 @@ def node(
     ruling = ruled(policy, observe)
     options = NodeOptions(
         superlink=_address(superlink),
-        name=name or os.environ.get(CLIENT_ID) or _host_name(),
+        name=name or os.environ.get(CLIENT_ID) or _name_of(key) or _host_name(),
         data=settings.data,
         partition=partition,
         partitions=of,
@@ -239,6 +243,14 @@ def _address(superlink: str | None) -> Address:
 
     host = os.environ.get(SERVER_HOST) or LOOPBACK
     return Address.of(superlink or f"{host}:{PORTS['superlink'].number}")
+
+
+def _name_of(key: Path | None) -> str | None:
+    """What `fedsight node register` calls the key in that file where nobody says otherwise."""
+    from fedsight.federated.link.identity import NAME
+
+    name = "" if key is None else key.name
+    return name if NAME.fullmatch(name) and name != DEFAULT_NAME else None
 
 
 def _host_name() -> str:
