@@ -21,6 +21,7 @@ PAGES = (
     f"#/nodes/{RUN}",
     "#/models",
     f"#/compare?runs={RUN},r-ended",
+    "#/compare",
     "#/alerts?show=all",
     "#/run/r-nowhere",
 )

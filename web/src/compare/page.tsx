@@ -24,6 +24,7 @@ import { Swatch } from './swatch';
 import { SettingsTable } from './table';
 
 const Parallel = lazy(() => import('./parallel').then(part => part.Parallel));
+import('./parallel').catch(() => undefined); // it comes while the runs are read
 
 const HEIGHT = 190;
 const SMOOTHING = [
