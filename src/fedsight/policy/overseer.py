@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -13,7 +13,6 @@ from fedsight.policy.audit import AuditError, Trail, TurnError
 from fedsight.policy.audit.trail import Said
 from fedsight.policy.decision import Decision
 from fedsight.policy.engine import Engine
-from fedsight.policy.heads import Heads
 from fedsight.policy.request import Request
 from fedsight.signals import Event
 
@@ -44,6 +43,16 @@ class Recorded(NamedTuple):
     last: int | None
 
 
+class Signs(Protocol):
+    """Signs the trail's heads beside whoever records; see `heads.Heads`."""
+
+    def check(self) -> None:
+        """Raise AuditError where the last head was not seen on disk."""
+
+    def look(self) -> None:
+        """Something was recorded: sign the head where it is time."""
+
+
 class Overseer:
     """Judges requests and records each answer, with the request that it answers.
 
@@ -59,7 +68,7 @@ class Overseer:
         tell: Callable[[Event], None] = lambda _: None,
         *,
         unrecorded: frozenset[str] = UNRECORDED,
-        heads: Heads | None = None,
+        heads: Signs | None = None,
     ) -> None:
         self._engine = engine
         self._trail = trail

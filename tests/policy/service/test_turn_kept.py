@@ -181,6 +181,27 @@ def test_what_takes_long_is_done_beside_the_loop(tmp_path: Path) -> None:
     assert verify(served.data / "audit", PublicKey.read(served.data / f"{KEY}.pub")).ok
 
 
+def test_until_a_head_reached_the_disk_nothing_more_is_recorded(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with served.client() as http:
+        assert http.post(CHECK, json=dict(GOOD)).json()["allowed"]
+        with monkeypatch.context() as broken:
+            broken.setattr("fedsight.policy.audit.trail.os.fsync", fails)
+            broken.setattr(served.service.deciding.trail, "_head_records", 1)
+            until(lambda: not http.post(CHECK, json=dict(GOOD)).json()["allowed"])
+            said = http.post(CHECK, json=dict(GOOD)).json()
+            assert "could not be recorded" in said["reason"]
+            assert "Input/output error" in said["reason"]
+            assert http.post("/log/training_event", json={"event_type": "X"}).status_code == 503
+            assert "Input/output error" in part(http)["error"]
+        until(lambda: http.post(CHECK, json=dict(GOOD)).json()["allowed"])
+        until(lambda: part(http) == {"status": "healthy"})
+
+
 def test_a_signal_that_ends_the_one_who_has_its_turn_frees_it(served: Served) -> None:
     waits(served, 90.0)
     with stopped(served.data / "audit") as pid, served.client() as http:

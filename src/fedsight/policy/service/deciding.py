@@ -22,7 +22,7 @@ from fedsight.policy.decision import Decision
 from fedsight.policy.overseer import AUDIT_FAILED, EVENT, Overseer, event_body
 from fedsight.policy.request import Party, Request
 from fedsight.policy.service.access import Access
-from fedsight.policy.service.desk import Desk
+from fedsight.policy.service.desk import Desk, HeadsAtDesk
 from fedsight.policy.service.kept import EventRow, Shelf
 from fedsight.policy.service.options import PolicyOptions
 from fedsight.policy.service.standing import Standings
@@ -99,8 +99,13 @@ class Deciding:
             options.data / TRAIL, key, listener=self._heard, head_records=options.head_records
         )
         self._shelf.load(options.data / TRAIL, self.trail.seq)
+        self._heads = HeadsAtDesk(self.trail, self.desk, self.look)
         self.overseer = Overseer(
-            lambda: self.force.engine, self.trail, self.told, unrecorded=frozenset()
+            lambda: self.force.engine,
+            self.trail,
+            self.told,
+            unrecorded=frozenset(),
+            heads=self._heads,
         )
         self._tell = self.told
         for event in waiting:
@@ -134,12 +139,14 @@ class Deciding:
         """Take in what others recorded, and sign the head where it is time, whoever wrote. Who
         keeps the trail to themselves is said."""
         try:
-            self.trail.sign(due=True, seconds=READ_SECONDS)
+            self.trail.sign(due=self._heads.fault is None, seconds=READ_SECONDS)
         except TurnError as error:
             self._wait(error)
         except AuditError as error:
+            self._heads.fault = error
             self.overseer.failed(error)
         else:
+            self._heads.fault = None
             self.overseer.free()
             if self._kept_since is not None:
                 log.warning("the audit trail can be written again")
@@ -164,15 +171,10 @@ class Deciding:
         )
         self._count(requests, decisions)
         self.seconds.observe(time.perf_counter() - begun)
-        self._sign_later()
         if last is None:
             return [Answered(one, None) for one in decisions]
         first = last - len(decisions) + 1
         return [Answered(one, number) for number, one in enumerate(decisions, first)]
-
-    def _sign_later(self) -> None:
-        if self.trail.due:
-            self.desk.later(self.look)
 
     def _heard(self, told: Told) -> None:
         with self.lock.still:
@@ -210,6 +212,7 @@ class Deciding:
         told = {"timestamp": rfc3339(time.time_ns()), "key": key, "digest": digest}
 
         def logged(at_once: bool) -> tuple[int, bool]:
+            self._heads.check()
             # In one turn: nobody else logs under this key between the look and the record.
             with self.trail.turn(0.0 if at_once else None):
                 known = self._shelf.keys.get(key) if key else None
@@ -224,7 +227,7 @@ class Deciding:
             found = await self.desk.done(logged)
         except (AuditError, ValueError) as error:
             raise RefusedError(503, "audit", f"it cannot be recorded: {error}") from error
-        self._sign_later()
+        self._heads.look()
         return found
 
     def told(self, event: Event) -> None:

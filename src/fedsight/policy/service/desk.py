@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from fedsight.policy.audit import TurnError
+from fedsight.policy.audit import AuditError, Trail, TurnError
 
 T = TypeVar("T")
 
@@ -44,3 +44,23 @@ class Desk:
     def close(self) -> None:
         """Do what waits, and end the thread."""
         self._thread.shutdown()
+
+
+class HeadsAtDesk:
+    """Heads that `sign` signs at the desk. `fault` is why the last one was not seen on disk: until
+    one was, nothing is recorded that a loss of power would take away."""
+
+    def __init__(self, trail: Trail, desk: Desk, sign: Callable[[], None]) -> None:
+        self._trail, self._desk, self._sign = trail, desk, sign
+        self.fault: AuditError | None = None
+
+    def check(self) -> None:
+        """Raise AuditError where that is so; it is tried again then."""
+        if self.fault is not None:
+            self._desk.later(self._sign)
+            raise self.fault
+
+    def look(self) -> None:
+        """Something was recorded: sign the head where it is time."""
+        if self._trail.due:
+            self._desk.later(self._sign)
