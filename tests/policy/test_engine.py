@@ -378,3 +378,18 @@ def test_several_threads_ask_one_engine(monkeypatch: pytest.MonkeyPatch) -> None
         sys.setswitchinterval(before)
     assert wrong == []
     assert engine.kept <= 2
+
+
+def test_many_updates_are_judged_as_if_each_were_alone() -> None:
+    engine = Engine(default())
+    engine.prepare([("shareModel", "Client", "Model"), ("none", "Client", "Model")], NOON)
+    senders = [client(f"hospital-{at}", trust=at / 20) for at in range(20)]
+    asked = [shares(100_000_000 * at, party=one, norm=1.5) for at, one in enumerate(senders)]
+    updates = [
+        Request(one.principal, one.action, NOON, Party("Model", f"r-1/3/{at}", about.attributes))
+        for at, one in enumerate(asked)
+        if (about := one.resource)
+    ]
+    for many in (asked, updates, [*updates, *asked, *updates]):
+        assert engine.decide_all(many) == [Engine(default()).decide(one) for one in many]
+    assert {one.allowed for one in engine.decide_all(updates)} == {True, False}

@@ -3,11 +3,13 @@ directory, opened together."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedsight.federated.beginning import START
 from fedsight.federated.deciding import KEY, TRAIL
 from fedsight.federated.governance import RUN_GOVERNED, Decides, Governance
 from fedsight.federated.rounds.muster import Say
@@ -17,9 +19,18 @@ from fedsight.policy.heads import Heads
 from fedsight.policy.overseer import Overseer
 from fedsight.policy.remote import RemoteOverseer
 from fedsight.policy.shared_trust import TRUST, SharedTrust
+from fedsight.policy.slices import Kinds
 from fedsight.policy.trust import Change, TrustRule
 from fedsight.policy.watching import InForce
 from fedsight.signals import Batch, Event, Json, Sample, batch
+
+#: What a run asks: made ready before its first round.
+ASKED: tuple[Kinds, ...] = (
+    (START, "Server", "Run"),
+    ("nextRound", "Server", "Run"),
+    ("train", "Client", "Federation"),
+    ("shareModel", "Client", "Model"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ def governing(
         tell(witness.event(anchor, told[-1] if told else None))
 
     force = InForce(rules, tell, observe=observe)
+    force.engine.prepare(ASKED, time.time_ns())
     with (
         closing(SharedTrust(data / TRUST, trust)) as book,
         Trail(data / TRAIL, SigningKey.open(data / KEY), anchored) as trail,

@@ -102,6 +102,17 @@ class Engine:
         moment = made.context if slice_.timed else b""
         return made.kinds, made.principal, made.resource, moment, slice_.number
 
+    def prepare(self, kinds: Iterable[Kinds], now: int) -> None:
+        """Get the rules about such questions ready before one is asked, as of `now` (Unix ns)."""
+        moment = encoded(self._entities.context(now, {}))
+        for one in kinds:
+            action = self._actions.get(one[0])
+            if action is None:
+                continue
+            self._slices.whole(one)
+            if one[2] == FEDERATION:
+                self._slices.at(one, action, moment)
+
     def unreachable(self, why: str) -> Decision:
         """The answer where nobody could be asked: a refusal, unless the engine only observes."""
         return self._refused(f"the policy engine could not be asked: {why}", "")
