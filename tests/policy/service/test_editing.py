@@ -329,3 +329,15 @@ def test_a_name_that_no_file_of_a_set_has_is_refused(served: Served, name: str) 
         odd = http.put("/api/v1/policies", json=body)
         assert (odd.status_code, odd.json()["error"]["field"]) == (422, "note")
         assert http.put("/api/v1/policies", json={**body, "note": "two\nlines"}).status_code == 200
+
+
+def test_what_a_new_sets_schema_lacks_is_in_the_log(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    older = {name: text for name, text in files_of().items() if "private" not in text}
+    schema = files_of()["fedsight.cedarschema"].replace("    private?: Bool,\n", "")
+    with served.client() as http:
+        body = {"files": {**older, "fedsight.cedarschema": schema}}
+        assert http.put("/api/v1/policies", json=body).status_code == 200
+        assert len(current(http)["warnings"]) == 2
+    assert sum("Add the line `private?: Bool,` here" in one for one in caplog.messages) == 2
