@@ -276,6 +276,7 @@ def test_a_refused_node_and_its_run_lead_to_their_decisions(
     with collector.client() as client:
         ship_all(client, federation, 3)
         ship(client, federation.shipment(federation.told("CLIENT_REFUSED", "client-4", **told)))
+        ship(client, federation.shipment(federation.told("RUN_GOVERNED", None, version="3214e0")))
     reader.open(f"#/nodes/{RUN}")
     link = 'a[href="#/policy?client=client-4&verdict=denied"]'
     reader.sees(link, "refused in round")

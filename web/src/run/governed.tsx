@@ -1,4 +1,4 @@
-// Which policy set governs a run, as far as its events tell: a refusal names the set's version.
+// Which policy set governs a run, as its events tell: the last that decided.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { ApiError, getEvents } from '../data/api';
@@ -8,7 +8,7 @@ import { isLive } from '../runs/filter';
 
 const LOOK_MS = 10_000;
 
-/** The version in the last refusal that is read; null where nobody was refused. */
+/** The version that decided last; null where no policy told that it did. */
 function useVersion(run: Run): string | null {
   const version = useSignal<string | null>(null);
   const live = isLive(run);
@@ -16,7 +16,7 @@ function useVersion(run: Run): string | null {
     let [closed, timer, last] = [false, 0, 0];
     const look = async () => {
       try {
-        const told = await getEvents(run.id, 'CLIENT_REFUSED', last);
+        const told = await getEvents(run.id, 'RUN_GOVERNED', last);
         if (closed) return;
         const newest = told.at(-1);
         if (newest) [last, version.value] = [newest.id, String(newest.details.version ?? '') || null];
