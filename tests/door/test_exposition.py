@@ -6,7 +6,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsight.door.exposition import Family, Figure, Histogram, number, text
@@ -67,6 +67,7 @@ def test_a_histogram_is_cumulative() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), max_size=50))
 def test_buckets_hold_what_is_at_most_their_bound(values: list[float]) -> None:
     bounds = (0.1, 1.0, 10.0, 1000.0)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsight.collector.querying.moments import (
@@ -60,6 +60,7 @@ def test_what_is_no_moment_names_the_parameter(text: str) -> None:
     assert caught.value.field == "from"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.from_regex(r"[0-9smhdwyTZ:.+\-]{1,24}", fullmatch=True))
 def test_any_text_is_a_time_or_refused(text: str) -> None:
     for reads in (lambda: moment("from", text, NOW), lambda: duration("step", text)):
@@ -67,6 +68,7 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
             assert 0 <= reads() <= 2**63
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200 * UNITS["y"]), st.integers(3, 20_000))
 def test_the_step_that_is_proposed_fits(length: int, most: int) -> None:
     step = fitting_step(length, most)
