@@ -154,9 +154,11 @@ def test_only_a_journal_that_is_old_and_done_with_is_removed(tmp_path: Path) -> 
         age(tmp_path, name, days=8)
     with journal(tmp_path, "held"), Server(tmp_path, orphan_seconds=0.05) as running:
         eventually(lambda: state(running, "r-open"), lambda now: now == "interrupted")
-        # The journal goes first and its lock last, so that nobody takes it in between: wait for all of it.
+        # The journal goes first and its lock last, so that nobody takes it in between: wait for
+        # all of it.
         kept = eventually(
-            lambda: left_journals(tmp_path), lambda names: not any(name.startswith("old") for name in names)
+            lambda: left_journals(tmp_path),
+            lambda names: not any(name.startswith("old") for name in names),
         )
         assert {"new.sqlite", "held.sqlite", "open.sqlite"} <= set(kept)
         assert running.get("/api/v1/runs/r-old")["state"] == "finished"
