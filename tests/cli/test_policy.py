@@ -105,6 +105,38 @@ def test_decisions_are_verified_exported_and_replayed(tmp_path: Path) -> None:
     assert "record 5 was altered: it does not have the hash of what it says" in wrong.stderr
 
 
+def test_old_records_are_retired_once_all_are_verified_and_what_stays_is_proven(
+    tmp_path: Path,
+) -> None:
+    data, engine = tmp_path / "data", Engine(default())
+    key = SigningKey.open(data / "keys" / "audit")
+    with Trail(data / "audit", key, segment_bytes=8000) as trail:
+        overseer = Overseer(lambda: engine, trail)
+        for n in range(30):
+            overseer.decide(asks(party=client(f"c-{n}", trust=0.9)))
+    files = sorted((data / "audit").glob("*.jsonl"))
+    assert len(files) > 2
+    young = fedsight(data, "policy", "audit", "retire", "--before", "1h")
+    assert young.stdout == "nothing is gone: no file of the trail has only records that old\n"
+    whole = files[0].read_bytes()
+    files[0].write_bytes(whole.replace(b'"c-3"', b'"c-8"'))
+    altered = fedsight(data, "policy", "audit", "retire", "--before", "0s")
+    assert altered.returncode == 1
+    assert "was altered" in altered.stderr
+    assert files[0].exists()
+    files[0].write_bytes(whole)
+    done = fedsight(data, "policy", "audit", "retire", "--before", "0s", "--author", "ada")
+    first = int(files[-1].stem)
+    assert done.stdout == f"{first - 1} records are gone; the trail begins with {first}\n"
+    assert sorted((data / "audit").glob("*.jsonl")) == files[-1:]
+    right = fedsight(data, "policy", "audit", "verify")
+    assert right.returncode == 0, right.stderr
+    assert f" are right, {first} to " in right.stdout
+    (said,) = [one for one in records(data / "audit") if one.kind == "event"]
+    assert said.body["details"]["author"] == "ada"
+    assert said.body["details"]["records"] == first - 1
+
+
 def test_a_run_is_governed_recorded_and_anchored_at_the_collector(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert fedsight(data, "policy", "init").returncode == 0

@@ -1,7 +1,8 @@
-"""`fedsight policy audit`: is the record of decisions as it was written?"""
+"""`fedsight policy audit`: is the record of decisions as it was written, and what stays of it?"""
 
 from __future__ import annotations
 
+import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ import msgspec
 import typer
 
 from fedsight.cli.options import Config
-from fedsight.cli.policy_options import AsJson, moment, print_json
+from fedsight.cli.policy_options import AsJson, moment, moment_of, print_json
 from fedsight.cli.stored import stored
 from fedsight.config import load
 from fedsight.errors import FedsightError, StoreError, UsageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 
-app = typer.Typer(no_args_is_help=True, help="Verify and export the audit trail.")
+app = typer.Typer(no_args_is_help=True, help="Verify, export and shorten the audit trail.")
 
 TrailFolder = Annotated[
     Path | None,
@@ -30,7 +31,7 @@ TrailFolder = Annotated[
 
 @app.callback()
 def root() -> None:
-    """Verify and export the audit trail."""
+    """Verify, export and shorten the audit trail."""
 
 
 def trail_folder(given: Path | None, config: Path | None) -> Path:
@@ -140,3 +141,35 @@ def export(
     except OSError as error:
         raise FedsightError(f"cannot write to {output}: {error.strerror or error}") from error
     print(f"{count:,} records are in {output}")
+
+
+@app.command(epilog="Example: fedsight policy audit retire --before 365d")
+def retire(
+    before: Annotated[
+        str, typer.Option(help="What is older goes: 365d, or a time.", metavar="WHEN")
+    ],
+    author: Annotated[
+        str | None, typer.Option(help="Who does it.", show_default="your user name")
+    ] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option(help="Anchors as JSON lines.", show_default="the collector's", metavar="FILE"),
+    ] = None,
+    audit: TrailFolder = None,
+    config: Config = None,
+) -> None:
+    """Remove files of old records, once the whole trail is verified; what stays is still proven.
+
+    Export what goes first, where it is to be kept elsewhere. Others may write meanwhile.
+    """
+    from fedsight.policy.audit import SigningKey
+    from fedsight.policy.retention import retire as retired
+
+    folder, since = trail_folder(audit, config), moment_of(before)
+    key = SigningKey.open(load(config).data / "keys" / "audit")
+    known = _anchors(anchors, False, config)
+    found = retired(folder, key, known, since, author or getpass.getuser())
+    if found.gone:
+        print(f"{found.gone:,} records are gone; the trail begins with {found.first}")
+    else:
+        print("nothing is gone: no file of the trail has only records that old")

@@ -68,9 +68,12 @@ def there(folder: Path, usual: bool = False) -> Path:
 
 
 def moment(written: str | None) -> int | None:
+    """See `moment_of`; None where nothing was written."""
+    return None if written is None else moment_of(written)
+
+
+def moment_of(written: str) -> int:
     """`7d` ago, or a time such as 2026-11-26T12:00:00Z, in Unix nanoseconds."""
-    if written is None:
-        return None
     ago = _AGO.fullmatch(written)
     if ago is not None:
         return time.time_ns() - int(float(ago[1]) * _UNITS[ago[2]] * 1e9)
