@@ -151,6 +151,13 @@ def test_a_run_is_governed_recorded_and_anchored_at_the_collector(tmp_path: Path
     assert right.stderr == ""
     assert "anchored up to 15" in right.stdout
     assert fedsight(data, "run", *TINY, "--exit", "--observe").returncode == 2
+    alone = fedsight(data, "run", *TINY, "--exit")
+    assert alone.returncode == 0
+    assert f"the policy set in {rules} does not govern this run: say --policy" in alone.stdout
+    numbers.write_text(numbers.read_text().replace("max_rounds = 1000", "max_rounds = 1"))
+    stopped = fedsight(data, "run", *TINY, "--exit", "--policy", rules)
+    assert stopped.returncode == 1, stopped.stdout
+    assert "the run is longer than the federation allows" in stopped.stdout
     wrong = fedsight(data, "run", *TINY, "--exit", "--policy", str(tmp_path / "nowhere"))
     assert wrong.returncode == 2
     assert "there is no policy set in" in wrong.stderr

@@ -112,7 +112,8 @@ def run(
     make_writable(settings.data)
     INTERRUPTS.listen()
     outcome = job.run(port, stay=not exit_, on_end=_print if as_json else lambda *_: None)
-    return 0 if outcome.state in {"finished", "stopped"} else 1
+    trained = outcome.state == "finished" or (outcome.state == "stopped" and outcome.rounds > 0)
+    return 0 if trained else 1
 
 
 def _govern(job: Running | RunningApp, policy: str | None, observe: bool, force: bool) -> None:
@@ -127,6 +128,8 @@ def _govern(job: Running | RunningApp, policy: str | None, observe: bool, force:
                 "policy decided on this run until now: name it with --policy,"
                 " or say --force to go on without"
             )
+        if isinstance(job, Running):
+            job.ungoverned()
         return
     if isinstance(job, Running):
         job.governed(ruling)

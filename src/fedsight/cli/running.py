@@ -81,6 +81,13 @@ class Running:
             self._caution(warning)
         self._ruling = ruling
 
+    def ungoverned(self) -> None:
+        """Say so where there is a policy set that could."""
+        for rules in filter(None, (self._settings.policy.rules, self._settings.data / "policy")):
+            if any(rules.glob("*.cedar")):
+                self._caution(f"the policy set in {rules} does not govern this run: say --policy")
+                return
+
     def run(self, port: int, *, stay: bool, on_end: Callable[[Plan, Outcome], None]) -> Outcome:
         """Train, tell `on_end`, and with `stay` keep the dashboard up until Ctrl-C."""
         attach = port != 0 and answers(self._settings, port)
