@@ -29,7 +29,7 @@ TARGETS = {
     "exports": 2,
     "otlp": 4,
     "policy": 6,
-    "forecast": 13,
+    "forecast": 20,
     "promql": 1,
     "stream": 3,
     "windows": 2,

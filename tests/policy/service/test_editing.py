@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fedsight.policy.service import replaying
 from fedsight.policy.versions import Versions, difference
 from tests.policy.service.served import GOOD, Served, files_of
 
@@ -188,6 +190,14 @@ def test_a_replay_tells_flips_both_ways_and_what_could_not_be_judged(served: Ser
 def test_a_replay_can_be_stopped_and_one_runs_at_a_time(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    quick = replaying.heard_all
+
+    async def slow(*asked: Any) -> Any:
+        found = await quick(*asked)
+        await asyncio.sleep(60)  # it is under way until somebody stops it
+        return found
+
+    monkeypatch.setattr(replaying, "heard_all", slow)
     with served.client() as http:
         http.post("/check/client_eligibility", json=dict(GOOD))
         number = http.post("/api/v1/policies/replays", json={"number": 1}).json()["id"]
@@ -195,6 +205,7 @@ def test_a_replay_can_be_stopped_and_one_runs_at_a_time(
         stopped = http.post(f"/api/v1/policies/replays/{number}/stop", json={}).json()
         assert second.status_code == 429
         assert stopped["state"] == "stopped"
+        monkeypatch.setattr(replaying, "heard_all", quick)
         monkeypatch.setattr(served.service.replays, "_most_seconds", 0.01)
         number = http.post("/api/v1/policies/replays", json={"number": 1}).json()["id"]
         late = ended(http, number)
