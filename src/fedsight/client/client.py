@@ -33,7 +33,7 @@ class RunList(Struct):
     """A page of runs; `next` is the cursor of the page that follows."""
 
     runs: list[dict[str, Any]]
-    next: str | None = None
+    next: str | None
 
 
 class EventList(Struct):

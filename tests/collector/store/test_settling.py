@@ -15,6 +15,7 @@ from fedsight.collector.store.contract import Selection
 from fedsight.collector.store.engine import open_engine
 from fedsight.collector.store.schema import FILE_NAME
 from fedsight.collector.store.settling import Settling
+from fedsight.errors import StoreError
 from fedsight.signals import Sample
 from tests.collector.store.kept_store import KeptStore
 
@@ -65,6 +66,32 @@ def test_sealing(store: KeptStore, tmp_path: Path) -> None:
             sealing.seal(engine, tmp_path / FILE_NAME, Settling(store.folder, writing), 10)
     assert len(store.segments()) == 1
     assert values(store) == [1.0]
+
+
+class Failing:
+    """As `sealing.Writing`, of which no change comes to its end."""
+
+    def change(self, work: Callable[[Any], Any]) -> Future[Any]:
+        answer = Future[Any]()
+        answer.set_exception(StoreError("the disk is full"))
+        return answer
+
+
+def test_files_in_doubt_go_with_the_log_and_not_before(store: KeptStore, tmp_path: Path) -> None:
+    send(store, 1)
+    settling = Settling(store.folder, Failing())
+    with open_engine(store.folder, threads=1, memory_mb=256) as engine:
+        with pytest.raises(StoreError, match="full"):
+            sealing.seal(engine, tmp_path / FILE_NAME, settling, 10)
+    file, log = tmp_path / FILE_NAME, tmp_path / f"{FILE_NAME}-wal"
+    (left,) = store.folder.glob("raw-*.parquet")
+    log.touch()
+    settling.end(file)
+    assert left.exists()
+    store.close()
+    assert not log.exists()
+    settling.end(file)
+    assert not left.exists()
 
 
 def test_merging(store: KeptStore) -> None:

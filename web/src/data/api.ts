@@ -60,12 +60,12 @@ export const getRun = (run: string) => get<Run>(of(run));
 /** All runs, newest first; `part` gets what has arrived after each page. */
 export async function getRuns(part: (runs: Run[], total: number) => void): Promise<void> {
   const found: Run[] = [];
-  for (let total = Infinity; found.length < total; ) {
-    const query = { limit: found.length ? RUNS_A_PAGE : 100, offset: found.length };
-    const page = await get<{ runs: Run[]; total: number }>('/api/v1/runs', query);
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const query = { limit: found.length ? RUNS_A_PAGE : 100, cursor };
+    const page = await get<{ runs: Run[]; total: number; next: string | null }>('/api/v1/runs', query);
     found.push(...page.runs);
-    total = page.runs.length ? page.total : found.length;
-    part(found, total);
+    cursor = page.next;
+    part(found, cursor ? page.total : found.length);
   }
 }
 

@@ -22,7 +22,7 @@ from fedsight.collector.store.manifest import STEPS, Segment
 from fedsight.collector.store.parquet import Origin, write
 from fedsight.collector.store.rollups import drop
 from fedsight.collector.store.schema import connect_reader
-from fedsight.collector.store.settling import Settling, all_or_none
+from fedsight.collector.store.settling import all_or_none
 from fedsight.door.refusal import RefusedError
 from fedsight.door.times import LATEST
 from fedsight.errors import StoreError
@@ -61,9 +61,8 @@ def import_(target: Changing, source: Path, tell: Tell = lambda _: None) -> Inde
         with closing(connect_reader(target.file)) as store:
             series, first = _numbered(store, index, engine, source), _next_batch(store)
         made = _files(engine, folder, source, index, series, first, tell)
-    settling = Settling(folder, target.ingest)
     try:
-        settling.change(lambda store: _put(store, source, index, series, made), made)
+        target.settling.change(lambda store: _put(store, source, index, series, made), made)
     except RefusedError as refused:
         raise StoreError(str(refused)) from refused
     target.ingest.series_ids.forget()

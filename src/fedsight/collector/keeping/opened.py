@@ -17,6 +17,7 @@ from fedsight.collector.store import manifest
 from fedsight.collector.store.archive import FOLDER, Archive
 from fedsight.collector.store.orphans import PINNED, clean
 from fedsight.collector.store.schema import FILE_NAME, connect_reader
+from fedsight.collector.store.settling import Settling
 from fedsight.collector.store.storefile import open_readonly, open_store
 from fedsight.errors import StoreError
 
@@ -39,6 +40,7 @@ class Changing:
     data: Path
     ingest: Ingest
     archive: Archive
+    settling: Settling
 
     @property
     def file(self) -> Path:
@@ -97,13 +99,15 @@ def changing(data: Path) -> Iterator[Changing]:
         file = directory.path / FILE_NAME
         archive = Archive(directory.path)
         ingest = Ingest(connection, file, lambda: None)
+        settling = Settling(archive.sealed.folder, ingest)
         try:
             with closing(connect_reader(file)) as store:
                 clean(archive.sealed.folder, store)
                 archive.sealed.look(manifest.segments(store))
-            yield Changing(directory.path, ingest, archive)
+            yield Changing(directory.path, ingest, archive, settling)
         finally:
             archive.close()
             ingest.close()
+            settling.end(file)
     finally:
         directory.close()

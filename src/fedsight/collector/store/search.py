@@ -56,8 +56,8 @@ class EmbeddedSearch:
         """Whether the points of a selection are few and in memory."""
         ids = self._index.select(selection.matchers)
         span = Span(selection.start, selection.end)
-        if self._estimate(ids, span) <= AT_HAND:
-            self._ready = self._sealed.ready(self._raw, ids, span)
+        few = self._estimate(ids, span) <= AT_HAND
+        self._ready = self._sealed.ready(self._raw, ids, span) if few else None
         return self._ready is not None
 
     def series(self, selection: Selection, limit: int) -> list[Series]:

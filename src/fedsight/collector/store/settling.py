@@ -11,12 +11,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fedsight.collector.store.manifest import Segment
 from fedsight.collector.store.rollups import drop
+from fedsight.collector.store.schema import connect_reader
 from fedsight.errors import StoreError
 
 Committed = TypeVar("Committed")
@@ -51,8 +52,8 @@ class Settling:
 
         Unlinks the files where it failed, once it is certain that they are nobody's. An
         interruption, as by Ctrl-C at a command, does not stop the writing thread: its commit is
-        awaited first, for files whose rows are there must stay. At a second one they are left: the
-        next start unlinks those that no row names.
+        awaited first, for files whose rows are there must stay. At a second one they are left, for
+        what the next start does with files that no row names.
         """
         try:
             return answer.result()
@@ -73,10 +74,23 @@ class Settling:
         self._doubtful.clear()
 
 
+    def end(self, store: Path) -> None:
+        """Once the writing thread has ended: unlink files still in doubt, where the write-ahead log
+        of the hot log `store` is gone, so that no commit can be found in it. Raises StoreError."""
+        if self._doubtful and not store.with_name(f"{store.name}-wal").exists():
+            with closing(connect_reader(store)) as read:
+                named = _named(read)
+            drop(self.folder, [each for each in self._doubtful if each.file not in named])
+
+
 def _written_over(store: sqlite3.Connection) -> frozenset[str]:
     """Write a page, though nothing changes; the files that rows name."""
     (version,) = store.execute("PRAGMA user_version").fetchone()
     store.execute(f"PRAGMA user_version={int(version)}")
+    return _named(store)
+
+
+def _named(store: sqlite3.Connection) -> frozenset[str]:
     return frozenset(file for (file,) in store.execute("SELECT file FROM segments"))
 
 

@@ -111,6 +111,7 @@ class BufferedEngine(Engine):
         waits = self.rule.timeout_seconds
         opened = called = time.monotonic()
         ends, before = None if waits is None else opened + waits, self.exchanges.away_seconds
+        gone = before
         names = {message_id: one.name for message_id, one in self._training.items()}
         message = f"{len(names)} nodes, for {wanted} answers"
         self.progress.begin("training", message, waiting=names, deadline=ends)
@@ -128,8 +129,10 @@ class BufferedEngine(Engine):
                 checked = self._checked(reply)
                 usable += not checked.has_error()
                 yield self._moved(checked, asked, current, now)
-            away = self.exchanges.away_seconds - before
-            if ends is not None and time.monotonic() >= ends + away:
+            if self.exchanges.away_seconds != gone:  # see Exchanges.answers
+                gone = self.exchanges.away_seconds
+                said_after = time.monotonic() + SAID_AFTER_SECONDS
+            if ends is not None and time.monotonic() >= ends + gone - before:
                 break
             if time.monotonic() - called >= ROLL_CALL_SECONDS:
                 called = time.monotonic()

@@ -87,9 +87,9 @@ class Exchanges:
     """The exchanges of one run with the nodes of one grid.
 
     `name` says what people call a node, `roll` who is silent, `late` keeps the account of answers
-    that come after their exchange was closed, and `on_waiting` is told, once an exchange, of a
-    wait that takes longer than usual. `checked` makes an Error of an answer that must not count for
-    a quorum.
+    that come after their exchange was closed, and `on_waiting` is told, once an exchange and
+    again after the way to the nodes was gone, of a wait that takes longer than usual. `checked`
+    makes an Error of an answer that must not count for a quorum.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Exchanges:
         opened = time.monotonic()
         waits = closing.deadline_seconds
         ends = None if waits is None else opened + waits
-        before = self.away_seconds
+        before = gone = self.away_seconds
         held = Reordered()
         usual = self._progress.usual(activity) or 0.0
         said_after = opened + max(SAID_AFTER_SECONDS, SAID_AFTER_TIMES * usual)
@@ -156,7 +156,9 @@ class Exchanges:
                 self._close(going, "quorum", f"the round was closed by {going.usable} answers")
                 break
             now = time.monotonic()
-            deadline = None if ends is None else ends + self.away_seconds - before
+            if self.away_seconds != gone:  # what was said of that stands in place of whom we await
+                gone, said_after = self.away_seconds, now + SAID_AFTER_SECONDS
+            deadline = None if ends is None else ends + gone - before
             if deadline is not None and now >= deadline:
                 self._close(going, "deadline", f"did not answer within {waits:g} s")
                 break

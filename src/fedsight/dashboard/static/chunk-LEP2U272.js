@@ -1,1 +1,0 @@
-import{$ as a,aa as r}from"./chunk-ADIIASML.js";var s=(s,o={})=>a(r({page:"policy",run:"",query:{}},{tab:"decisions"===s?null:s,...o}));export{s as a};

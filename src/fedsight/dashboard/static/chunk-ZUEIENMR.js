@@ -1,0 +1,1 @@
+import{$ as a,aa as r}from"./chunk-ZPMEUI7B.js";var s=(s,o={})=>a(r({page:"policy",run:"",query:{}},{tab:"decisions"===s?null:s,...o}));export{s as a};

@@ -1,0 +1,1 @@
+import{F as a,X as s,a as t,b as i,p as r,u as e}from"./chunk-ZPMEUI7B.js";var n=r(0);a.subscribe(e(async()=>{try{let a=await i("/api/v1/alerts",{state:"firing",limit:1});n.value=a.firing}catch(a){if(!(a instanceof t))throw a}},1e3));var l=()=>n.value>0&&s("span",{class:"count warn",title:`${n.value} firing`,children:n.value});export{l as AlertCount};

@@ -1,0 +1,1 @@
+import{a as r,b as s,c as i}from"./chunk-XRXR7K2V.js";import"./chunk-GQJPAIC5.js";import"./chunk-ZUEIENMR.js";import"./chunk-BWCF46KE.js";import"./chunk-ZPMEUI7B.js";export{i as Decisions,s as FilterBar,r as filtersOfUrl};

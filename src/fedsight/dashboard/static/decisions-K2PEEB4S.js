@@ -1,1 +1,0 @@
-import{a as r,b as s,c as i}from"./chunk-GJBRM3AA.js";import"./chunk-JVYO2K52.js";import"./chunk-LEP2U272.js";import"./chunk-W4TBRGQ2.js";import"./chunk-ADIIASML.js";export{i as Decisions,s as FilterBar,r as filtersOfUrl};
