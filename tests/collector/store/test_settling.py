@@ -80,9 +80,11 @@ class Failing:
 def test_files_in_doubt_go_with_the_log_and_not_before(store: KeptStore, tmp_path: Path) -> None:
     send(store, 1)
     settling = Settling(store.folder, Failing())
-    with open_engine(store.folder, threads=1, memory_mb=256) as engine:
-        with pytest.raises(StoreError, match="full"):
-            sealing.seal(engine, tmp_path / FILE_NAME, settling, 10)
+    with (
+        open_engine(store.folder, threads=1, memory_mb=256) as engine,
+        pytest.raises(StoreError, match="full"),
+    ):
+        sealing.seal(engine, tmp_path / FILE_NAME, settling, 10)
     file, log = tmp_path / FILE_NAME, tmp_path / f"{FILE_NAME}-wal"
     (left,) = store.folder.glob("raw-*.parquet")
     log.touch()

@@ -73,7 +73,6 @@ class Settling:
         drop(self.folder, [each for each in self._doubtful if each.file not in named])
         self._doubtful.clear()
 
-
     def end(self, store: Path) -> None:
         """Once the writing thread has ended: unlink files still in doubt, where the write-ahead log
         of the hot log `store` is gone, so that no commit can be found in it. Raises StoreError."""
