@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
 
+from fedsight.cli import policy_trust
 from fedsight.policy import Engine
 from fedsight.policy.audit import Anchor, SigningKey, Trail
 from fedsight.policy.audit.exporting import records
-from fedsight.policy.files import default
+from fedsight.policy.audit.turns import still
+from fedsight.policy.files import default, init
 from fedsight.policy.overseer import Overseer
 from fedsight.policy.shared_trust import TRUST, SharedTrust
 from tests.cli.command import TINY, fedsight
@@ -135,6 +137,27 @@ def test_old_records_are_retired_once_all_are_verified_and_what_stays_is_proven(
     (said,) = [one for one in records(data / "audit") if one.kind == "event"]
     assert said.body["details"]["author"] == "ada"
     assert said.body["details"]["records"] == first - 1
+
+
+def test_trust_is_reset_in_ones_turn_to_write_the_trail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody who has that turn waits for a book that is held by who waits for the turn."""
+    monkeypatch.setenv("FEDSIGHT_DATA", str(tmp_path))
+    init(tmp_path / "policy")
+    with closing(SharedTrust(tmp_path / TRUST)) as book:
+        book.note("a", "failed", time.time_ns())
+    together, free = SharedTrust.together, list[bool]()
+
+    def looks(self: SharedTrust) -> AbstractContextManager[None]:
+        with still(tmp_path / "audit", 0.0) as nobody_writes:
+            free.append(nobody_writes)
+        return together(self)
+
+    monkeypatch.setattr(SharedTrust, "together", looks)
+    policy_trust.reset("a", "a sensor was replaced", "anna", None, None)
+    assert free
+    assert not any(free)
 
 
 def test_a_run_is_governed_recorded_and_anchored_at_the_collector(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import random
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +28,7 @@ from fedsight.policy.audit import (
     verify,
 )
 from fedsight.policy.audit.exporting import export, records
+from fedsight.policy.retention import retire
 
 EDITS = 200
 
@@ -200,6 +202,22 @@ def test_old_records_go_and_the_chain_is_proven_all_the_same(
     first = min(folder.glob("*.jsonl"))
     first.unlink()
     assert "were removed, and nothing signed says so" in (verify(folder, key.public).what or "")
+
+
+def test_who_removes_records_is_recorded_before_they_are_gone(
+    folder: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", fails)
+        with pytest.raises(AuditError, match="cannot remove old records: Input/output error"):
+            retire(folder, key, (), time.time_ns(), "ada")
+    *_, retired, said, head = records(folder)
+    assert [one.kind for one in (retired, said, head)] == ["retired", "event", "head"]
+    assert said.body["details"]["author"] == "ada"
+    assert said.body["details"]["records"] == retired.body["last"]
 
 
 def test_anchors_of_retired_records_do_not_disturb(

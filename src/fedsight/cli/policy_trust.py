@@ -99,7 +99,14 @@ def reset(
     with _book(config) as book, Trail(settings.data / "audit", key) as trail:
         now = time.time_ns()
         resetting.permitted(Overseer(lambda: force.engine, trail), who, now)
-        change = resetting.reset(
-            book, lambda one: trail.append(EVENT, event_body(one.event())), who, client, reason, now
-        )
+        # Its turn comes first: nobody waits for that while the book is held.
+        with trail.turn():
+            change = resetting.reset(
+                book,
+                lambda one: trail.append(EVENT, event_body(one.event())),
+                who,
+                client,
+                reason,
+                now,
+            )
     print(f"the trust of {client} was {change.before:.3f} and is {change.after:.3f}")

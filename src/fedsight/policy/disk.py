@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+#: So long a lock is waited for: to replace a set takes some tens of milliseconds.
+LOCK_SECONDS = 5.0
+_PAUSE = 0.01
+
+
+class KeptError(OSError):
+    """Another process keeps a lock to itself."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EAGAIN, f"another process keeps {path} to itself")
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 def written(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -54,11 +70,32 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file that one process at a time can hold; waits for it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+def locked(path: Path, seconds: float | None = None) -> Iterator[None]:
+    """Hold a lock file that one process at a time can hold; waits for it, usually for 5 s at most.
+    Raises OSError, KeptError where another process keeps it all the time.
+
+    Whoever can read the file can keep it: it is its owner's alone.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    handle = os.open(path, flags, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        found = os.fstat(handle)
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            with suppress(OSError):  # a file system without rights
+                os.fchmod(handle, 0o600)
+        _wait(handle, path, LOCK_SECONDS if seconds is None else seconds)
         yield
     finally:
         os.close(handle)
+
+
+def _wait(handle: int, path: Path, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() >= end:
+                raise KeptError(path) from error
+        time.sleep(_PAUSE)

@@ -10,7 +10,7 @@ import msgspec
 
 from fedsight.door.times import rfc3339
 from fedsight.policy.audit import AuditError, Trail, TurnError
-from fedsight.policy.audit.trail import Said
+from fedsight.policy.audit.record import Said
 from fedsight.policy.decision import Decision
 from fedsight.policy.engine import Engine
 from fedsight.policy.request import Request

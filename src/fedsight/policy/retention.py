@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fedsight.door.times import rfc3339
 from fedsight.policy.audit import Anchor, AuditError, SigningKey, Trail, verify
 from fedsight.policy.audit.exporting import records
+from fedsight.policy.audit.record import Said
 from fedsight.policy.overseer import EVENT, SOURCE, event_body
 from fedsight.signals import Event
 
@@ -29,17 +30,17 @@ def retire(
     """Remove files that hold nothing but records of before that moment (Unix nanoseconds).
 
     The whole trail is verified first, with these anchors: what was altered is evidence, and stays.
-    Who removed what is recorded, too. The newest file always stays. Raises AuditError.
+    Who removes what is recorded before it is gone. The newest file always stays. Raises AuditError.
     """
     found = verify(folder, key.public, anchors)
     if not found.ok:
         raise AuditError(f"record {found.seq} {found.what}: nothing is removed from such a trail")
     since = next((one.seq for one in records(folder, since=before)), found.last + 1)
     with Trail(folder, key) as trail:
-        gone = trail.retire(since)
-        if gone:
-            details = {"author": author, "before": rfc3339(before), "records": gone}
-            trail.append(
-                EVENT, event_body(Event(time.time_ns(), SOURCE, AUDIT_RETIRED, details=details))
-            )
+        gone = trail.retire(since, lambda records: [_said(records, before, author)])
     return Retired(gone, found.first + gone)
+
+
+def _said(records: int, before: int, author: str) -> Said:
+    details = {"author": author, "before": rfc3339(before), "records": records}
+    return EVENT, event_body(Event(time.time_ns(), SOURCE, AUDIT_RETIRED, details=details))

@@ -95,10 +95,11 @@ class Versions:
             made = self._next(taken, author, note)
         return made
 
-    def record_found(self, taken: RuleSet, author: str) -> Version:
+    def record_found(self, taken: RuleSet, author: str, seconds: float | None = None) -> Version:
         """`record` what stands in the folder. One that is being replaced is first recorded by who
-        replaces it, under its author. Raises OSError where the folder cannot be written."""
-        with disk.locked(self.folder / LOCK):
+        replaces it, under its author; that is waited for as in `disk.locked`. Raises OSError where
+        the folder cannot be written, KeptError where another process keeps it."""
+        with disk.locked(self.folder / LOCK, seconds):
             return self.record(taken, author, FOUND)
 
     def replace(
@@ -129,11 +130,11 @@ class Versions:
             message = f"cannot write to {self.folder}: {error.strerror or error}"
             raise FedsightError(f"{message}; the policy set is as it was") from error
 
-    def finish(self) -> None:
+    def finish(self, seconds: float | None = None) -> None:
         """Finish what a killed process began. Raises OSError, PolicyError where that cannot be
         done; a set that is to replace the folder's counts anyway."""
         if replacing.unfinished(self.folder):
-            with disk.locked(self.folder / LOCK):
+            with disk.locked(self.folder / LOCK, seconds):
                 replacing.finish(self.folder)
 
     def _next(self, taken: RuleSet, author: str, note: str) -> Version:

@@ -6,10 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from fedsight.errors import FedsightError
+from fedsight.policy import disk
 from fedsight.policy.engine import Engine
 from fedsight.policy.faults import PolicyError
 from fedsight.policy.files import belongs, signature, texts
@@ -47,6 +47,8 @@ class InForce:
         self._observe = observe
         self._lock = threading.Lock()
         self._unfinished: str | None = None
+        self._unrecorded: RuleSet | None = None
+        self._kept = ""
         self._finish()
         self._seen: object = signature(folder)
         self._texts: Mapping[str, str] = {}
@@ -63,12 +65,26 @@ class InForce:
         """The texts of the set in force with its newest tests, by file name."""
         return self.engine.ruleset.files if self.fault else self._texts
 
+    @property
+    def complaint(self) -> str | None:
+        """What is wrong with the folder: `fault`, or what cannot be written there."""
+        fault, unfinished = self.fault, self._unfinished
+        if fault is not None:
+            return fault
+        if unfinished is not None:
+            return f"a change of the policy set cannot be finished: {unfinished}"
+        if self._unrecorded is not None:
+            return f"the policy set in force is not recorded as a version: {self._kept}"
+        return None
+
     def look(self) -> bool:
         """Take the folder's set where it has changed and is right; whether there is a new one."""
         with self._lock:
             self._finish()
             seen = signature(self.folder)
             if seen == self._seen and (self.fault is None or seen is not None):
+                if self._unrecorded is not None:
+                    self._record(self._unrecorded)
                 return False
             try:
                 found = self._settled()
@@ -86,12 +102,17 @@ class InForce:
     def _finish(self) -> None:
         """Do what a process left that was killed while it replaced the set; it counts anyway."""
         try:
-            self.versions.finish()
+            self.versions.finish(self._patience)
             self._unfinished = None
         except (FedsightError, OSError) as error:
             if str(error) != self._unfinished:
                 self._unfinished = str(error)
                 log.warning("a change of the policy set cannot be finished: %s", error)
+
+    @property
+    def _patience(self) -> float | None:
+        """Who kept the folder when it was looked at last is not waited for again."""
+        return None if self._unfinished is None and self._unrecorded is None else 0.0
 
     def _take(self, taken: RuleSet) -> bool:
         before = self.engine.version
@@ -103,9 +124,18 @@ class InForce:
         return True
 
     def _record(self, taken: RuleSet) -> None:
-        """Keep it as a version. A folder that cannot be written has none: the set counts anyway."""
-        with suppress(FedsightError, OSError):
-            self.versions.record_found(taken, _author(self.folder))
+        """Keep it as a version. A folder that cannot be written has none: the set counts anyway.
+        One that another process keeps is looked at again."""
+        known, patience = self._unrecorded is not None, self._patience
+        self._unrecorded = None
+        try:
+            self.versions.record_found(taken, _author(self.folder), patience)
+        except disk.KeptError as error:
+            self._unrecorded, self._kept = taken, str(error)
+            if not known and self._unfinished is None:
+                log.warning("%s", self.complaint)
+        except (FedsightError, OSError):
+            pass
 
     def _keep(self, error: PolicyError) -> None:
         fault = str(error)

@@ -121,7 +121,7 @@ def test_after_a_policy_change_no_stale_answer(served: Served) -> None:
 def test_a_trail_that_cannot_be_written_denies(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: bytes, *, durable: bool) -> None:
+    def full(_: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     with served.client() as http:

@@ -53,7 +53,7 @@ def test_what_cannot_be_recorded_resets_nothing(
     book = served.service.deciding.standings.book()
     book.note("a", "failed", time.time_ns())
 
-    def full(_: bytes, *, durable: bool) -> None:
+    def full(_: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     with served.client() as http:

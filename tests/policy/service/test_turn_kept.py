@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fedsight.policy.audit import PublicKey, SigningKey, Trail, verify
+from fedsight.policy.audit import AuditError, PublicKey, SigningKey, Trail, verify
 from fedsight.policy.service.deciding import KEY
 from tests.policy.service.served import GOOD, Served
 
@@ -181,7 +181,7 @@ def test_what_takes_long_is_done_beside_the_loop(tmp_path: Path) -> None:
     assert verify(served.data / "audit", PublicKey.read(served.data / f"{KEY}.pub")).ok
 
 
-def test_until_a_head_reached_the_disk_nothing_more_is_recorded(
+def test_once_the_disk_failed_nothing_more_is_recorded_though_it_works_again(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(_: int) -> None:
@@ -190,7 +190,7 @@ def test_until_a_head_reached_the_disk_nothing_more_is_recorded(
     with served.client() as http:
         assert http.post(CHECK, json=dict(GOOD)).json()["allowed"]
         with monkeypatch.context() as broken:
-            broken.setattr("fedsight.policy.audit.trail.os.fsync", fails)
+            broken.setattr("fedsight.policy.audit.syncing.os.fsync", fails)
             broken.setattr(served.service.deciding.trail, "_head_records", 1)
             until(lambda: not http.post(CHECK, json=dict(GOOD)).json()["allowed"])
             said = http.post(CHECK, json=dict(GOOD)).json()
@@ -198,8 +198,21 @@ def test_until_a_head_reached_the_disk_nothing_more_is_recorded(
             assert "Input/output error" in said["reason"]
             assert http.post("/log/training_event", json={"event_type": "X"}).status_code == 503
             assert "Input/output error" in part(http)["error"]
-        until(lambda: http.post(CHECK, json=dict(GOOD)).json()["allowed"])
-        until(lambda: part(http) == {"status": "healthy"})
+        for _ in range(3):
+            said = http.post(CHECK, json=dict(GOOD)).json()
+            assert not said["allowed"]
+            assert "until this program is started again" in said["reason"]
+        assert part(http)["status"] == "degraded"
+    with pytest.raises(AuditError, match="Input/output error"):
+        served.service.deciding.trail.close()
+    served.close()
+    again = Served(served.data)
+    try:
+        with again.client() as http:
+            assert http.post(CHECK, json=dict(GOOD)).json()["allowed"]
+    finally:
+        again.close()
+    assert verify(served.data / "audit", PublicKey.read(served.data / f"{KEY}.pub")).ok
 
 
 def test_a_signal_that_ends_the_one_who_has_its_turn_frees_it(served: Served) -> None:

@@ -29,6 +29,20 @@ def unready(folder: Path, why: str) -> TurnError:
     return TurnError(f"cannot go on with the audit trail {folder}: {why}")
 
 
+def unsynced(folder: Path, why: str) -> AuditError:
+    """What was written may not be on disk, and there is no way to see to it."""
+    return AuditError(
+        f"cannot write the audit trail {folder}: {why}: what was recorded last may be lost, and"
+        f" nothing more is recorded until this program is started again; {DO}"
+    )
+
+
+def late(folder: Path, seconds: float) -> AuditError:
+    """It is not known whether what was written reaches the disk."""
+    why = f"its disk has not answered for more than {seconds:g} s"
+    return AuditError(f"cannot write the audit trail {folder}: {why}")
+
+
 def removed(folder: Path) -> AuditError:
     """What is written here is not what others find in the folder."""
     return AuditError(f"files of the audit trail {folder} were removed; {DO}")

@@ -183,14 +183,12 @@ class End:
             os.ftruncate(self.file, self.size)
         return torn
 
-    def add(self, content: bytes, *, durable: bool) -> None:
+    def add(self, content: bytes) -> None:
         """Write all of it at the end, or leave the file as it was."""
         done = 0
         try:
             while done < len(content):
                 done += os.write(self.file, content[done:])
-            if durable:
-                os.fdatasync(self.file)
         except OSError:
             os.ftruncate(self.file, self.size)
             raise

@@ -38,6 +38,10 @@ OPENED, HEAD, RETIRED, TORN = "opened", "head", "retired", "torn"
 OWN_KINDS = frozenset({OPENED, HEAD, RETIRED, TORN})
 
 
+#: A record to be written: its kind, and its body as plain JSON.
+Said = tuple[str, Mapping[str, Any]]
+
+
 class AuditError(FedsightError):
     """The audit trail cannot be opened or written; the message says why."""
 
@@ -166,6 +170,11 @@ def read(line: bytes) -> tuple[Record | None, str]:
 def signed_text(log: str, seq: int, hash_: str) -> bytes:
     """What a head signs: that the record `seq` of this trail has this hash."""
     return canonical.dumps({"hash": hash_, "log": log, "seq": seq, "what": "fedsight audit head"})
+
+
+def torn_said(torn: bytes) -> Said:
+    """What the trail says of a half-written record that was taken away."""
+    return TORN, {"bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest()}
 
 
 def retired_text(log: str, last: int, hash_: str) -> bytes:

@@ -3,45 +3,43 @@ anchor it."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from fedsight.policy import disk
-from fedsight.policy.audit import canonical, failing, segments
-from fedsight.policy.audit.following import End, Listener, Watched, first_of
+from fedsight.policy.audit import canonical, failing
+from fedsight.policy.audit.following import End, Listener, Watched
 from fedsight.policy.audit.holding import Held
 from fedsight.policy.audit.keys import SigningKey
 from fedsight.policy.audit.record import (
     HEAD,
     OPENED,
-    RETIRED,
-    TORN,
     Anchor,
     AuditError,
+    Said,
     Written,
     lines,
-    retired_text,
     signed_text,
+    torn_said,
 )
+from fedsight.policy.audit.retiring import older
+from fedsight.policy.audit.syncing import Disk
 from fedsight.policy.audit.turns import Turns
 
 #: Told of each signed head: what a witness elsewhere is to keep.
 Witness = Callable[[Anchor], object]
-#: A record to be written: its kind, and its body as plain JSON.
-Said = tuple[str, Mapping[str, Any]]
 
 HEAD_RECORDS, HEAD_SECONDS = 100, 60.0
 SEGMENT_BYTES = 8 * 2**20
 #: Whoever is farther behind than this reads on before others have to wait for it.
 _NEAR_BYTES = 64 * 2**10
+#: So long `close` waits for who writes in this process.
+_CLOSE_SECONDS = 30.0
 
 
 class Trail:
@@ -51,9 +49,9 @@ class Trail:
     The head is signed after `head_records` records or `head_seconds`, whoever wrote them, and when
     it is closed; `witness` is given each head signed here, `listener` each record from here on,
     others' too. What was recorded outlives the process, and from the next signed head on a loss of
-    power too; with `durable` at once. A record that could not be written whole is taken back, and
-    AuditError raised; so it is where what others wrote does not fit, and where files of the trail
-    were removed. Raises AuditError where the trail's end cannot be read, and TurnError, which is
+    power too. A record that could not be written whole is taken back, and AuditError raised; so it
+    is where what others wrote does not fit, where files of the trail were removed, and where there
+    is a `fault`. Raises AuditError where the trail's end cannot be read, and TurnError, which is
     one, where another process keeps the trail to itself: `seconds` is how long that is waited for,
     from when on it was so first; usually 5.
     """
@@ -68,7 +66,6 @@ class Trail:
         head_records: int = HEAD_RECORDS,
         head_seconds: float = HEAD_SECONDS,
         segment_bytes: int = SEGMENT_BYTES,
-        durable: bool = False,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self.folder = folder
@@ -77,12 +74,12 @@ class Trail:
         self._head_records = head_records
         self._head_seconds = head_seconds
         self._segment_bytes = segment_bytes
-        self._durable = durable
         self._now = now
         self._mutex = threading.RLock()
         self._depth, self._files, self._gone = 0, -1, False
         self._end = End(folder, key.public, listener)
         self._watched = Watched(folder)
+        self._disk = Disk(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._turns: Turns | None = Turns(folder)
@@ -99,6 +96,12 @@ class Trail:
         """Who keeps the trail from us; None where we had our turn when we tried last."""
         turns = self._turns
         return None if turns is None else turns.held()
+
+    @property
+    def fault(self) -> AuditError | None:
+        """Why nothing is recorded here, whoever's turn it is: what was written did not reach the
+        disk, or has been on its way for too long. None where it is as it should be."""
+        return self._disk.fault
 
     @property
     def log(self) -> str:
@@ -181,50 +184,45 @@ class Trail:
             self._look_whether_there()
             head = self._sign() if self.due or not due else None
             # Whoever signed it may not have seen it on disk yet, and may never.
-            signed = os.dup(self._end.file) if head is None and not due else -1
+            signed = self._open_again() if head is None and not due else -1
         if signed >= 0:
             self._sync(signed)
         return None if head is None else self._see(head)
 
-    def retire(self, before_seq: int) -> int:
+    def retire(self, before_seq: int, said: Callable[[int], Sequence[Said]] = lambda _: ()) -> int:
         """Remove files all of whose records are older than `before_seq`; how many records went.
 
-        What is removed is named in the trail first, by its last hash, and that is signed: the chain
-        that stays is proven from there.
+        What is removed is named in the trail first, by its last hash, together with what is `said`
+        of so many records, and that is signed: the chain that stays is proven from there.
         """
         with self.turn():
             try:
-                all_ = segments.segments(self.folder)
-                old = [one for one, after in pairwise(all_) if after.first <= before_seq]
-                if not old:
+                old = older(self.folder, before_seq)
+                if old is None:
                     return 0
-                last = all_[len(old)].first - 1
-                end = first_of(all_[len(old)])
-                for one in old:
-                    first_of(one)  # what was renamed is not removed for its name
-                body = {"first": old[0].first, "last": last, "hash": end}
-                signature = self._key.sign(retired_text(self._end.log, last, end))
-                self._record((RETIRED, {**body, "signature": signature}))
+                self._record(old.said(self._key, self._end.log), *said(old.records))
                 self.sign()
                 self._held().files_change()
-                for one in old:
-                    one.path.unlink()
-                disk.sync_folder(self.folder)
+                old.remove(self.folder)
             except OSError as error:
                 raise AuditError(f"cannot remove old records: {error.strerror or error}") from error
-            return last - old[0].first + 1
+            return old.records
 
     def close(self) -> None:
         """Sign the head and let go of the trail. Harmless when done twice."""
-        with self._mutex:
-            if self._turns is None:
-                return
-            try:
+        if self._turns is None:
+            return
+        self._lock(_CLOSE_SECONDS)
+        turns = self._turns
+        try:
+            if turns is not None:
                 self.sign()
-            finally:
-                self._turns.close()
+        finally:
+            if turns is not None:
+                turns.close()
                 self._end.close()
                 self._turns = None
+            self._mutex.release()
 
     def __enter__(self) -> Trail:
         return self
@@ -254,6 +252,7 @@ class Trail:
             turns = self._held()
             if self._gone:
                 raise failing.removed(self.folder)
+            self._disk.check()
             if self._depth == 0:
                 turns.take(seconds)
                 try:
@@ -326,8 +325,7 @@ class Trail:
 
     def _note(self, torn: bytes) -> None:
         if torn:
-            digest = hashlib.sha256(torn).hexdigest()
-            self._record((TORN, {"bytes": len(torn), "sha256": digest}))
+            self._record(torn_said(torn))
 
     def _sign(self) -> Written | None:
         """Write a head; what is returned is for `_see`, once nobody has to wait for it."""
@@ -335,7 +333,7 @@ class Trail:
             return None
         signature = self._signature(self.seq, self.hash)
         self._record((HEAD, {"hash": self.hash, "seq": self.seq, "signature": signature}))
-        return Written(self.seq, self.hash, os.dup(self._end.file))
+        return Written(self.seq, self.hash, self._open_again())
 
     def _see(self, head: Written) -> Anchor:
         """See a head on disk, then let the witness know."""
@@ -344,12 +342,17 @@ class Trail:
         self._witness(anchor)
         return anchor
 
+    def _open_again(self) -> int:
+        """Another handle of the file, which outlives the turn."""
+        try:
+            return os.dup(self._end.file)
+        except OSError as error:
+            raise failing.unwritten(self.folder, error) from error
+
     def _sync(self, file: int) -> None:
         """See a file on disk, and close it."""
         try:
-            os.fsync(file)
-        except OSError as error:
-            raise failing.unwritten(self.folder, error) from error
+            self._disk.sync(file)
         finally:
             os.close(file)
 
@@ -365,8 +368,9 @@ class Trail:
     def _signature(self, seq: int, hash_: str) -> str:
         return self._key.sign(signed_text(self._end.log, seq, hash_))
 
-    def _record(self, one: Said) -> None:
-        self._write([one], [canonical.dumps(one[1])])
+    def _record(self, *records: Said) -> None:
+        said = [(kind, canonical.plain(body)) for kind, body in records]
+        self._write(said, [canonical.dumps(body) for _, body in said])
 
     def _write(self, said: list[Said], texts: list[bytes], *, at_once: bool = False) -> int:
         """Write records with these bodies, whose canonical bytes are `texts`."""
@@ -377,9 +381,9 @@ class Trail:
             if end.size and end.size + len(content) > self._segment_bytes:
                 if at_once:
                     raise failing.unready(self.folder, "a file of it is full")
-                os.fsync(end.file)
+                self._disk.sync(end.file)
                 self._begin(end.seq + 1)
-            end.add(content, durable=self._durable)
+            end.add(content)
         except OSError as error:
             raise failing.unwritten(self.folder, error) from error
         for (kind, body), (hash_, line) in zip(said, made, strict=True):
@@ -392,4 +396,4 @@ class Trail:
         turns.files_change()
         self._end.begin(first)
         self._files = turns.files()
-        disk.sync_folder(self.folder)
+        self._disk.sync_folder()

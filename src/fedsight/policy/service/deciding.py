@@ -82,7 +82,7 @@ class Deciding:
         self.refusals: dict[str, int] = {}
         self.seconds = Histogram(BOUNDS)
         self.lock = Abreast(self._follow)
-        self.desk = Desk()
+        self.desk = Desk(lambda: self.trail.fault is not None)
         self.standings = Standings(options.data / TRUST)
         self._kept_since: int | None = None
         key = SigningKey.open(options.data / KEY)
@@ -121,7 +121,9 @@ class Deciding:
         """Why decisions cannot be recorded, or what they have to wait for."""
         if self.overseer.fault is not None:
             return self.overseer.fault
-        held = self.trail.held
+        broken, held = self.trail.fault, self.trail.held
+        if broken is not None:
+            return f"decisions cannot be recorded and are refused: {broken}"
         if held is None or held.seconds < TELLING_SECONDS:
             return None
         return f"decisions wait for the audit trail: {held}"
@@ -138,15 +140,18 @@ class Deciding:
     def look(self) -> None:
         """Take in what others recorded, and sign the head where it is time, whoever wrote. Who
         keeps the trail to themselves is said."""
+        again = self._heads.fault is not None
         try:
-            self.trail.sign(due=self._heads.fault is None, seconds=READ_SECONDS)
+            head = self.trail.sign(due=not again, seconds=READ_SECONDS)
         except TurnError as error:
             self._wait(error)
         except AuditError as error:
             self._heads.fault = error
             self.overseer.failed(error)
         else:
-            self._heads.fault = None
+            # Where nothing was due no disk was seen: what another thread was told of it stands.
+            if again or head is not None:
+                self._heads.fault = None
             self.overseer.free()
             if self._kept_since is not None:
                 log.warning("the audit trail can be written again")

@@ -14,9 +14,11 @@ T = TypeVar("T")
 
 
 class Desk:
-    """The one thread. Use it from the event loop."""
+    """The one thread. Use it from the event loop. Where the trail is `stuck` the thread may never
+    come to what waits for it: nothing more is left to it then."""
 
-    def __init__(self) -> None:
+    def __init__(self, stuck: Callable[[], bool] = lambda: False) -> None:
+        self._stuck = stuck
         self._thread = ThreadPoolExecutor(1, "trail")
         self._waiting = 0
         self._beside: Future[None] | None = None
@@ -24,7 +26,7 @@ class Desk:
     async def done(self, write: Callable[[bool], T]) -> T:
         """What `write` gives, which is asked to do it at once, or raise TurnError; then it is asked
         again in the thread, in order with whatever else waits there."""
-        if self._waiting == 0:
+        if self._waiting == 0 or self._stuck():
             try:
                 return write(True)
             except TurnError:
@@ -56,9 +58,10 @@ class HeadsAtDesk:
 
     def check(self) -> None:
         """Raise AuditError where that is so; it is tried again then."""
-        if self.fault is not None:
+        fault = self.fault or self._trail.fault
+        if fault is not None:
             self._desk.later(self._sign)
-            raise self.fault
+            raise fault
 
     def look(self) -> None:
         """Something was recorded: sign the head where it is time."""

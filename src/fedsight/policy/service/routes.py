@@ -59,7 +59,7 @@ async def health(service: Serving, _: Request, __: Nothing) -> Response:
     """Whether the set in force is the folder's, and decisions can be recorded."""
     deciding = service.deciding
     components = {
-        "policy": _part(deciding.force.fault),
+        "policy": _part(deciding.force.complaint),
         "audit": _part(deciding.fault),
         "trust": _part(deciding.standings.fault),
         "tokens": _part(service.tokens.fault()),
@@ -202,7 +202,7 @@ def _families(service: Serving) -> list[Family]:
     )
     rules = len(deciding.force.engine.ruleset.rules)
     faults = (
-        Figure(float(deciding.force.fault is not None), {"part": "policy"}),
+        Figure(float(deciding.force.complaint is not None), {"part": "policy"}),
         Figure(float(deciding.fault is not None), {"part": "audit"}),
     )
     seconds = deciding.seconds.figures()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections.abc import Callable
 
 from fedsight.door.token import TOKEN
 from fedsight.errors import FedsightError
@@ -32,29 +33,33 @@ class Serving:
         self.proven: Proven | None = None
         self.trier = Trier()
         self.replays = Replays()
-        self._looking: asyncio.Task[None] | None = None
+        self._looking: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin to look at the files now and then."""
         await asyncio.to_thread(self.deciding.standings.look)
-        self._looking = asyncio.create_task(self._look())
+        # Apart: a disk that does not answer keeps nobody from taking a new set.
+        looks = ("policy files", self._look_at_files), ("audit trail", self.deciding.look)
+        self._looking = [asyncio.create_task(self._look(*one)) for one in looks]
 
     async def close(self) -> None:
         """Stop looking, and sign the trail."""
-        if self._looking is not None:
-            self._looking.cancel()
+        for one in self._looking:
+            one.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+                await one
         await self.replays.close()
         await self.trier.close()
         await asyncio.to_thread(self.deciding.close)
 
-    async def _look(self) -> None:
+    def _look_at_files(self) -> None:
+        self.deciding.force.look()
+        self.deciding.standings.look()
+
+    async def _look(self, name: str, look: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(self.options.look_seconds)
             try:
-                await asyncio.to_thread(self.deciding.force.look)
-                await asyncio.to_thread(self.deciding.standings.look)
-                await asyncio.to_thread(self.deciding.look)
+                await asyncio.to_thread(look)
             except (FedsightError, OSError) as error:
-                log.warning("the policy files cannot be looked at: %s", error)
+                log.warning("the %s cannot be looked at: %s", name, error)
