@@ -52,7 +52,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 test: setup needs $(NODE_INSTALLED) ## run all tests, in Python and in the browser's language
-	@$(BIN)/python -m pytest $(AT_ONCE)
+	@$(BIN)/python -m pytest $(AT_ONCE) --durations 25
 	@cd web && npm test --silent
 
 test-fast: setup ## run the Python tests that take no whole processes
