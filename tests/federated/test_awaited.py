@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flwr.app import Message
@@ -10,6 +12,8 @@ from flwr.app import Message
 from fedsight.federated.plan import RoundPlan
 from fedsight.federated.rounds.control import DeniedError
 from fedsight.federated.rounds.scripted import ScriptedGrid
+from fedsight.policy.audit import SigningKey, Trail
+from fedsight.policy.audit.exporting import records
 from tests.federated.grounds import Ground, grid
 from tests.federated.rounds.script import add_id
 from tests.federated.test_obliged import OBLIGES
@@ -106,6 +110,60 @@ def test_a_node_that_is_away_is_waited_for_and_one_that_may_not_train_is_not() -
     with pytest.raises(DeniedError, match=r"2 may train, not client-3 \(offline\): mend"):
         ground.run(nodes, 1)
     assert waits(ground) == []
+
+
+def test_one_that_comes_while_policy_is_asked_is_not_missed() -> None:
+    nodes = grid(3)
+    there = list(nodes.views)
+    nodes.views = [*there[:2], replace(there[2], online=False)]
+    ground = Ground(changed(ALL), rule=RoundPlan(wait_seconds=60.0))
+    ask = ground.governance.could_go_on
+
+    def asked(round: int, clients: int) -> bool:
+        nodes.views = there
+        return ask(round, clients)
+
+    ground.governance.could_go_on = asked  # type: ignore[method-assign]
+    began = time.monotonic()
+    ground.run(nodes, 1)
+    assert nodes.pushed == [[1, 2, 3]]
+    assert len(waits(ground)) == 1
+    assert time.monotonic() - began < 30
+
+
+def test_one_that_is_not_taken_is_not_waited_for() -> None:
+    nodes = grid(3)
+    nodes.views[2] = replace(nodes.views[2], online=False, refused="its key was revoked")
+    ground = Ground(changed(ALL))
+    with pytest.raises(DeniedError, match=r"2 may train, not client-3 \(its key was revoked\)"):
+        ground.run(nodes, 1)
+    assert waits(ground) == []
+
+
+def test_what_would_be_with_those_that_are_awaited_is_no_record(tmp_path: Path) -> None:
+    nodes = grid(3)
+    nodes.views[2] = replace(nodes.views[2], online=False)
+    with Trail(tmp_path / "trail", SigningKey.open(tmp_path / "key")) as trail:
+        ground = Ground(changed(ALL), rule=replace(SHORT, wait_seconds=0.4), trail=trail)
+        with pytest.raises(DeniedError, match="waited"):
+            ground.run(nodes, 1)
+    kept = [one.body for one in records(tmp_path / "trail", kind="decision")]
+    rounds = [one for one in kept if one["request"]["action"] == "nextRound"]
+    clients = {one["request"]["resource"]["attributes"]["clients"] for one in rounds}
+    assert (clients, {one["allowed"] for one in rounds}) == ({2}, {False})
+
+
+def test_what_would_be_does_not_oblige() -> None:
+    many = OBLIGES.format("fraction <= 0.5").replace(");", ") when { resource.clients >= 8 };")
+    governance = Ground(changed({}, own=many)).governance
+    assert governance.may_go_on(1, 4) is None
+    assert governance.could_go_on(1, 8)
+    assert not governance.could_go_on(1, 0)
+    assert governance.limit(8) is None
+    assert governance.may_go_on(1, 8) is None
+    found = governance.limit(8)
+    assert found is not None
+    assert found.most == 4
 
 
 def test_what_policy_itself_refuses_is_named_at_once() -> None:

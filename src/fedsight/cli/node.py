@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,9 +126,11 @@ def node(
     from fedsight.federated.link.warm import NodeOptions, properties_of, serve
 
     ruling = ruled(policy, observe)
+    called = name or os.environ.get(CLIENT_ID)
     options = NodeOptions(
         superlink=_address(superlink),
-        name=name or os.environ.get(CLIENT_ID) or _name_of(key) or _host_name(),
+        name=called or _name_of(key) or _host_name(),
+        chosen=bool(called),
         data=settings.data,
         partition=partition,
         partitions=of,
@@ -140,10 +143,8 @@ def node(
         tasks=tuple(tasks or ()),
         source=(data or settings.windows_folder).expanduser().absolute(),
     )
-    if ruling is None:
-        serve(options)
-        return
-    with ruling.mod(settings, options.name, str(options.superlink)) as mod:
+    place = str(options.superlink)
+    with nullcontext() if ruling is None else ruling.mod(settings, options.name, place) as mod:
         serve(options, mod=mod)
 
 

@@ -28,7 +28,8 @@ class NodeView:
     itself (`cpu_count`, `memory_gb`, `bandwidth_mbps`, `data_samples`); `last_seen_seconds` counts
     from its last poll and is None where nobody watches polls; `away` says why it is not `online`
     for this round, where that is known. `verified`: the name is not what the node says, but its
-    key's; `refused` says why a node is not taken for who it says it is.
+    key's; `refused` says why a node is not taken: for who it says it is, or at all, as its key was
+    revoked.
     """
 
     node_id: int

@@ -45,6 +45,9 @@ class Decides(Protocol):
     def decide_all(self, requests: Sequence[Request]) -> list[Decision]:
         """An answer to each request, in order. Never raises."""
 
+    def foresee(self, requests: Sequence[Request]) -> list[Decision]:
+        """What the answers would be, where nothing is done on them. Never raises."""
+
 
 class Denial(NamedTuple):
     """Why a run may not begin or go on, and the rules that say so; of what was asked, where it was
@@ -73,6 +76,9 @@ class Verdict(NamedTuple):
     refusal: str | None
     longest: float | None = None
 
+
+#: Answers requests of a round.
+_Ask = Callable[[Sequence[Request], int], list[Decision]]
 
 #: Told of the set that decides from a round on: (round, its version, that of the one before or "").
 OnSet = Callable[[int, str, str], None]
@@ -134,14 +140,28 @@ class Governance:
     def may_start(self, round: int) -> Denial | None:
         """Why the run may not start, None where it may."""
         self._look()
-        refusal = self._asked(START, round, 0, "the policy does not let the run start")
+        what = "the policy does not let the run start"
+        refusal = self._asked(START, round, 0, what, self._decide)
         self._started = tuple(self._obliged.values())
         return refusal
 
     def may_go_on(self, round: int, clients: int) -> Denial | None:
         """Why round `round` may not begin, in which `clients` may train; None where it may. Asked
         by the set by which it was decided who that is (`refused`)."""
-        refusal = self._asked("nextRound", round, clients, f"the policy does not let round {round}")
+        return self._next(round, clients, self._decide)
+
+    def could_go_on(self, round: int, clients: int) -> bool:
+        """Whether it may begin if so many come. Nothing is told of the answer or follows from it;
+        that it was asked is recorded by a policy service alone."""
+        obliged = self._obliged
+        try:
+            return self._next(round, clients, self._foresee) is None
+        finally:
+            self._obliged = obliged
+
+    def _next(self, round: int, clients: int, ask: _Ask) -> Denial | None:
+        what = f"the policy does not let round {round}"
+        refusal = self._asked("nextRound", round, clients, what, ask)
         if refusal is not None:
             return refusal
         for name, value in (("max_rounds", round), ("min_clients", clients)):
@@ -167,7 +187,7 @@ class Governance:
             return None
         return Limit(math.floor(round(bound.value * clients, 9)), f"beyond {bound}")
 
-    def _asked(self, action: str, round: int, clients: int, what: str) -> Denial | None:
+    def _asked(self, action: str, round: int, clients: int, what: str, ask: _Ask) -> Denial | None:
         run = run_party(
             self._run,
             self._rounds,
@@ -176,7 +196,7 @@ class Governance:
             stale=self._stale,
             private=self._private,
         )
-        decision = self._decide([Request(self._server, action, self._now(), run)], round)[0]
+        decision = ask([Request(self._server, action, self._now(), run)], round)[0]
         if not decision.allowed:
             begin = " begin" if action == "nextRound" else ""
             message = f"{what}{begin}: {decision.reason}"
@@ -270,12 +290,7 @@ class Governance:
         return found
 
     def _decide(self, requests: Sequence[Request], round: int) -> list[Decision]:
-        asked = [
-            Request(
-                one.principal, one.action, one.time, one.resource, one.context, self._run, round
-            )
-            for one in requests
-        ]
+        asked = self._of_run(requests, round)
         decisions = self._overseer.decide_all(asked)
         for request, decision in zip(asked, decisions, strict=True):
             if decision.version not in ("", self._version):
@@ -286,6 +301,17 @@ class Governance:
                 details["rules"] = list(decision.refused_by)
                 self._say(POLICY_OBSERVED, details, round=round, node=request.principal.id)
         return decisions
+
+    def _foresee(self, requests: Sequence[Request], round: int) -> list[Decision]:
+        return self._overseer.foresee(self._of_run(requests, round))
+
+    def _of_run(self, requests: Sequence[Request], round: int) -> list[Request]:
+        return [
+            Request(
+                one.principal, one.action, one.time, one.resource, one.context, self._run, round
+            )
+            for one in requests
+        ]
 
     def _tell(self, name: str, round: int, action: str, decision: Decision) -> None:
         details: dict[str, Json] = {"message": decision.reason, "action": action}

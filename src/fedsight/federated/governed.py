@@ -184,7 +184,11 @@ class Governed(Wrapper):
         if denial is None:
             self._patient = None
             return
-        away = [node for node in nodes if not node.online and node.node_id not in self._asked]
+        away = [
+            node
+            for node in nodes
+            if not node.online and node.refused is None and node.node_id not in self._asked
+        ]
         if away and self._answers.patience > 0:
             self._await(away, denial, clients)
         self._stop(denial._replace(message=f"{denial.message}{left_out(nodes, refused)}"))
@@ -194,7 +198,7 @@ class Governed(Wrapper):
         long as they may be waited for."""
         refused = self._governance.refused(away, self._round)
         awaited = [node for node in away if node.node_id not in refused]
-        if not awaited or self._governance.may_go_on(self._round, clients + len(awaited)):
+        if not awaited or not self._governance.could_go_on(self._round, clients + len(awaited)):
             return
         if self._patient is None:
             self._patient = time.monotonic() + self._answers.patience

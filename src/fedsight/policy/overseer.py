@@ -91,6 +91,11 @@ class Overseer:
         """Judge and record many: where one cannot be recorded, none is allowed."""
         return self.record(self.judge(requests)).decisions
 
+    def foresee(self, requests: Sequence[Request]) -> list[Decision]:
+        """What the answers would be: for a question on whose answer nothing is done, and which is
+        therefore not recorded."""
+        return self.judge(requests).decisions
+
     def judge(self, requests: Sequence[Request]) -> Judged:
         """Judge many, by one engine. Nothing may be answered before `record`."""
         engine = self._engine()

@@ -83,6 +83,10 @@ class RemoteOverseer:
             found += self._asked(requests[at : at + _AT_ONCE])
         return found
 
+    def foresee(self, requests: Sequence[Request]) -> list[Decision]:
+        """The same: the service cannot be asked without a record of it."""
+        return self.decide_all(requests)
+
     def close(self) -> None:
         """Let go of the connection."""
         self._http.close()

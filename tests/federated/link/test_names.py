@@ -7,7 +7,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.proto.control_pb2 import RegisterNodeRequest, RegisterNodeResponse
 from flwr.proto.node_pb2 import NodeInfo
 
@@ -22,7 +24,7 @@ from fedsight.federated.link.identity import Identity
 from fedsight.federated.link.linked import Linked
 from fedsight.federated.link.membership import Membership
 from fedsight.federated.link.names import bound
-from fedsight.federated.link.reports import Refusal
+from fedsight.federated.link.reports import PREFIX, NodeReports, Refusal
 from fedsight.federated.link.superlink import SuperLink, SuperLinkOptions
 from fedsight.federated.link.wire import Wire
 from fedsight.federated.plan import Plan
@@ -151,6 +153,45 @@ def test_a_node_of_ours_is_told_that_its_name_is_another_s(ground: Ground) -> No
     assert len(ground.told) == 1
 
 
+def test_one_that_is_told_so_leaves_the_running_process_of_its_key_alone(
+    ground: Ground, tmp_path: Path
+) -> None:
+    ground.key("a")
+    key, memory = ground.key("b"), tmp_path / "id"
+    with (
+        closing(Wire(ground.place.address, None)) as wire,
+        closing(Wire(ground.place.address, None)) as other,
+        LinkGrid(ground.place, {}) as grid,
+    ):
+        good = FleetClient(wire, key, memory, name="b")
+        content = RecordDict({"config": ConfigRecord({"n": 1})})
+        (asked,) = grid.push_messages([Message(content, good.join(), "train")])
+        assert good.poll() is not None
+        with pytest.raises(RefusedError, match="a is the name of another key"):
+            FleetClient(other, key, memory, name="a").join()
+        good.beat()
+        assert grid.get_node_ids() == [good.node_id]
+        assert grid.pull_messages([asked]) == []  # it looks which messages were lost
+
+
+def test_a_revoked_node_has_no_name_whatever_it_said(ground: Ground) -> None:
+    came(ground, ground.key("b"), "hospital")
+    with Membership(ground.place) as members, closing(Wire(ground.place.address, None)) as wire:
+        members.revoke("b")
+        told = msgspec.json.decode(wire.get(f"{PREFIX}/nodes", dict), type=NodeReports)
+    (report,) = told.nodes
+    assert (report.status, report.name) == ("unregistered", None)
+
+
+def test_a_name_that_nobody_chose_keeps_no_node_out(ground: Ground) -> None:
+    ground.key("host")
+    key = ground.key("host-2")
+    with closing(Wire(ground.place.address, None)) as wire:
+        assert FleetClient(wire, key, name="host", chosen=False).join() > 0
+        with pytest.raises(RefusedError):
+            FleetClient(wire, key, name="host").join()
+
+
 def test_a_name_is_registered_once_and_free_again_once_it_is_revoked(
     ground: Ground, tmp_path: Path
 ) -> None:
@@ -202,11 +243,12 @@ def test_without_node_authentication_names_are_what_nodes_say(
     ):
         found = list(introduced(grid).values())
         FleetClient(wire, identity.fresh(), name="c").join()
+        FleetClient(wire, identity.fresh(), name="d", chosen=False).join()
         listed = [(one.name, one.verified) for one in members.members()]
     assert sorted(view.name.split("~")[0] for view in found) == ["a", "a"]
     assert len({view.name for view in found}) == 2
     assert {view.verified for view in found} == {False}
-    assert ("c", False) in listed
+    assert {("c", False), ("d", False)} <= set(listed)
 
 
 def test_what_answers_there_later_does_not_make_claims_count(ground: Ground) -> None:

@@ -10,6 +10,7 @@ from flwr.proto.node_pb2 import NodeInfo
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsight.federated.fleet import NodeView
+from fedsight.federated.link.names import SHUT_OUT
 from fedsight.federated.link.reports import NodeReport, NodeReports
 from fedsight.federated.link.roster import MOST_QUESTIONS, Roster, introduced
 
@@ -106,6 +107,32 @@ def test_a_node_that_is_gone_stays_known_as_offline() -> None:
     known.views(online(7), None)
     (view,) = known.views([], None)
     assert (view.name, view.online) == ("a", False)
+
+
+def test_a_node_that_was_revoked_is_known_as_one_that_does_not_come() -> None:
+    line = Line()
+    line.answers = {7: said(name="a")}
+    known = roster(line)
+    known.views(online(7), None)
+    reports = NodeReports(1, [NodeReport("7", None, "unregistered", 0.25, 1, 2, 3)], True)
+    for there in ((7,), ()):
+        (view,) = known.views(online(*there), reports)
+        assert (view.online, view.refused, view.away) == (False, SHUT_OUT, SHUT_OUT)
+
+
+def test_a_name_that_nobody_chose_is_no_claim() -> None:
+    line = Line()
+    line.answers = {7: said(name="b"), 8: said(name="b", name_chosen=False)}
+    names = {"7": "b", "8": "b-2"}
+    reports = [NodeReport(each, None, "online", 0.25, 1, 2, 3, [], names[each]) for each in names]
+    bound = NodeReports(1, reports, True)
+    views = roster(line).views(online(7, 8), bound)
+    assert [(view.name, view.online, dict(view.properties)) for view in views] == [
+        ("b", True, {}),
+        ("b-2", True, {}),
+    ]
+    line.answers[8] = said(name="b")
+    assert [view.online for view in roster(line).views(online(7, 8), bound)] == [True, False]
 
 
 def test_a_node_with_a_new_id_is_not_two() -> None:

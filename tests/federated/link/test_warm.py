@@ -32,6 +32,7 @@ def test_what_the_app_sees_of_its_node() -> None:
         "num-partitions": 3,
     }
     assert "partition-id" not in options().config()
+    assert options(chosen=False).config()["name-chosen"] is False
 
 
 @pytest.mark.parametrize(

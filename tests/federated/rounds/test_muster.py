@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,27 @@ def test_a_superlink_that_is_lost_meanwhile_is_looked_at_again() -> None:
             return self.views
 
     Muster(Flaky(grid(2).views, add_id), 10.0, Said()).gather(2, 5.0, lambda _: None)
+
+
+def test_one_that_was_refused_and_then_went_away_is_told_as_away() -> None:
+    nodes, said = grid(1), Said()
+    there, muster = nodes.views[0], Muster(nodes, 10.0, said)
+
+    def seen(**more: Any) -> str | None:
+        nodes.views[0] = replace(there, **more)
+        return muster.nodes()[0].away
+
+    refused = {"online": False, "refused": "says it is b"}
+    assert [seen(**refused), seen(**refused)] == ["says it is b"] * 2
+    assert [seen(online=False), seen(online=False)] == ["offline"] * 2
+    assert [seen(), seen(online=False), seen(**refused)] == [None, "offline", "says it is b"]
+    assert said.kinds() == [
+        "NODE_REFUSED",
+        "NODE_SILENT",
+        "NODE_RETURNED",
+        "NODE_SILENT",
+        "NODE_REFUSED",
+    ]
 
 
 @pytest.mark.parametrize(("age", "there"), [(None, True), (9.9, True), (10.1, False)])

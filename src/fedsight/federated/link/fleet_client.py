@@ -46,6 +46,7 @@ from fedsight.federated.link.frames import content_of, with_content
 from fedsight.federated.link.identity import Identity
 from fedsight.federated.link.objects import Pieces
 from fedsight.federated.link.reports import (
+    DEFAULT_NAME_HEADER,
     LIFE_HEADER,
     NAME_HEADER,
     NAME_OF_ANOTHER,
@@ -97,7 +98,7 @@ A = TypeVar("A", bound=_Decoded)
 
 class FleetClient:
     """One node's side of the Fleet API. Thread-safe. `memory` is a file that keeps the node's id,
-    `name` what it says that it is called.
+    `name` what it says that it is called, which it claims to be where that was `chosen`.
 
     Where it cannot come online as it seems to be so already, that is an AwayError for the first
     `old_self_seconds`.
@@ -113,6 +114,7 @@ class FleetClient:
         memory: Path | None = None,
         old_self_seconds: float = OLD_SELF_SECONDS,
         name: str = "",
+        chosen: bool = True,
     ) -> None:
         self._wire = wire
         self._identity = identity
@@ -123,7 +125,7 @@ class FleetClient:
         version = RuntimeVersionMetadata.from_local_component("SuperNode")
         self._headers = {**dict(version.as_metadata()), LIFE_HEADER: secrets.token_hex(8)}
         if name:
-            self._headers[NAME_HEADER] = name
+            self._headers[NAME_HEADER if chosen else DEFAULT_NAME_HEADER] = name
 
     @property
     def node_id(self) -> int:
@@ -164,7 +166,9 @@ class FleetClient:
         """
         try:
             return self._activated()
-        except RejectedError:
+        except RejectedError as error:
+            if NAME_OF_ANOTHER in str(error):
+                raise  # nor would it be let online in that one's place, which may well work
             self._post("deactivate-node", DeactivateNodeRequest(node_id=node_id), Goodbye)
             return self._activated()
 

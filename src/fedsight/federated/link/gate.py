@@ -26,6 +26,7 @@ from fedsight.federated.link.names import bound
 from fedsight.federated.link.polls import Polls
 from fedsight.federated.link.replay import Seen
 from fedsight.federated.link.reports import (
+    DEFAULT_NAME_HEADER,
     LIFE_HEADER,
     NAME_HEADER,
     NAME_OF_ANOTHER,
@@ -142,7 +143,7 @@ class Gate:
         """Nobody comes online by the name that another key was registered under."""
         if not self.node_auth or request.scope["path"] != ACTIVATE:
             return
-        claim = said_in(request).name
+        claim = request.headers.get(NAME_HEADER, "")
         own, names = self._whose(request), bound(self._state().get_node_info())
         if own is None or claim == names[own] or claim not in names.values():
             return
@@ -187,5 +188,7 @@ class Gate:
 
 def said_in(request: Request) -> Said:
     """What a request says of the node that makes it; a name that is none counts as not said."""
-    life, name = request.headers.get(LIFE_HEADER, ""), request.headers.get(NAME_HEADER, "")
+    headers = request.headers
+    life = headers.get(LIFE_HEADER, "")
+    name = headers.get(NAME_HEADER) or headers.get(DEFAULT_NAME_HEADER, "")
     return Said(life[:64], name if NAME.fullmatch(name) else "")

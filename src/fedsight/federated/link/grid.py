@@ -30,7 +30,7 @@ from fedsight.federated.link import transfer
 from fedsight.federated.link.caller import Caller, Place, refused, unreachable
 from fedsight.federated.link.fab import CLIENT_APP, Bundle, ConfigValue
 from fedsight.federated.link.lost import RunReplacedError
-from fedsight.federated.link.names import UNREGISTERED
+from fedsight.federated.link.names import SHUT_OUT, UNREGISTERED
 from fedsight.federated.link.reports import NodeReports
 from fedsight.federated.link.roster import Roster
 from fedsight.federated.link.submission import (
@@ -60,8 +60,6 @@ MESSAGE_LOST = (
     "the message was lost: the node's process ended before it had answered and another took its"
     " place, or it did not reach the node"
 )
-#: An answer that came before its node was shut out does not count either.
-SHUT_OUT = "its key was revoked"
 #: Objects under way at once: one is being sent while another is being taken in.
 LANES = 4
 #: No further answer is taken in by one `pull_messages` beyond so many bytes.

@@ -9,6 +9,8 @@ from flwr.proto.node_pb2 import NodeInfo
 from fedsight.federated.link.identity import NAME, fingerprint
 
 UNREGISTERED = "unregistered"
+#: Why a node that is so is not there, and what it answered before does not count.
+SHUT_OUT = "its key was revoked"
 #: So the names begin of those that were registered without one; nobody else's does.
 NAMELESS = "key-"
 

@@ -11,6 +11,8 @@ SERVICE = "fedsight-superlink"
 LIFE_HEADER = "fedsight-life"
 #: In it when it comes online: what it says that it is called.
 NAME_HEADER = "fedsight-name"
+#: Instead of it where nobody chose that name: it counts where names are not the keys'.
+DEFAULT_NAME_HEADER = "fedsight-default-name"
 #: Why a node whose key is known cannot come online.
 ONLINE_ALREADY = "a node with this key is online already"
 #: Why one is not let online that says it is called as another key is.

@@ -19,8 +19,10 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
 
 from fedsight.federated.fleet import Kind, NodeView, Property, in_order
+from fedsight.federated.link.names import SHUT_OUT, UNREGISTERED
 from fedsight.federated.link.reports import NAME_OF_ANOTHER, NodeReport, NodeReports
 from fedsight.federated.node.introduction import (
+    CHOSEN,
     KIND,
     NAME,
     NODE,
@@ -43,7 +45,7 @@ ASK_AGAIN_SECONDS = 15.0
 MOST_QUESTIONS = 3
 
 _KINDS: dict[str, Kind] = {"warm": "warm", "stock": "stock"}
-_OWN_FIELDS = {NAME, PARTITION, PARTITIONS, TAGS, KIND}
+_OWN_FIELDS = {NAME, CHOSEN, PARTITION, PARTITIONS, TAGS, KIND}
 #: Of what a node says of itself: letters of a text, and how many tags and properties.
 _MOST_TEXT = 64
 _MOST_SAID = 32
@@ -54,11 +56,13 @@ class _Known:
     """One node as far as it is known; `questions` that were sent to it, the last one at `asked`.
 
     `name` is its own alone among the nodes, and stays once it has introduced itself; "" before.
-    `warned`: it was said that it calls itself otherwise than it is called.
+    `claims`: it was told the name that it says, and did not take one for want of such. `warned`: it
+    was said that it calls itself otherwise than it is called.
     """
 
     view: NodeView
     introduced: bool = False
+    claims: bool = True
     questions: int = 0
     asked: float = 0.0
     name: str = ""
@@ -120,6 +124,7 @@ class Roster:
         # Once names are keys', what nodes say never counts again, whatever answers there later.
         self._bound = self._bound or (reports is not None and reports.bound)
         names = self._names_of_keys(seen) if self._bound else self._names(there)
+        self._shut_out(seen)
         views = [
             _called(
                 _seen(known.view, there.get(node_id), seen.get(node_id)),
@@ -172,6 +177,7 @@ class Roster:
                 known.introduced = True
                 view = replace(known.view, name=_nameless(node_id))  # it may take back what it said
                 known.view = introduced(view, answer.content)
+                known.claims = _claims(answer.content)
         now = time.monotonic()
         self._asked = {
             message_id: (node_id, since)
@@ -209,12 +215,19 @@ class Roster:
         for node_id, known in self._nodes.items():
             report = seen.get(node_id)
             known.name = (report and report.name) or known.name or _nameless(node_id)
-            said = known.view.name
+            said = known.view.name if known.claims else known.name
             of_another = owners.get(said, node_id) != node_id
             known.refused = _refusal(said, known.name) if of_another else None
             if known.introduced and said not in (known.name, _nameless(node_id)):
                 known.warn(said)
         return {node_id: known.name for node_id, known in self._nodes.items()}
+
+    def _shut_out(self, seen: Mapping[int, NodeReport]) -> None:
+        """Who was revoked does not come back."""
+        for node_id, known in self._nodes.items():
+            report = seen.get(node_id)
+            if report is not None and report.status == UNREGISTERED:
+                known.refused = SHUT_OUT
 
     def _forget_doubles(self, views: Sequence[NodeView]) -> None:
         """A node that was given a new id is one node."""
@@ -242,6 +255,12 @@ def introduced(view: NodeView, content: RecordDict) -> NodeView:
         ],
         properties=dict(islice(_properties(said), _MOST_SAID)),
     )
+
+
+def _claims(content: RecordDict) -> bool:
+    """Whether somebody chose the name that is said in it."""
+    found = content.get(NODE)
+    return not isinstance(found, ConfigRecord) or found.get(CHOSEN) is not False
 
 
 def _properties(said: Mapping[str, object]) -> Iterator[tuple[str, Property]]:

@@ -83,7 +83,7 @@ class Routes:
     async def _nodes(self) -> NodeReports:
         state = cast(LinkState, self._flower.state.linkstate_factory.state())
         known = await run_in_threadpool(state.get_node_info)
-        names = bound(known) if self._health.node_auth else {}
+        names = bound(known) if self._health.node_auth else None
         none = NodePolls()
         reports = []
         for info in known:
@@ -98,7 +98,7 @@ class Routes:
                     seen.bytes_out,
                     seen.requests,
                     list(seen.lost),
-                    names.get(info.node_id) or seen.claim or None,
+                    seen.claim or None if names is None else names.get(info.node_id),
                 )
             )
         return NodeReports(self._polls.now(), reports, self._health.node_auth)

@@ -36,7 +36,7 @@ ANSWER_SECONDS = 20.0
 _KEY = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _RESERVED = {
     *(introduction.PARTITION, introduction.PARTITIONS, introduction.NAME),
-    *(introduction.TAGS, introduction.KIND, introduction.SAMPLES),
+    *(introduction.TAGS, introduction.KIND, introduction.SAMPLES, introduction.CHOSEN),
 }
 
 
@@ -44,7 +44,8 @@ _RESERVED = {
 class NodeOptions:
     """All that makes a node; see `fedsight node --help`. Raises UsageError at construction.
 
-    `source` is where the node's own data lies, for tasks whose nodes have such.
+    `source` is where the node's own data lies, for tasks whose nodes have such. `chosen`: the name
+    is what somebody wants the node to be called, and no default.
     """
 
     superlink: Address
@@ -60,6 +61,7 @@ class NodeOptions:
     apps: bool = False
     tasks: tuple[str, ...] = ()
     source: Path | None = None
+    chosen: bool = True
 
     def __post_init__(self) -> None:
         if (self.partition is None) != (self.partitions is None):
@@ -84,6 +86,8 @@ class NodeOptions:
             introduction.TAGS: ",".join(self.tags),
             introduction.KIND: WARM,
         }
+        if not self.chosen:
+            said[introduction.CHOSEN] = False
         if self.partition is not None and self.partitions is not None:
             said[introduction.PARTITION] = self.partition
             said[introduction.PARTITIONS] = self.partitions
@@ -152,9 +156,8 @@ def serve(
         plaintext = is_plaintext(options.superlink, options.root_cert, options.insecure)
         tls = wire.trust(options.root_cert, plaintext)
         memory = memory or options.folder / f"{who.fingerprint}.id"
-        client = FleetClient(
-            wire.Wire(options.superlink, tls, ANSWER_SECONDS), who, memory, name=options.name
-        )
+        way = wire.Wire(options.superlink, tls, ANSWER_SECONDS)
+        client = FleetClient(way, who, memory, name=options.name, chosen=options.chosen)
         apps = ClientApps(options.data / "apps", options.apps)
         node = Node(client, apps, options.config(), mod)
         log = logging.getLogger("fedsight.node")

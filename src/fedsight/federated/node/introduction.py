@@ -21,6 +21,8 @@ _QUERY = "query"
 #: Keys of a node's configuration that say who it is; every other key is a property of it.
 PARTITION, PARTITIONS = "partition-id", "num-partitions"
 NAME, TAGS, KIND = "name", "tags", "kind"
+#: False where nobody chose the name, so that it is no claim to be the node that is called so.
+CHOSEN = "name-chosen"
 #: Only said where it was measured or configured.
 BANDWIDTH, SAMPLES = "bandwidth-mbps", "data-samples"
 CPUS, MEMORY = "cpu-count", "memory-gb"

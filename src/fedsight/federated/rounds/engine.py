@@ -15,7 +15,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from fedsight.errors import FedsightError
-from fedsight.federated.fleet import NodeView, RoundLostError
+from fedsight.federated.fleet import Fleet, NodeView, RoundLostError
 from fedsight.federated.plan import RoundPlan
 from fedsight.federated.rounds.control import (
     Activity,
@@ -249,8 +249,9 @@ class Engine:
         """What the strategy asks, as soon as it finds that enough nodes are there."""
         said = False
         while True:
+            grid = self._present()
+            judged = self._free(grid)
             try:
-                grid = self._present()
                 return list(strategy.configure_train(current, result.arrays, config, grid))
             except TooFewError as few:
                 if self._muster is None:
@@ -258,7 +259,7 @@ class Engine:
                 if not said:
                     self._tell_awaited(few)
                 said = True
-                self._wait_for_more(self._muster, few)
+                self._wait_for_more(self._muster, few, judged)
 
     def _tell_awaited(self, few: TooFewError) -> None:
         details: dict[str, Json] = {
@@ -268,15 +269,19 @@ class Engine:
         }
         self._say("ROUND_WAITING", details, round=self._round)
 
-    def _wait_for_more(self, muster: Muster, few: TooFewError) -> None:
-        """Return once a node more is there and free, and at the deadline in any case."""
+    def _free(self, grid: Grid) -> set[int]:
+        """Who is there, free and able to train in the grid that a strategy is shown."""
+        if self._muster is None or not isinstance(grid, Fleet):
+            return set()
+        return self._muster.able(grid.nodes())
 
-        def free() -> set[int]:
-            return muster.able(muster.nodes()) - self.busy
-
-        before = free()
+    def _wait_for_more(self, muster: Muster, few: TooFewError, judged: Set[int]) -> None:
+        """Return once a node is there and free that is not one of those with whom it was too few,
+        and at the deadline in any case."""
         self.progress.begin("waiting", str(few), deadline=few.deadline)
-        while time.monotonic() < few.deadline and not free() - before:
+        while time.monotonic() < few.deadline:
+            if muster.able(muster.nodes()) - self.busy - judged:
+                return
             self.control.sleep(LOOK_SECONDS)
             self.exchanges.hear()
 

@@ -73,6 +73,7 @@ class Muster:
         self._silent_seconds = silent_seconds
         self._say = say
         self._silent: dict[int, str] = {}
+        self._refused: set[int] = set()
 
     def nodes(self) -> list[NodeView]:
         """Every node, in the fleet's order; `online` says whether it is there now."""
@@ -92,12 +93,18 @@ class Muster:
     def _judged(self, node: NodeView) -> NodeView:
         age = node.last_seen_seconds
         if node.online and (age is None or age <= self._silent_seconds):
+            self._refused.discard(node.node_id)
             if self._silent.pop(node.node_id, None) is not None:
                 self._say("NODE_RETURNED", {"message": "answers again"}, node=node.name)
             return node
-        if node.refused is not None and self._silent.get(node.node_id) != node.refused:
-            self._silent[node.node_id] = node.refused
-            self._say("NODE_REFUSED", {"message": node.refused}, node=node.name)
+        if node.refused is not None:
+            self._refused.add(node.node_id)
+            if self._silent.get(node.node_id) != node.refused:
+                self._silent[node.node_id] = node.refused
+                self._say("NODE_REFUSED", {"message": node.refused}, node=node.name)
+        elif node.node_id in self._refused:  # it is gone, and no longer refused
+            self._refused.discard(node.node_id)
+            self._silent.pop(node.node_id, None)
         if node.node_id not in self._silent:
             why = "offline" if age is None else f"silent for {age:.0f} s"
             self._silent[node.node_id] = why
