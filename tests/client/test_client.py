@@ -352,7 +352,7 @@ def test_a_token_is_shown_to_nobody_who_does_not_ask(tmp_path: Path) -> None:
             heard.append(self.headers.get("Authorization", ""))
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'{"runs": [], "total": 0}')
+            self.wfile.write(b'{"runs": [], "total": 0, "next": null}')
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

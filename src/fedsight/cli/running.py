@@ -50,6 +50,10 @@ STYLE = {
     "stopped": "bold yellow",
 }
 
+#: So long an import that goes on is waited for at the end. A Ctrl-C that comes as the main thread
+#: takes the lock of all imports leaves it taken: then the other thread's never ends.
+IMPORT_SECONDS = 15.0
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -94,7 +98,7 @@ class Running:
         with ExitStack() as open_:
             loading = _loading_training()
             federation = self._launched(open_, loading.start)
-            open_.callback(loading.join)
+            open_.callback(loading.join, IMPORT_SECONDS)
             with collector(self._settings, port, attach, self._caution) as reached:
                 welcome(self._screen, self._settings, reached)
                 loading.join()
@@ -272,7 +276,7 @@ def stay_up(screen: Screen, reached: Collector) -> None:
 
 def _loading_training() -> threading.Thread:
     """Imports torch and flwr while other processes start: both take seconds."""
-    return threading.Thread(target=_import_training, name="import")
+    return threading.Thread(target=_import_training, name="import", daemon=True)
 
 
 def _import_training() -> None:
